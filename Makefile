@@ -1,0 +1,60 @@
+# Every target is one or two commands; the README spells them out for machines without make.
+# Another Python: make test PYTHON=python3.12 VENV=.venv-3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+# What `make test` runs, and further arguments of pytest, of the demo and of the benchmarks.
+TESTS ?= tests
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+# `make lock UPGRADE=--upgrade` takes the newest versions that setup.py allows.
+UPGRADE ?=
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install test lint format bench demo lock clean
+
+help: ## these lines
+	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+install: $(INSTALLED) ## install the pinned dependencies and this project into .venv
+
+$(INSTALLED): requirements.lock setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is another: make install PYTHON=python3.11" >&2; exit 1; }
+	@echo "Installing the pinned dependencies into $(VENV) (a minute or two, once)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@# Its only warning says that folders of a checkout take precedence over installed packages, which is the purpose.
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-build-isolation -e .
+	@touch $@
+
+test: $(INSTALLED) ## run the whole test suite
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS) $(TESTS)
+
+lint: $(INSTALLED) ## check style, format and types
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+format: $(INSTALLED) ## format the code and correct what can be corrected
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+bench: $(INSTALLED) ## run every benchmark; the last line of each is JSON
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script $(BENCH_ARGS) || exit 1; done
+
+demo: $(INSTALLED) ## 20,000 generated batches through the pipeline into a stand-in for TikTok
+	$(BIN)/python -m pipeline demo $(DEMO_ARGS)
+
+lock: $(INSTALLED) ## write requirements.lock from the ranges in setup.py
+	$(BIN)/uv pip compile setup.py --extra dev --extra sandbox --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet $(UPGRADE) \
+	  --output-file requirements.lock
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .venv-3.* demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

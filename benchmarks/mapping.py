@@ -1,0 +1,180 @@
+"""How fast is the mapping alone: message bytes in, payload bytes out, on one core.
+
+    python benchmarks/mapping.py [--input NDJSON] [--seconds S] [--out FILE]
+
+Beside it, in alternating rounds of the same run, a bare loop over the same messages: typed decode, three SHA-256,
+encode, and no rule at all. Their ratio says what the rules cost, whatever the machine does meanwhile. Without
+`--input` the messages are invented: one purchase each, about 2 kB, every user another one, so that no cache can help.
+"""
+
+import argparse
+import gc
+import json
+import random
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
+
+from common import finish  # noqa: E402 - the path is set just above
+
+from transforms.connection import Connection  # noqa: E402
+from transforms.mapping import forms, wire  # noqa: E402
+from transforms.mapping.convert import converter  # noqa: E402
+from transforms.model import Message, Payload  # noqa: E402
+
+SEED = 20_240_620
+
+# Messages held in memory; a round goes over all of them.
+MESSAGES = 4_000
+
+# Events API 2.0 with `event_source: web`: the form with the most fields.
+CONNECTION = Connection(event_source_id="A1T8T4UYGVIQA8ORZMX9", enable_web_migration=True)
+
+GOODS = ("Trail Running Shoe", "Running Socks 3-pack", "Yoga Mat", "Rain Jacket", "Head Lamp", "Water Bottle 0.5 l")
+CATEGORIES = ("apparel/shoes", "apparel/socks", "fitness", "outdoor")
+USER_AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36"
+
+
+def invented(count: int, seed: int) -> list[bytes]:
+    """Returns messages in mParticle's outgoing form, one purchase each."""
+    source = random.Random(seed)  # noqa: S311 - invented data, repeatable on purpose
+    return [json.dumps(_message(source, number), separators=(",", ":")).encode() for number in range(count)]
+
+
+def _word(source: random.Random, letters: int) -> str:
+    """Returns a name that nobody else has."""
+    return "".join(source.choices("abcdefghijklmnopqrstuvwxyz", k=letters)).capitalize()
+
+
+def _message(source: random.Random, number: int) -> dict[str, Any]:
+    """Returns one batch."""
+    first, last = _word(source, 5), _word(source, 8)
+    at_ms = 1_718_900_000_000 + number * 977
+    price = source.randrange(199, 19_999) / 100
+    quantity = source.randint(1, 3)
+    order = f"ORD-{source.randrange(10**9)}"
+    return {
+        "events": [
+            {
+                "data": {
+                    "product_action": {
+                        "action": "purchase",
+                        "transaction_id": order,
+                        "affiliation": "web",
+                        "total_amount": round(price * quantity + 4, 2),
+                        "tax_amount": round(price * 0.07, 2),
+                        "shipping_amount": 4.0,
+                        "coupon_code": None,
+                        "products": [
+                            {
+                                "id": str(source.randrange(10**7)),
+                                "name": source.choice(GOODS),
+                                "brand": "Acme",
+                                "category": source.choice(CATEGORIES),
+                                "variant": "blue-42",
+                                "price": price,
+                                "quantity": quantity,
+                                "total_product_amount": round(price * quantity, 2),
+                            }
+                        ],
+                    },
+                    "currency_code": "USD",
+                    "event_name": "eCommerce - Purchase",
+                    "custom_event_type": "purchase",
+                    "custom_flags": {
+                        "TikTok.URL": f"https://shop.example.com/checkout/thank-you?order={order}",
+                        "TikTok.Referrer": "https://shop.example.com/checkout/payment",
+                        "TikTok.Callback": f"E.C.P.{source.getrandbits(256):064x}",
+                    },
+                    "timestamp_unixtime_ms": str(at_ms),
+                    "event_id": str(source.getrandbits(63)),
+                    "source_message_id": str(uuid.UUID(int=source.getrandbits(128))),
+                    "session_id": str(-source.getrandbits(62)),
+                    "custom_attributes": {"payment_method": "card"},
+                },
+                "event_type": "commerce_event",
+            }
+        ],
+        "device_info": {
+            "platform": "web",
+            "http_header_user_agent": USER_AGENT.format(source.randint(100, 130)),
+            "locale_language": "en",
+            "locale_country": "US",
+        },
+        "application_info": {"application_name": "Acme Store", "os": "MobileWeb"},
+        "user_attributes": {
+            "$FirstName": first,
+            "$LastName": last,
+            "$City": source.choice(("New York", "Portland", "Austin", "Arlington", "San Diego")),
+            "$State": "NY",
+            "$Country": "US",
+            "$Zip": f"{source.randrange(10_000, 99_999)}",
+        },
+        "user_identities": [
+            {"identity_type": "customer_id", "identity": f"CUST-{number:08d}", "timestamp_unixtime_ms": str(at_ms)},
+            {"identity_type": "email", "identity": f"{first}.{last}{number}@Example.com"},
+            {"identity_type": "mobile_number", "identity": f"+1212{source.randrange(2_000_000, 9_999_999)}"},
+        ],
+        "partner_identities": {"tiktok_cookie_id": f"{source.getrandbits(128):027x}"},
+        "environment": "production",
+        "mpid": str(-source.getrandbits(62)),
+        "ip": f"203.0.113.{source.randrange(256)}",
+        "source_info": {"channel": "javascript", "partner": None},
+        "timestamp_unixtime_ms": str(at_ms + 5_000),
+        "batch_id": str(source.getrandbits(62)),
+        "message_type": "events",
+        "schema_version": 2,
+    }
+
+
+def bare(data: bytes) -> int:
+    """Decodes, hashes three identities as they are, fills the same structs and encodes: everything but the rules."""
+    batch = wire.read(data)
+    hashed = {
+        entry.identity_type: sha256(entry.identity.encode()).hexdigest() for entry in batch.user_identities  # type: ignore
+    }
+    device = batch.device_info
+    made = 0
+    for event in batch.events:
+        data = event.data
+        if event.event_type != "commerce_event":
+            continue
+        action, flags = data.product_action, data.custom_flags
+        body = forms.encode(
+            forms.TrackEvent(
+                "PlaceAnOrder",
+                int(data.timestamp_unixtime_ms) // 1000,
+                data.source_message_id,
+                forms.TrackUser(
+                    [hashed["email"]],
+                    [hashed["mobile_number"]],
+                    [hashed["customer_id"]],
+                    flags["TikTok.Callback"],
+                    batch.partner_identities.tiktok_cookie_id,
+                    batch.ip,
+                    device.http_header_user_agent,
+                ),
+                forms.TrackProperties(
+                    [
+                        forms.Content(item.price, int(item.quantity), None, item.id, item.name, item.category, item.brand)
+                        for item in action.products
+                    ],
+                    [item.id for item in action.products],
+                    "product",
+                    data.currency_code,
+                    action.total_amount,
+                    action.transaction_id,
+                ),
+                forms.Page(flags["TikTok.URL"], flags["TikTok.Referrer"]),
+            )
+        )
+        made += len(body) > 0
+    return made

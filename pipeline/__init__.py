@@ -1,0 +1,1 @@
+"""The shell around `transforms`: options in, Beam graph out."""

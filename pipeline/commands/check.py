@@ -1,0 +1,118 @@
+"""`check`: reads a connection, resolves its token, says what to consider, and asks TikTok if that is wanted."""
+
+import sys
+import time
+from typing import Any
+
+import msgspec
+
+from pipeline.advice import advice
+from pipeline.commands.common import add_shared_flags, read
+from pipeline.commands.findings import CheckReport, Probe, TokenState
+from pipeline.console import coloured, has_colours
+from pipeline.flags import StrictParser
+from pipeline.problems import EXIT_FAILURE, EXIT_SETTLED, ConfigurationError, UsageError
+from pipeline.rules import possible_forms
+from transforms.connection import Connection
+from transforms.tiktok.request import path
+from transforms.tiktok.token import TokenReferenceError, TokenSource
+
+_DESCRIPTION = """Checks a connection: its settings, its access token (never shown), and what should be considered.
+
+With --online one test event is sent with --test_event_code, for each request form that the connection uses; a live
+event is never sent.
+
+examples:
+  tiktok-events check connection.yaml
+  tiktok-events check connection.yaml --online --test_event_code TEST04030"""
+
+
+def execute(argv: list[str]) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = _parser().parse_strictly(argv)
+    if arguments.file and arguments.connection:
+        raise UsageError("check: name the connection once, as CONNECTION or as --connection FILE.")
+    source = arguments.file or arguments.connection or "flags"
+    try:
+        connection, warnings = read(arguments, arguments.file)
+    except ConfigurationError as error:
+        if arguments.json:
+            _print_json(CheckReport(ok=False, problems=error.problems))
+        raise
+    if arguments.online and connection.test_event_code is None:
+        raise UsageError("--online needs --test_event_code CODE (Events Manager, Test events): no live event is sent.")
+    token, state = _token(connection)
+    online = None
+    if arguments.online and token is not None:
+        # The HTTP client and the mapping are needed for this only.
+        from pipeline.commands.probe import probe
+
+        online = probe(connection, token, time.time_ns() // 1_000_000)
+    report = CheckReport(
+        ok=state.resolved and all(answer.accepted for answer in online or []),
+        connection=connection,
+        paths=sorted({path(form) for form in possible_forms(connection)}),
+        token=state,
+        warnings=(*warnings, *advice(connection, source)),
+        online=online,
+    )
+    if arguments.json:
+        _print_json(report)
+    else:
+        _print_lines(report, source)
+    return EXIT_SETTLED if report.ok else EXIT_FAILURE
+
+
+def _token(connection: Connection) -> tuple[str | None, TokenState]:
+    """Returns the token, for the test event only, and what may be said about it."""
+    reference = connection.access_token
+    if reference is None:
+        problem = "no access_token: `preview` works, `run` does not. Set a reference, such as env:TIKTOK_TOKEN."
+        return None, TokenState(None, resolved=False, problem=problem)
+    try:
+        token = TokenSource(reference).get()
+    except TokenReferenceError as error:
+        return None, TokenState(reference, resolved=False, problem=str(error))
+    return token, TokenState(reference, resolved=True, characters=len(token))
+
+
+def _print_json(report: CheckReport) -> None:
+    sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+
+
+def _print_lines(report: CheckReport, source: str) -> None:
+    colours = has_colours(sys.stdout)
+    labels = {
+        "ok": coloured("ok      ", "32", enabled=colours),
+        "failed": coloured("failed  ", "31", enabled=colours),
+        "warning": coloured("warning ", "33", enabled=colours),
+    }
+    lines = [f"{labels['ok']} connection: {source} can be used; events go to {', '.join(report.paths)}"]
+    if report.token is not None:
+        said = f"resolved ({report.token.characters} characters)" if report.token.resolved else report.token.problem
+        lines.append(f"{labels['ok' if report.token.resolved else 'failed']} token: {said}")
+    lines += [
+        f"{labels['ok' if answer.accepted else 'failed']} TikTok: {_answer(answer)}" for answer in report.online or []
+    ]
+    lines += [f"{labels['warning']} {warning}" for warning in report.warnings]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _answer(answer: Probe) -> str:
+    said: dict[str, Any] = {
+        "code": " ".join(str(part) for part in (answer.code, answer.name) if part is not None),
+        "message": answer.message,
+        "request id": answer.request_id,
+    }
+    details = ", ".join(f"{name} {value}" for name, value in said.items() if value)
+    verdict = "accepted the test event" if answer.accepted else f"did not accept the test event ({answer.reply_class})"
+    return f"{answer.path} ({answer.form}) {verdict}; {details}. {answer.remedy or ''}".rstrip()
+
+
+def _parser() -> StrictParser:
+    parser = StrictParser("check CONNECTION", _DESCRIPTION)
+    parser.add_argument("file", metavar="CONNECTION", nargs="?", help="connection file, as --connection")
+    parser.add_argument("--online", action="store_true", help="send a test event; needs --test_event_code")
+    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    add_shared_flags(parser)
+    return parser

@@ -1,0 +1,50 @@
+"""What several commands share: their common flags, and reading the connection that the flags describe."""
+
+import argparse
+import logging
+from collections.abc import Collection, Mapping
+
+from pipeline.flags import add_connection_flags, connection_flags
+from pipeline.options import time_window
+from pipeline.settings import Read, read_connection
+from transforms.connection import Connection
+
+_log = logging.getLogger(__name__)
+
+
+def add_shared_flags(parser: argparse.ArgumentParser, leave_out: Collection[str] = ()) -> None:
+    """Adds the connection's flags, but for the keys of `leave_out`, and `--verbose`."""
+    add_connection_flags(parser, leave_out)
+    parser.add_argument("--verbose", action="store_true", help="more log lines, and tracebacks of errors")
+
+
+def add_window_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds `--since`, `--until` and `--timezone`."""
+    group = parser.add_argument_group("time window", "By the event's own time; --since is part of it, --until is not.")
+    group.add_argument("--since", metavar="TIME", help="ISO 8601 date or time, such as 2024-06-20 or 2024-06-20T08:00Z")
+    group.add_argument("--until", metavar="TIME", help="ISO 8601 date or time; a date is its first moment")
+    group.add_argument("--timezone", default="UTC", metavar="ZONE", help="of times without offset (default: UTC)")
+
+
+def window(arguments: argparse.Namespace) -> tuple[int | None, int | None]:
+    """Returns `--since` and `--until` in UTC epoch milliseconds."""
+    return time_window(arguments.since, arguments.until, arguments.timezone)
+
+
+def read(arguments: argparse.Namespace, path: str | None = None, flags: Mapping[str, str] | None = None) -> Read:
+    """Returns the connection of `--connection` and the flags, with its warnings.
+
+    Args:
+      arguments: of a parser with `add_shared_flags`.
+      path: instead of `--connection`.
+      flags: keys that the command has read itself.
+    """
+    return read_connection(path or arguments.connection, {**connection_flags(arguments), **(flags or {})})
+
+
+def read_and_warn(arguments: argparse.Namespace, flags: Mapping[str, str] | None = None) -> Connection:
+    """Returns the connection as `read` does; its warnings are logged."""
+    connection, warnings = read(arguments, flags=flags)
+    for warning in warnings:
+        _log.warning("%s", warning)
+    return connection

@@ -1,0 +1,79 @@
+"""`preview`: for each event of some messages, what would be sent, or why not.
+
+It goes through the same functions as a run and sends nothing. No Beam is loaded, so that it answers at once.
+"""
+
+import argparse
+import sys
+from typing import Protocol
+
+import msgspec
+
+from pipeline.commands.common import add_shared_flags, add_window_flags, read_and_warn, window
+from pipeline.commands.messages import read_messages
+from pipeline.commands.previews import Preview, previews
+from pipeline.flags import StrictParser
+from pipeline.problems import EXIT_SETTLED
+from transforms.model import Outcome, Payload
+
+_DESCRIPTION = """Shows what would be sent for the messages of a file, and why the rest would not. Sends nothing.
+
+examples:
+  tiktok-events preview batch.json --connection connection.yaml
+  tiktok-events preview batch.json --event_source_id A1T8T4UYGVIQA8ORZMX9 --json
+  zcat batches.ndjson.gz | tiktok-events preview - --connection connection.yaml --json"""
+
+
+class _Writer(Protocol):
+    def write(self, ref: str, preview: Preview, result: Payload | Outcome) -> None:
+        """Shows one result of the message `ref`."""
+        ...
+
+    def close(self) -> None:
+        """Ends the output."""
+        ...
+
+
+def execute(argv: list[str]) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = _parser().parse_strictly(argv)
+    since_ms, until_ms = window(arguments)
+    connection = read_and_warn(arguments)
+    writer = _writer(arguments)
+    messages = read_messages(arguments.files)
+    for ref, preview, result in previews(messages, connection, since_ms, until_ms):
+        writer.write(ref, preview, result)
+    writer.close()
+    return EXIT_SETTLED
+
+
+class _JsonLines:
+    """One JSON object a line."""
+
+    def write(self, ref: str, preview: Preview, result: Payload | Outcome) -> None:
+        """Writes the preview."""
+        sys.stdout.buffer.write(msgspec.json.encode(preview) + b"\n")
+
+    def close(self) -> None:
+        """Sends what is buffered."""
+        sys.stdout.buffer.flush()
+
+
+def _writer(arguments: argparse.Namespace) -> _Writer:
+    if arguments.json:
+        return _JsonLines()
+    # The readable form needs the sentences of reasons and notes, which cost time to find.
+    from pipeline.commands.paragraphs import Paragraphs
+
+    return Paragraphs(sys.stdout)
+
+
+def _parser() -> StrictParser:
+    parser = StrictParser("preview FILE…", _DESCRIPTION)
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="one JSON message or one a line, also gzip; - is stdin"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    add_window_flags(parser)
+    add_shared_flags(parser)
+    return parser

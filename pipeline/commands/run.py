@@ -1,0 +1,153 @@
+"""`run`: the command line → `RunOptions`, then the job."""
+
+import argparse
+import datetime
+
+from pipeline.commands.common import add_shared_flags, add_window_flags, read_and_warn, window
+from pipeline.flags import StrictParser
+from pipeline.options import (
+    DEFAULT_RUNNER,
+    LAYOUTS,
+    RUNNERS,
+    RunOptions,
+    beam_runner,
+    check_beam_args,
+    new_run_id,
+)
+from pipeline.problems import UsageError, plain, shown, suggestion
+
+_DESCRIPTION = """Sends the commerce events of files to TikTok.
+
+Each event ends as exactly one outcome: delivered, skipped, rejected, undelivered or unknown. Flags that are not listed
+here go to Beam (--project, --temp_location, --direct_num_workers …).
+
+examples:
+  tiktok-events run --connection connection.yaml --input 'exports/*.parquet' --ledger ledger
+  tiktok-events run --connection connection.yaml --input 'gs://acme-export/2024-06-*/*.txt.gz' \\
+      --since 2024-06-01 --until 2024-07-01 --timezone Europe/Berlin --summary summary.json"""
+
+# `--input` has two meanings: files of the run, and the connection's key, whose few words are not names of files.
+_INPUTS = ("auto", "web", "feed")
+
+
+def execute(argv: list[str]) -> int:
+    """Runs the command and returns its exit code."""
+    options = parse_run(argv)
+    # Importing the job imports Beam, which takes seconds: a mistake in the command line is told before.
+    from pipeline.job import run
+
+    return run(options)
+
+
+def parse_run(argv: list[str]) -> RunOptions:
+    """Returns what the command line asks for.
+
+    Raises:
+      UsageError: a mistake in the command line or in the connection.
+    """
+    parser = _parser()
+    arguments, rest = parser.parse_leniently(argv)
+    runner = beam_runner(arguments.runner)
+    since_ms, until_ms = window(arguments)
+    beam_args = check_beam_args(rest, parser.flags(), runner)
+    files = tuple(word for word in arguments.input or () if word.lower() not in _INPUTS)
+    # Only now, so that a misspelt --input is told by its name.
+    if not files:
+        raise UsageError("--input is missing: name files or globs, such as --input 'exports/*.parquet'.")
+    kinds = [word for word in arguments.input if word.lower() in _INPUTS]
+    connection = read_and_warn(arguments, {"input": kinds[-1]} if kinds else {})
+    if connection.access_token is None:
+        raise UsageError(
+            "access_token is missing: `run` needs a reference to the token, such as env:TIKTOK_TOKEN, in the "
+            "connection file or as --access_token."
+        )
+    return RunOptions(
+        connection=connection,
+        inputs=files,
+        ledger=arguments.ledger,
+        dead_letters=arguments.dead_letters,
+        quarantine=arguments.quarantine,
+        summary=arguments.summary,
+        since_ms=since_ms,
+        until_ms=until_ms,
+        ledger_flush_secs=_seconds("--ledger_flush_secs", arguments.ledger_flush_secs),
+        strict_files=arguments.strict_files,
+        runner=arguments.runner,
+        beam_args=beam_args,
+        layout=_layout(arguments.layout),
+        column=arguments.column,
+        progress=arguments.progress,
+        run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
+    )
+
+
+def _seconds(flag: str, text: str) -> float:
+    """Returns a number of seconds from 0.1 to an hour: what is longer would lose that much when a run is killed."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 3600:
+        raise UsageError(f"{flag}: {shown(text)} is not allowed; a number of seconds from 0.1 to 3600 is needed.")
+    return seconds
+
+
+def _layout(text: str) -> str:
+    for layout in LAYOUTS:
+        if plain(layout) == plain(text):
+            return layout
+    hint = suggestion(text, LAYOUTS)
+    raise UsageError(f"--layout: {shown(text)} is no layout; one of {', '.join(LAYOUTS)} is needed.{hint}")
+
+
+def _parser() -> StrictParser:
+    parser = StrictParser("run --input GLOB", _DESCRIPTION)
+    _add_files(parser.add_argument_group("files"))
+    add_window_flags(parser)
+    group = parser.add_argument_group("job")
+    runners = ", ".join(RUNNERS)
+    group.add_argument(
+        "--runner",
+        default=DEFAULT_RUNNER,
+        metavar="NAME",
+        help=f"where the pipeline runs (default: {DEFAULT_RUNNER}, which is FnApiRunner here): {runners}",
+    )
+    group.add_argument(
+        "--run_id", metavar="TEXT", help="names the run in ledger and summary (default: time and digits)"
+    )
+    group.add_argument("--progress", action="store_true", default=None, help="show progress (default: on a terminal)")
+    group.add_argument("--no_progress", dest="progress", action="store_false", help="show no progress")
+    add_shared_flags(parser, leave_out=["input"])
+    return parser
+
+
+def _add_files(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--input",
+        action="append",
+        metavar="GLOB",
+        help="Parquet, NDJSON or .gz files, local or gs://; may be given several times (required). The words "
+        f"{', '.join(_INPUTS)} are the connection's key `input` instead; a file of that name is ./web",
+    )
+    group.add_argument(
+        "--layout",
+        default="auto",
+        metavar="|".join(LAYOUTS),
+        help="how messages lie in Parquet files (default: auto, by the columns)",
+    )
+    group.add_argument("--column", metavar="NAME", help="Parquet column with the JSON (default: found by itself)")
+    group.add_argument(
+        "--strict_files", action="store_true", help="stop at a file that cannot be read (default: count it, go on)"
+    )
+    group.add_argument("--ledger", metavar="DIR", help="write one row an outcome there (Parquet, no personal data)")
+    group.add_argument(
+        "--ledger_flush_secs",
+        default="10",
+        metavar="SECONDS",
+        help="close ledger files after this time at the latest (default: 10)",
+    )
+    group.add_argument("--dead_letters", metavar="DIR", help="write what was not delivered there, ready to be replayed")
+    group.add_argument(
+        "--quarantine", metavar="DIR", help="write originals of rejected messages there; personal data: restrict it"
+    )
+    group.add_argument("--summary", metavar="FILE", help="write the counts there (JSON)")

@@ -1,0 +1,92 @@
+"""Runs one job: everything that can be refused is refused before it starts, and its counts are told at its end."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from rich.console import Console
+
+from pipeline.flow import build
+from pipeline.options import RunOptions, beam_runner
+from pipeline.problems import UsageError
+from pipeline.progress import ProgressDisplay
+from pipeline.records import Records
+from pipeline.rowfiles import WriteError
+from pipeline.sources import ReadMessages
+from pipeline.summary import EXIT_SETTLED, exit_code, read_counters, render, summarize, write_summary
+from transforms.connection import Connection
+from transforms.tiktok.client import EventsApi
+from transforms.tiktok.runtime import Transport
+from transforms.tiktok.token import TokenReferenceError, TokenSource
+
+_log = logging.getLogger(__name__)
+
+_LOCAL = "FnApiRunner"
+_FAILED, _USAGE = 1, 2
+
+
+def run(options: RunOptions, transport: Callable[[Connection], Transport] = EventsApi) -> int:
+    """Runs a job to its end and returns the exit code: 0 all settled, 1 failure, 3 something undelivered or unknown.
+
+    Args:
+      options: what to do.
+      transport: makes what carries requests.
+
+    Raises:
+      UsageError: a folder, a pattern or the token reference cannot be used; nothing has been sent.
+    """
+    connection = options.connection
+    runner = beam_runner(options.runner)
+    try:
+        records = _records(options)
+        records.check()
+        read = ReadMessages(
+            list(options.inputs), layout=options.layout, column=options.column, strict_files=options.strict_files
+        )
+        if runner == _LOCAL:
+            TokenSource(connection.access_token or "").get()
+    except (ValueError, WriteError, TokenReferenceError) as error:
+        raise UsageError(str(error)) from error
+    began = time.monotonic()
+    pipeline = beam.Pipeline(
+        options=PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}"])
+    )
+    build(pipeline, read, connection, records, options.since_ms, options.until_ms, transport)
+    with _progress(options, runner):
+        result = pipeline.run()
+        result.wait_until_finish()
+    summary = summarize(read_counters(result.metrics()), time.monotonic() - began, options.run_id)
+    if options.summary:
+        write_summary(summary, options.summary)
+    Console(file=sys.stdout).print(render(summary))
+    return exit_code(summary) if summary.adds_up else _FAILED
+
+
+def _records(options: RunOptions) -> Records:
+    """Returns what is recorded; rows carry the version of this package as the version of the mapping."""
+    return Records(
+        ledger=options.ledger,
+        dead_letters=options.dead_letters,
+        quarantine=options.quarantine,
+        flush_secs=options.ledger_flush_secs,
+        run_id=options.run_id,
+        connection_name=options.connection.event_source_id,
+        event_source_id=options.connection.event_source_id,
+        mapping_version=metadata.version("tiktok-events-pipeline"),
+    )
+
+
+@contextmanager
+def _progress(options: RunOptions, runner: str) -> Iterator[None]:
+    """Shows progress where the pipeline runs in this process."""
+    wanted = sys.stderr.isatty() if options.progress is None else options.progress
+    if runner != _LOCAL or not wanted:
+        yield
+        return
+    with ProgressDisplay():
+        yield

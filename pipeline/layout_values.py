@@ -1,0 +1,189 @@
+"""Values of Parquet columns as JSON: texts without a detour over `str`, nested values as a batch would hold them.
+
+Nested columns are brought into JSON's types by Arrow, column by column (timestamps to epoch milliseconds, bytes to
+text), because doing it value by value costs several times as much. Only what Arrow cannot express is done in Python:
+JSON texts inside columns, and maps written as lists of pairs.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+# Fields that hold objects or lists in mParticle's JSON; a text in their place is JSON itself.
+# Source: mParticle, "JSON Reference".
+_CONTAINERS = frozenset(
+    {
+        "application_info",
+        "ccpa",
+        "consent_state",
+        "context",
+        "custom_attributes",
+        "custom_flags",
+        "data",
+        "device_info",
+        "events",
+        "gdpr",
+        "partner_identities",
+        "product_action",
+        "products",
+        "promotion_action",
+        "product_impressions",
+        "source_info",
+        "system_notifications",
+        "user_attributes",
+        "user_identities",
+    }
+)
+
+# Spellings of a map that was written as a list of pairs. Source: Parquet's LogicalTypes ("key", "value"), older writers
+# of it, and mParticle's BigQuery tables.
+_PAIRS = (frozenset({"key", "value"}), frozenset({"name", "value"}), frozenset({"attributename", "attributevalue"}))
+
+# Objects of no JSON type (durations, intervals) become text; no rule reads them. NaN and infinities become null.
+encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Says whether a column holds text or bytes, dictionary-encoded or not."""
+    kind = _storage(kind)
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_binary_view(kind)
+    )
+
+
+def is_container(kind: pa.DataType) -> bool:
+    """Says whether a column can hold objects or lists: nested, or JSON text."""
+    return bool(pa.types.is_nested(kind)) or is_text(kind)
+
+
+def texts(column: pa.Array) -> list[bytes]:
+    r"""Returns the bytes of each value of a column of text or bytes, empty for nulls.
+
+    Cut out of Arrow's buffer directly: four times as fast as `to_pylist` and `encode`.
+
+    >>> texts(pa.array(["{}", None, "[é]"]))
+    [b'{}', b'', b'[\xc3\xa9]']
+    """
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if isinstance(column, pa.DictionaryArray):
+        column = column.dictionary_decode()
+    if column.type not in (pa.string(), pa.binary()):
+        column = column.cast(pa.large_binary())
+    if column.null_count:
+        column = column.fill_null("" if column.type == pa.string() else b"")
+    if not len(column):
+        return []
+    _, starts, values = column.buffers()
+    numbers = memoryview(starts).cast("q") if column.type == pa.large_binary() else memoryview(starts).cast("i")
+    offsets = numbers[column.offset : column.offset + len(column) + 1].tolist()
+    base = offsets[0]
+    if offsets[-1] == base:
+        return [b""] * len(column)
+    whole = values.slice(base, offsets[-1] - base).to_pybytes()
+    return [whole[start - base : end - base] for start, end in pairwise(offsets)]
+
+
+def objects(rows: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Returns each row as a dictionary that `encode` turns into the JSON of a batch."""
+    for step in (_to_milliseconds, _to_integers):
+        columns = [_cast(column, step(column.type)) for column in rows.columns]
+        rows = pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
+    result: list[dict[str, Any]] = rows.to_pylist(maps_as_pydicts="lossy")
+    for field in rows.schema:
+        if _needs_mending(field.name, field.type):
+            for row in result:
+                row[field.name] = _mend(row[field.name], field.name, field.type)
+    return result
+
+
+def _storage(kind: pa.DataType) -> pa.DataType:
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    # Not "safe": microseconds are cut to milliseconds on purpose.
+    return column if column.type.equals(kind) else column.cast(kind, safe=False)
+
+
+def _to_milliseconds(kind: pa.DataType) -> pa.DataType:
+    """Returns the type with timestamps in milliseconds and bytes as text. Times without a zone are UTC."""
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("ms", kind.tz)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.large_string()
+    return _inside(kind, _to_milliseconds)
+
+
+def _to_integers(kind: pa.DataType) -> pa.DataType:
+    """Returns the type with timestamps as integers."""
+    if pa.types.is_timestamp(kind):
+        return pa.int64()
+    return _inside(kind, _to_integers)
+
+
+def _inside(kind: pa.DataType, step: Any) -> pa.DataType:
+    """Returns a nested type with the step applied to what it holds."""
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(step(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(step(kind.key_type), kind.item_field.with_type(step(kind.item_type)))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(kind.value_field.with_type(step(kind.value_type)))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(step(kind.value_type)), kind.list_size)
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(step(kind.value_type)))
+    return kind
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_pairs(kind: pa.DataType) -> bool:
+    """Says whether a list's members are the pairs of a map."""
+    return bool(pa.types.is_struct(kind)) and {field.name.casefold() for field in kind} in _PAIRS
+
+
+def _needs_mending(name: str, kind: pa.DataType) -> bool:
+    """Says whether Arrow's own conversion leaves something in a column that has to be changed."""
+    if is_text(kind):
+        return name in _CONTAINERS
+    if pa.types.is_struct(kind):
+        return any(_needs_mending(field.name, field.type) for field in kind)
+    if _is_list(kind):
+        return _is_pairs(kind.value_type) or _needs_mending("", kind.value_type)
+    return False
+
+
+def _mend(value: Any, name: str, kind: pa.DataType) -> Any:
+    """Returns a value with JSON texts put in as they are and lists of pairs as objects."""
+    if value is None:
+        return None
+    if is_text(kind):
+        return msgspec.Raw(value) if value.strip() else None
+    if pa.types.is_struct(kind):
+        for field in kind:
+            if _needs_mending(field.name, field.type):
+                value[field.name] = _mend(value[field.name], field.name, field.type)
+        return value
+    if _is_pairs(kind.value_type):
+        first, second = _pair_names(kind.value_type)
+        return {str(pair[first]): pair[second] for pair in value if pair is not None and pair[first] is not None}
+    return [_mend(member, "", kind.value_type) for member in value]
+
+
+def _pair_names(kind: pa.DataType) -> tuple[str, str]:
+    """Returns the names of a pair's key and value as the table spells them."""
+    first, second = (field.name for field in kind)
+    return (second, first) if first.casefold().endswith("value") else (first, second)

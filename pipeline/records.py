@@ -1,0 +1,172 @@
+"""RecordOutcomes: the last step. Outcomes in; counters, and files where the operator asked for them, out."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from pipeline.deadletters import DEAD_LETTER_LAYOUT, QUARANTINE_LAYOUT, DeadLetterRows, QuarantineRows
+from pipeline.ledger import LEDGER_LAYOUT, LedgerRows
+from pipeline.progress import PROGRESS
+from pipeline.rowfiles import MAX_FILE_ROWS, Layout, RowFiles, Rows, check_folder
+from transforms.model import Outcome
+from transforms.outcomes import BeamCounters, OutcomeFn, OutcomeTally
+
+# Outcomes that come one by one are taken together, because a row costs less in company.
+_TOGETHER = 256
+
+# Seconds between two moves of local counts into Beam's counters and the progress.
+_COUNT_SECS = 0.5
+
+
+@dataclass(frozen=True)
+class Records:
+    """What is recorded, and where.
+
+    Attributes:
+      ledger: folder of the ledger; None: none is kept.
+      dead_letters: folder of what was not delivered.
+      quarantine: folder of the original messages of what was rejected. They hold raw identities: restrict it.
+      flush_secs: rows wait in memory for so long at most, while outcomes arrive.
+      max_file_rows: rows of a file at most.
+      run_id: identifies the run in every row.
+      connection_name: identifies the connection in every row.
+      event_source_id: pixel or offline event set.
+      mapping_version: version of the rules.
+    """
+
+    ledger: str | None = None
+    dead_letters: str | None = None
+    quarantine: str | None = None
+    flush_secs: float = 10.0
+    max_file_rows: int = MAX_FILE_ROWS
+    run_id: str = ""
+    connection_name: str = ""
+    event_source_id: str = ""
+    mapping_version: str = ""
+
+    def __post_init__(self) -> None:
+        folders = [folder.rstrip("/") for folder in (self.ledger, self.dead_letters, self.quarantine) if folder]
+        if len(set(folders)) < len(folders):
+            raise ValueError("--ledger, --dead_letters and --quarantine need a folder each: their files differ")
+        if self.flush_secs <= 0:
+            raise ValueError(f"--ledger_flush_secs must be above 0, not {self.flush_secs:g}")
+
+    def kinds(self) -> Iterator[tuple[str, Rows, Layout]]:
+        """Yields folder, rows and layout of what is recorded."""
+        constants = {
+            "connection": self.connection_name,
+            "event_source_id": self.event_source_id,
+            "run_id": self.run_id,
+            "mapping_version": self.mapping_version,
+        }
+        if self.ledger:
+            yield self.ledger, LedgerRows(constants), LEDGER_LAYOUT
+        if self.dead_letters:
+            yield self.dead_letters, DeadLetterRows(constants), DEAD_LETTER_LAYOUT
+        if self.quarantine:
+            yield self.quarantine, QuarantineRows(constants), QUARANTINE_LAYOUT
+
+    def check(self) -> None:
+        """Makes sure that local folders can be written to; call it before anything is sent.
+
+        Raises:
+          WriteError: one cannot be written to.
+        """
+        for folder, _, layout in self.kinds():
+            check_folder(folder, layout)
+
+
+@dataclass
+class RecordOutcomes(beam.PTransform):
+    """Outcomes → counters, ledger, dead letters, quarantine. The output is empty.
+
+        outcomes.write | "RecordWrite" >> RecordOutcomes(records)
+
+    Apply it to the outcomes of each step by themselves: bringing them together costs more than recording them.
+
+    Input: bounded or unbounded, any window. When a bundle has ended, its rows are in closed files; in a long bundle
+    they are at the latest `flush_secs` later, as long as outcomes arrive. A repeated bundle writes its rows again.
+
+    Attributes:
+      records: what is recorded, and where.
+      clock: epoch seconds.
+    """
+
+    records: Records
+    clock: Callable[[], float] = time.time
+
+    def expand(self, outcomes: beam.PCollection[Outcome]) -> beam.PCollection[None]:
+        """Returns an empty collection."""
+        return outcomes | "Record" >> beam.ParDo(_RecordFn(self.records, self.clock))
+
+
+class _RecordFn(OutcomeFn):
+    def __init__(self, records: Records, clock: Callable[[], float]) -> None:
+        self._records = records
+        self._clock = clock
+
+    def setup(self) -> None:
+        self._counters = BeamCounters()
+        self._tally = OutcomeTally()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="records")
+
+    def start_bundle(self) -> None:
+        # A bundle that failed leaves nothing behind for the next.
+        self._tally.drain()
+        self._files = [
+            RowFiles(self._pool, folder, rows, layout, self._records.run_id, self._records.max_file_rows)
+            for folder, rows, layout in self._records.kinds()
+        ]
+        self._waiting: list[Outcome] = []
+        now = self._clock()
+        self._flush_at = now + self._records.flush_secs
+        self._count_at = now + _COUNT_SECS
+
+    def process(self, outcome: Outcome) -> Iterator[None]:
+        self._waiting.append(outcome)
+        if len(self._waiting) >= _TOGETHER or self._clock() >= self._flush_at:
+            self._take_waiting()
+        return iter(())
+
+    @beam.DoFn.yields_elements
+    def process_batch(self, outcomes: list[Outcome]) -> Iterator[None]:
+        self._take(outcomes)
+        return iter(())
+
+    def finish_bundle(self) -> None:
+        self._take_waiting()
+        self._count()
+        now = self._clock()
+        for files in self._files:
+            files.flush(now)
+        for files in self._files:
+            files.wait()
+
+    def teardown(self) -> None:
+        self._pool.shutdown()
+
+    def _take_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._take(waiting)
+
+    def _take(self, outcomes: Sequence[Outcome]) -> None:
+        self._tally.add(outcomes)
+        full = [files for files in self._files if files.add(outcomes)]
+        now = self._clock()
+        if now >= self._flush_at:
+            full = self._files
+            self._flush_at = now + self._records.flush_secs
+        for files in full:
+            files.flush(now)
+        if now >= self._count_at:
+            self._count()
+            self._count_at = now + _COUNT_SECS
+
+    def _count(self) -> None:
+        counts, kinds = self._tally.drain()
+        self._counters.increment(counts)
+        for kind, count in kinds.items():
+            PROGRESS.add(kind, count)

@@ -1,0 +1,249 @@
+"""What the type of a key cannot say: which single values a connection may have, and which pairs are impossible.
+
+Each rule looks at values that already have the right type; it refuses or warns through the report, naming the remedy.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.event_names import RESERVED_EVENTS, RETIRED_EVENTS, STANDARD_EVENTS
+from pipeline.problems import Report, nearest, plain, shown, suggestion
+from pipeline.regions import REGIONS
+from transforms.connection import MAX_BATCH_EVENTS, Connection
+from transforms.mapping.tables import (
+    ACTION_SPELLINGS,
+    CURRENCIES,
+    ENVIRONMENTS,
+    PRODUCT_ACTIONS,
+    PURCHASE_LIKE_EVENTS,
+)
+from transforms.model import Form
+from transforms.tiktok import token
+
+_ID = re.compile(r"[A-Za-z0-9_-]+")
+
+# A value rule: the value, where it was written, the report → the value to use.
+ValueRule = Callable[[Any, str, Report], Any]
+
+
+def check_values(values: dict[str, Any], places: Mapping[str, str], report: Report) -> None:
+    """Checks and normalises single values in place; the bad ones are taken out."""
+    for key, rule in _RULES.items():
+        if key in values:
+            before = len(report.problems)
+            values[key] = rule(values[key], places.get(key, ""), report)
+            if len(report.problems) > before:
+                report.bad_keys.add(key)
+                del values[key]
+    if "event_names" in values:
+        values["event_names"] = _event_names(values["event_names"], places, report)
+
+
+def _access_token(reference: str, where: str, report: Report) -> str:
+    try:
+        return str(token.parse(reference))
+    except token.TokenReferenceError as error:
+        # Its text names the remedy and repeats nothing that may be a token.
+        report.refuse(where, "access_token", str(error).removeprefix("access_token: "))
+        return reference
+
+
+def _identifier(key: str) -> ValueRule:
+    def rule(value: str, where: str, report: Report) -> str:
+        if not _ID.fullmatch(value):
+            text = f"{shown(value)} cannot be one: letters, digits, - and _ only. Copy it from Events Manager."
+            report.refuse(where, key, text)
+        return value
+
+    return rule
+
+
+def _environments(values: tuple[str, ...], where: str, report: Report) -> tuple[str, ...]:
+    known = []
+    for value in values:
+        name = next((name for name in ENVIRONMENTS if plain(name) == plain(value)), None)
+        if name is None:
+            hint = suggestion(value, ENVIRONMENTS)
+            text = f"{shown(value)} is no environment of mParticle; one of {', '.join(ENVIRONMENTS)} is needed.{hint}"
+            report.refuse(where, "environments", text)
+        else:
+            known.append(name)
+    return tuple(dict.fromkeys(known))
+
+
+def _currency(value: str, where: str, report: Report) -> str:
+    code = value.upper()
+    if code in CURRENCIES:
+        return code
+    # Loading the list costs more than all the rest of reading a connection; it is needed for rare currencies only.
+    from pycountry import currencies
+
+    if currencies.get(alpha_3=code) is None:
+        hint = suggestion(code, CURRENCIES)
+        report.refuse(where, "default_currency", f"{shown(value)} is no currency of ISO 4217, such as EUR.{hint}")
+    else:
+        text = f"{code} is not in TikTok's list of currencies; it is sent all the same."
+        report.warn(where, "default_currency", text)
+    return code
+
+
+def _region(value: str, where: str, report: Report) -> str:
+    code = value.upper()
+    if code not in REGIONS:
+        hint = ' Did you mean "GB"?' if code == "UK" else ""
+        text = f"{shown(value)} is no region; two letters of ISO 3166-1 are needed, such as US, GB or BR.{hint}"
+        report.refuse(where, "default_phone_region", text)
+    return code
+
+
+def _api_url(value: str, where: str, report: Report) -> str:
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if host is None or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
+        text = f"{shown(value.split('@')[-1])} is no base address; https://HOST/PATH/ is needed."
+        report.refuse(where, "api_url", text)
+    elif parts.username is not None or parts.password is not None:
+        report.refuse(where, "api_url", "a user name or password in an address is not allowed; remove it.")
+    elif parts.scheme == "http" and not _is_loopback(host):
+        report.refuse(where, "api_url", f"http:// is for loopback addresses only; use https://{host}, or 127.0.0.1.")
+    return value if value.endswith("/") else f"{value}/"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _event_names(names: Mapping[str, str], places: Mapping[str, str], report: Report) -> dict[str, str]:
+    """Returns the names by canonical action; refuses what mParticle or TikTok does not know."""
+    spellings = {plain(name): name for name in PRODUCT_ACTIONS} | {plain(k): v for k, v in ACTION_SPELLINGS.items()}
+    known: dict[str, str] = {}
+    for written, event in names.items():
+        key = f"event_names.{shown(written)[1:-1]}"
+        where = places.get(f"event_names.{written}", places.get("event_names", ""))
+        action = spellings.get(plain(written))
+        if action is None:
+            hint = suggestion(written, PRODUCT_ACTIONS)
+            report.refuse(where, key, f"no product action of mParticle; one of {', '.join(PRODUCT_ACTIONS)}.{hint}")
+        elif action in known:
+            report.refuse(where, key, f"{action} is named twice in two spellings; remove one of the two.")
+        elif (action == "refund" or action.startswith("remove_")) and plain(event) in PURCHASE_LIKE_EVENTS:
+            text = f"a {action} must never be reported as the order {event}; remove the line: it is skipped then."
+            report.refuse(where, key, text)
+        else:
+            known[action] = _event(event, where, key, report)
+    return known
+
+
+def _event(event: str, where: str, key: str, report: Report) -> str:
+    if event in STANDARD_EVENTS:
+        return event
+    if event in RETIRED_EVENTS:
+        successor = RETIRED_EVENTS[event]
+        present = f"its present name is {successor}: write `{successor}`" if successor else "it has no successor"
+        report.warn(where, key, f"TikTok retired {event}; {present}.")
+    elif event in RESERVED_EVENTS:
+        target = RESERVED_EVENTS[event]
+        text = f"{event} is reserved, TikTok turns it into {target} by itself"
+        report.refuse(where, key, f"{text}; one of {', '.join(STANDARD_EVENTS)} is needed.")
+    elif (name := nearest(event, [*STANDARD_EVENTS, *RETIRED_EVENTS])) is not None:
+        text = f'{shown(event)} is no standard event of TikTok (names are case-sensitive). Did you mean "{name}"?'
+        report.refuse(where, key, text)
+    else:
+        text = f"{shown(event)} is no standard event of TikTok; one of {', '.join(STANDARD_EVENTS)} is needed."
+        report.refuse(where, key, text)
+    return event
+
+
+_RULES: dict[str, ValueRule] = {
+    "event_source_id": _identifier("event_source_id"),
+    "access_token": _access_token,
+    "environments": _environments,
+    "default_currency": _currency,
+    "default_phone_region": _region,
+    "test_event_code": _identifier("test_event_code"),
+    "api_url": _api_url,
+}
+
+
+def check_pairs(connection: Connection, places: Mapping[str, str], report: Report) -> None:
+    """Refuses impossible pairs and warns of settings that have no effect. Pairs with a bad key are left alone."""
+    forms = possible_forms(connection)
+    if forms == {Form.LEGACY} and not {"max_batch_events", "input", "event_source_type"} & report.bad_keys:
+        limit = MAX_BATCH_EVENTS[Form.LEGACY]
+        if (connection.max_batch_events or 0) > limit:
+            report.refuse(
+                places["max_batch_events"],
+                "max_batch_events",
+                f"{connection.max_batch_events} is above the limit of the legacy endpoint ({limit}), and this "
+                "connection sends only there. Lower it, or use Events API 2.0: enable_web_migration: true (web), "
+                "event_source_type: web (feeds).",
+            )
+    for key, changed, effective, text in _dependent(connection, forms):
+        if key in places and changed and not effective and not {key, "input"} & report.bad_keys:
+            report.warn(places[key], key, f"this has no effect: {text}")
+    if connection.consent.ccpa_opt_out == "limit" and Form.OFFLINE in forms:
+        report.warn(
+            places.get("consent.ccpa_opt_out", ""),
+            "consent.ccpa_opt_out",
+            "offline events cannot be limited; after an opt-out they are dropped.",
+        )
+    if "development" in connection.environments and connection.test_event_code is None:
+        report.warn(
+            places.get("environments", ""),
+            "environments",
+            "development events are sent as live events; set test_event_code to keep them apart.",
+        )
+
+
+def possible_forms(connection: Connection) -> set[Form]:
+    """Returns the request forms that may go out, as the inputs allow."""
+    sources = ("web", "feed") if connection.input == "auto" else (connection.input,)
+    return {connection.form(source) for source in sources}
+
+
+def _dependent(connection: Connection, forms: set[Form]) -> list[tuple[str, bool, bool, str]]:
+    """Returns the settings that depend on others: key, whether it is changed, whether it can matter, why it cannot."""
+    required = connection.require_ip_and_user_agent
+    return [
+        (
+            "enable_web_migration",
+            connection.enable_web_migration,
+            connection.input != "feed",
+            "it is for web input, and input is feed.",
+        ),
+        (
+            "event_source_type",
+            connection.event_source_type != "legacy_pixel_batch_web",
+            connection.input != "web",
+            "it is for feeds, and input is web.",
+        ),
+        (
+            "send_user_fields_offline",
+            connection.send_user_fields_offline,
+            Form.OFFLINE in forms,
+            "nothing is sent with event_source offline; that needs a feed and event_source_type: feed.",
+        ),
+        (
+            "require_ip_and_user_agent",
+            required != "legacy",
+            forms != {Form.OFFLINE},
+            "it is about web events, and this connection sends offline events only.",
+        ),
+        (
+            "consent.gdpr_missing",
+            connection.consent.gdpr_missing != "send",
+            connection.consent.gdpr_purpose is not None,
+            "no purpose is asked for; set consent.gdpr_purpose.",
+        ),
+    ]

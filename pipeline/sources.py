@@ -1,0 +1,142 @@
+"""ReadMessages: files in, messages out; the only step that knows where bounded input comes from.
+
+    patterns → FindFiles → DivideFiles → ReadFiles → messages
+                                             └─────→ outcomes of what cannot be read
+
+Why no splittable DoFn: on Beam's local runner all steps from here to the record of outcomes are one fused stage, a
+stateful step included, and messages pass through it one list at a time; memory stays flat because nothing is ever
+collected. A splittable DoFn would gain nothing there (what follows a stage boundary waits for the whole input whether
+or not bundles end early), and in Beam 2.77 it cannot yield lists. On distributed runners the parts of files are
+shared out by the two reshuffles, which carry names only.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import PBegin, TaggedOutput
+from apache_beam.typehints.decorators import IOTypeHints
+
+from pipeline.layouts import Layout
+from pipeline.source_files import FileInfo, UnreadableFileError, expand_patterns
+from pipeline.source_reading import FilePart, divide, iter_messages, read
+from transforms.counters import NAMESPACE, UNITS
+from transforms.model import Message, Outcome, Reason
+from transforms.stages import OUTCOMES
+
+__all__ = ["FileInfo", "Layout", "ReadMessages", "ReadResult", "expand_patterns", "iter_messages"]
+
+
+class ReadResult(NamedTuple):
+    """What `ReadMessages` returns.
+
+    Attributes:
+      messages: one `Message` for each row or line.
+      outcomes: one `Outcome` for each file that cannot be read to its end, and for each line that is too long.
+    """
+
+    messages: beam.PCollection
+    outcomes: beam.PCollection
+
+
+@dataclass
+class ReadMessages(beam.PTransform):
+    """Files of mParticle batches → messages: Parquet, lines of JSON, lines of JSON in gzip.
+
+        read = pipeline | ReadMessages(["gs://bucket/2024-06-*/*.txt.gz"])
+        outcomes = forward(read.messages, connection)
+
+    Output: bounded, global window, lists of about a thousand for steps that take lists. The reference of a message is
+    `PATH#ROW`, with the row or line counted from 0 in its file, so that it is the same in every run.
+
+    A file that cannot be read does not stop the others: what is readable before the damage goes its way, and the rest
+    is one outcome (`rejected`, `unreadable_file`). Only a large Parquet file that several workers share can have more
+    than one, each for its own rows. A pattern that matches nothing fails the run; call `expand_patterns` before.
+
+    Attributes:
+      patterns: paths, folders or globs; see `expand_patterns`.
+      layout: how Parquet rows hold batches, or `auto`.
+      column: the Parquet column of JSON text, if it is none of the known names.
+      strict_files: fail the run at the first file that cannot be read.
+    """
+
+    patterns: list[str]
+    layout: Layout | str = Layout.AUTO
+    column: str | None = None
+    strict_files: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.patterns:
+            raise ValueError("patterns is empty: name at least one path, folder or glob (--input)")
+        if self.layout not in set(Layout):
+            raise ValueError(f"layout {self.layout!r} is unknown (--layout); known: {', '.join(Layout)}")
+
+    def default_type_hints(self) -> IOTypeHints:
+        """Returns none: Beam would log a warning about a named tuple of collections. The outputs carry their types."""
+        return IOTypeHints.empty()
+
+    def expand(self, begin: PBegin) -> ReadResult:
+        """Returns the messages and the outcomes."""
+        parts = (
+            begin
+            | "Start" >> beam.Impulse()
+            | "FindFiles" >> beam.ParDo(_FindFn(tuple(self.patterns)))
+            | "ShareFiles" >> beam.Reshuffle()
+            | "DivideFiles" >> beam.ParDo(_DivideFn())
+            | "ShareParts" >> beam.Reshuffle()
+        )
+        results = parts | "ReadFiles" >> beam.ParDo(
+            _ReadFn(Layout(self.layout), self.column, self.strict_files)
+        ).with_outputs(OUTCOMES, main="messages")
+        results[OUTCOMES].element_type = Outcome
+        return ReadResult(results.messages, results[OUTCOMES])
+
+
+class _FindFn(beam.DoFn):
+    """One start → all files, each once."""
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        self._patterns = patterns
+
+    def process(self, _: bytes) -> Iterator[FileInfo]:
+        yield from expand_patterns(self._patterns)
+
+
+class _DivideFn(beam.DoFn):
+    """File → parts that one worker reads at a time."""
+
+    def process(self, file: FileInfo) -> Iterator[FilePart]:
+        yield from divide(file)
+
+
+class _ReadFn(beam.DoFn):
+    """Part of a file → lists of messages."""
+
+    def __init__(self, layout: Layout, column: str | None, strict: bool) -> None:
+        self._options = (layout, column)
+        self._strict = strict
+        self._files = Metrics.counter(NAMESPACE, "files")
+        self._parts = Metrics.counter(NAMESPACE, "file_parts")
+        self._rows = Metrics.counter(NAMESPACE, "rows")
+        self._units = Metrics.counter(NAMESPACE, UNITS)
+
+    @beam.DoFn.yields_batches
+    def process(self, part: FilePart) -> Iterator[list[Message]]:
+        for item in read(part, *self._options):
+            if isinstance(item, list):
+                self._rows.inc(len(item))
+                yield item
+            elif self._strict and item.reason is Reason.UNREADABLE_FILE:
+                raise UnreadableFileError(f"{item.ref} cannot be read: {item.message}")
+            else:
+                self._units.inc()
+                yield TaggedOutput(OUTCOMES, [item])
+        self._parts.inc()
+        if part.first_row == 0 and (part.row_groups is None or part.row_groups[0] == 0):
+            self._files.inc()
+
+    def infer_output_type(self, input_type: type) -> type[Message]:
+        """Returns the type of what the lists hold; Beam would take it for unknown."""
+        return Message

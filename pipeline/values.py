@@ -1,0 +1,211 @@
+"""One node of YAML (or one flag's text) and the type of its key → the value, or a problem that says what is allowed.
+
+The types are those of `transforms.connection.Connection`, read by `msgspec.inspect`: nothing about a single key is
+written here. Values are accepted in every case and spacing ("Legacy Pixel Batch Web", "customerid").
+"""
+
+import re
+from typing import Any, Literal, get_args
+
+import msgspec.inspect as types
+from msgspec import UNSET
+from transforms.mapping.tables import identity_type
+
+from pipeline.problems import Report, plain, shown, suggestion
+from pipeline.yamlfile import Items, Node, Scalar, Style, Table
+from transforms.connection import Connection, IdentityType
+
+# Keys whose value is never repeated in a message.
+SECRET_KEYS = {"access_token"}
+
+# YAML 1.1 and 1.2 together, in any case.
+BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+_IDENTITIES = frozenset(get_args(IdentityType))
+_INTEGER = re.compile(r"[-+]?\d[\d_]*")
+_NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def definition() -> types.StructType:
+    """Returns the definition of a connection: its keys, their types, defaults and descriptions."""
+    struct = types.type_info(Connection)
+    if not isinstance(struct, types.StructType):
+        raise TypeError("Connection is no struct")
+    return struct
+
+
+def bare(kind: types.Type) -> types.Type:
+    """Returns the type without its description and without `None`.
+
+    >>> bare(types.type_info(int | None))
+    IntType(gt=None, ge=None, lt=None, le=None, multiple_of=None)
+    """
+    if isinstance(kind, types.Metadata):
+        return bare(kind.type)
+    if isinstance(kind, types.UnionType):
+        return bare(next(member for member in kind.types if not isinstance(member, types.NoneType)))
+    return kind
+
+
+def convert(node: Node, kind: types.Type, key: str, report: Report) -> Any:
+    """Returns the value of a node, `UNSET` if it is not given (null) or cannot be one.
+
+    Args:
+      node: what was written.
+      kind: the type of the key.
+      key: path of the key, for messages.
+      report: takes the problems.
+    """
+    kind = bare(kind)
+    if isinstance(node, Scalar) and node.style is Style.NULL:
+        return UNSET
+    if isinstance(kind, types.StructType):
+        fields = struct_values(node, kind, key, report)
+        return UNSET if fields is None else kind.cls(**fields)
+    if isinstance(kind, types.DictType):
+        return _dictionary(node, kind, key, report)
+    if isinstance(kind, types.VarTupleType):
+        return _tuple(node, kind, key, report)
+    if isinstance(node, Scalar):
+        return _scalar(node, kind, key, report)
+    report.refuse(node.where, key, f"this is {_shape(node)}, but {_wanted(kind)} is needed.")
+    return UNSET
+
+
+def struct_values(node: Node, kind: types.StructType, key: str, report: Report) -> dict[str, Any] | None:
+    """Returns the values that are given for a struct's fields, by name; None if the node is no mapping."""
+    if not isinstance(node, Table):
+        example = next((field.name for field in kind.fields), "key")
+        report.refuse(node.where, key, f"this is {_shape(node)}, but keys and values are needed: {example}: …")
+        return None
+    fields = {field.name: field for field in kind.fields}
+    values: dict[str, Any] = {}
+    for name, value_node in node.entries:
+        path = f"{key}.{name.text}" if key else name.text
+        field = fields.get(name.text)
+        if field is None:
+            report.refuse(name.where, shown(path)[1:-1], f"unknown key.{suggestion(name.text, fields)}")
+            continue
+        value = convert(value_node, field.type, path, report)
+        if value is not UNSET:
+            values[name.text] = value
+    return values
+
+
+def _dictionary(node: Node, kind: types.DictType, key: str, report: Report) -> Any:
+    if not isinstance(node, Table):
+        text = f"this is {_shape(node)}, but keys and values are needed: {{key: value}}."
+        report.refuse(node.where, key, text)
+        return UNSET
+    values: dict[Any, Any] = {}
+    for name, value_node in node.entries:
+        path = f"{key}.{shown(name.text)[1:-1]}"
+        entry_key = _scalar(name, bare(kind.key_type), path, report)
+        if entry_key is UNSET:
+            report.bad_keys.add(key)
+            continue
+        if entry_key in values:
+            report.refuse(name.where, path, "this key occurs twice in two spellings; remove one of the two.")
+        if isinstance(value_node, Scalar) and value_node.style is Style.NULL:
+            report.refuse(value_node.where, path, "no value is given; give one, or remove the key.")
+        value = convert(value_node, kind.value_type, path, report)
+        if value is UNSET:
+            report.bad_keys.add(key)
+        else:
+            values[entry_key] = value
+    return values
+
+
+def _tuple(node: Node, kind: types.VarTupleType, key: str, report: Report) -> Any:
+    if isinstance(node, Table):
+        report.refuse(node.where, key, "these are keys and values, but a list is needed: [first, second].")
+        return UNSET
+    if isinstance(node, Scalar):
+        parts = [part.strip() for part in node.text.split(",")]
+        node = Items(node.where, tuple(Scalar(node.where, part) for part in parts if part))
+    if kind.min_length and len(node.nodes) < kind.min_length:
+        report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
+        return UNSET
+    values = [convert(item, kind.item_type, key, report) for item in node.nodes]
+    if UNSET in values:
+        report.bad_keys.add(key)
+        return UNSET
+    return tuple(dict.fromkeys(values))
+
+
+def _scalar(node: Scalar, kind: types.Type, key: str, report: Report) -> Any:
+    text = node.text.strip()
+    value: Any = UNSET
+    if isinstance(kind, types.LiteralType):
+        value = _choice(text, kind)
+    elif isinstance(kind, types.BoolType):
+        value = BOOLEANS.get(text.lower(), UNSET)
+    elif isinstance(kind, types.IntType):
+        value = int(text) if _INTEGER.fullmatch(text) else UNSET
+    elif isinstance(kind, types.FloatType):
+        value = float(text) if _NUMBER.fullmatch(text) else UNSET
+    elif isinstance(kind, types.StrType):
+        value = _text(node, text, key, report)
+        if value is UNSET:
+            return UNSET
+    if value is UNSET or not _in_range(value, kind):
+        said = "the value" if key in SECRET_KEYS else shown(node.text)
+        hint = suggestion(text, map(str, kind.values)) if isinstance(kind, types.LiteralType) else ""
+        report.refuse(node.where, key, f"{said} is not allowed; {_wanted(kind)} is needed.{hint}")
+        return UNSET
+    return value
+
+
+def _text(node: Scalar, text: str, key: str, report: Report) -> Any:
+    if node.style is Style.BOOLEAN:
+        report.refuse(node.where, key, f"{text} is a boolean, but text is needed; quote it if it is meant: '{text}'.")
+        return UNSET
+    if not text:
+        report.refuse(node.where, key, "the text is empty; give a value, or null for none.")
+        return UNSET
+    return text
+
+
+def _choice(text: str, kind: types.LiteralType) -> Any:
+    if frozenset(kind.values) == _IDENTITIES:
+        return identity_type(text) or UNSET
+    return next((value for value in kind.values if plain(str(value)) == plain(text)), UNSET)
+
+
+def _in_range(value: Any, kind: types.Type) -> bool:
+    if not isinstance(kind, types.IntType | types.FloatType):
+        return True
+    return (
+        (kind.gt is None or value > kind.gt)
+        and (kind.ge is None or value >= kind.ge)
+        and (kind.lt is None or value < kind.lt)
+        and (kind.le is None or value <= kind.le)
+    )
+
+
+def _wanted(kind: types.Type) -> str:
+    """Returns what a type allows, in words."""
+    if isinstance(kind, types.LiteralType):
+        return f"one of {', '.join(map(str, kind.values))}"
+    if isinstance(kind, types.BoolType):
+        return "true or false"
+    if isinstance(kind, types.IntType | types.FloatType):
+        noun = "a whole number" if isinstance(kind, types.IntType) else "a number"
+        limits = [
+            f"{word} {limit:,}"
+            for word, limit in (
+                ("above", kind.gt),
+                ("from", kind.ge),
+                ("below", kind.lt),
+                ("up to", kind.le),
+            )
+            if limit is not None
+        ]
+        return " ".join([noun, *limits])
+    return "text"
+
+
+def _shape(node: Node) -> Literal["a single value", "a list", "a mapping"]:
+    if isinstance(node, Scalar):
+        return "a single value"
+    return "a list" if isinstance(node, Items) else "a mapping"

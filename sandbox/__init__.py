@@ -1,0 +1,1 @@
+"""A stand-in for TikTok's Events API, and a generator of mParticle batches to try the pipeline with."""

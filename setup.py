@@ -1,0 +1,52 @@
+"""What is installed: version, packages, console script, and every direct dependency, stated once and as a range.
+
+The exact versions that are tested stand in `requirements.lock`; `make lock` writes it from the ranges below.
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="tiktok-events-pipeline",
+    version="0.1.0",
+    description="Forwards mParticle commerce events to TikTok's Events API, with one outcome for every event.",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*", "sandbox", "sandbox.*"]),
+    package_data={"transforms": ["py.typed"], "pipeline": ["py.typed"]},
+    install_requires=[
+        "apache-beam[gcp]>=2.77,<2.78",
+        "google-cloud-secret-manager>=2.20,<3",
+        "google-crc32c>=1.5,<2",
+        "msgspec>=0.20,<0.23",
+        "numpy>=2,<3",
+        "phonenumbers>=9,<10",
+        "pyarrow>=20,<26",
+        "pycountry>=24",
+        "PyYAML>=6,<7",
+        "requests>=2.32,<3",
+        "rich>=14,<16",
+        "urllib3>=2.2,<3",
+        "xxhash>=3.5,<5",
+    ],
+    extras_require={
+        # The stand-in for TikTok: `tiktok-events sandbox`, `make demo`, the tests and the benchmarks.
+        "sandbox": ["httptools>=0.6.4,<0.10"],
+        "dev": [
+            "cryptography>=45",
+            "hypothesis>=6.130,<7",
+            "mypy>=2,<3",
+            "packaging>=25",
+            "pytest>=9,<10",
+            "pytest-cov>=7,<8",
+            "pytest-timeout>=2.4,<3",
+            "pytest-xdist>=3.8,<4",
+            "ruff>=0.17,<0.18",
+            "setuptools>=77",
+            "types-PyYAML>=6,<7",
+            "types-requests>=2.32,<3",
+            "uv>=0.13,<0.14",
+        ],
+    },
+    entry_points={"console_scripts": ["tiktok-events = pipeline.cli:main"]},
+)

@@ -1,0 +1,138 @@
+"""WriteToTikTok as a transform: typed, conserving, and usable in anybody's pipeline."""
+
+import json
+import pickle
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.testing import test_pipeline
+from apache_beam.testing.util import assert_that
+from apache_beam.transforms.window import FixedWindows, TimestampedValue
+
+from transforms import Connection, ForwardToTikTok, Kind, Message, Outcome, Payload, Reason, WriteToTikTok
+from transforms.coders import ValueCoder
+from transforms.model import Form
+from transforms.tiktok.client import Reply
+
+
+class Accepting:
+    """A transport that accepts everything at once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._id = connection.event_source_id
+
+    def post(self, form: Form, body: bytes, token: str) -> Reply:
+        sent = json.loads(body)
+        assert (sent.get("event_source_id") or sent["pixel_code"]) == self._id
+        assert token == "a-token-of-no-use"
+        return Reply(200, b'{"code":0,"message":"OK","request_id":"R1"}', None, None, True, time.time(), 0.0)
+
+    def close(self) -> None:
+        pass
+
+
+class Confused(Accepting):
+    """A transport with a defect."""
+
+    def post(self, form: Form, body: bytes, token: str) -> Reply:
+        raise ZeroDivisionError
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Connection:
+    token = tmp_path / "token"
+    token.write_text("a-token-of-no-use\n")
+    return Connection(event_source_id="PIXEL", access_token=f"file:{token}", requests_per_second=1000.0)
+
+
+def payloads(count: int, form: Form = Form.WEB) -> list[Payload]:
+    body = b'{"event":"Purchase","event_id":"%d"}'
+    return [Payload(form, "Purchase", f"{form}-{number}", 0, body % number, f"m#{number}") for number in range(count)]
+
+
+def check_all_delivered(outcomes: list[Outcome], given: list[Payload]) -> None:
+    assert Counter(outcome.event_id for outcome in outcomes) == Counter(payload.event_id for payload in given)
+    assert {(outcome.kind, outcome.request_id, outcome.attempts) for outcome in outcomes} == {(Kind.DELIVERED, "R1", 1)}
+
+
+def test_every_payload_has_exactly_one_outcome(connection: Connection) -> None:
+    given = payloads(3456) + payloads(123, Form.LEGACY)
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        outcomes = pipeline | beam.Create(given) | WriteToTikTok(connection, Accepting)
+        assert_that(outcomes, lambda found: check_all_delivered(found, given))
+
+
+def test_windows_of_the_input_do_not_matter(connection: Connection) -> None:
+    given = payloads(100)
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        outcomes = (
+            pipeline
+            | beam.Create(list(enumerate(given)))
+            | beam.MapTuple(lambda number, payload: TimestampedValue(payload, number)).with_output_types(Payload)
+            | beam.WindowInto(FixedWindows(10))
+            | WriteToTikTok(connection, Accepting)
+        )
+        assert_that(outcomes, lambda found: check_all_delivered(found, given))
+
+
+def test_several_worker_threads_share_one_pool_and_lose_nothing(connection: Connection) -> None:
+    given = payloads(5000)
+    flags = ["--direct_num_workers=3", "--direct_running_mode=multi_threading"]
+    with test_pipeline.TestPipeline(
+        "FnApiRunner", options=beam.options.pipeline_options.PipelineOptions(flags)
+    ) as pipeline:
+        outcomes = pipeline | beam.Create(given) | beam.Reshuffle() | WriteToTikTok(connection, Accepting)
+        assert_that(outcomes, lambda found: check_all_delivered(found, given))
+
+
+def test_requests_are_counted(connection: Connection) -> None:
+    pipeline = test_pipeline.TestPipeline("FnApiRunner")
+    _ = pipeline | beam.Create(payloads(2500)) | WriteToTikTok(connection, Accepting)
+    result = pipeline.run()
+    counters = result.metrics().query(MetricsFilter().with_namespace("tiktok_events"))["counters"]
+    assert {counter.key.metric.name: counter.committed for counter in counters}["requests"] == 3
+
+
+def test_a_defect_in_the_transport_fails_the_bundle_instead_of_losing_events(connection: Connection) -> None:
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"), test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        _ = pipeline | beam.Create(payloads(3)) | WriteToTikTok(connection, Confused)
+
+
+def test_a_connection_without_token_is_refused_when_the_pipeline_is_built() -> None:
+    with pytest.raises(ValueError, match="access_token is missing: name where it is kept"):
+        WriteToTikTok(Connection(event_source_id="PIXEL"))
+
+
+@pytest.mark.parametrize("wrong", [Message("m", b""), "text"], ids=["message", "text"])
+def test_wrong_wiring_is_refused_when_the_pipeline_is_built(connection: Connection, wrong: Any) -> None:
+    pipeline = test_pipeline.TestPipeline("FnApiRunner")
+    with pytest.raises((beam.typehints.TypeCheckError, TypeError)):
+        _ = pipeline | beam.Create([wrong]) | WriteToTikTok(connection, Accepting)
+
+
+def check_skipped(outcomes: list[Outcome]) -> None:
+    assert sorted((outcome.kind, outcome.reason) for outcome in outcomes) == [
+        (Kind.SKIPPED, Reason.EMPTY_EVENT),
+        (Kind.SKIPPED, Reason.UNSUPPORTED_EVENT_TYPE),
+    ]
+
+
+def test_messages_can_be_forwarded_in_anybodys_pipeline(connection: Connection) -> None:
+    message = Message(
+        "m#0", b'{"environment":"production","events":[{"event_type":"session_start","data":{"x":1}},null]}'
+    )
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        outcomes = pipeline | beam.Create([message]) | ForwardToTikTok(connection)
+        assert_that(outcomes, check_skipped)
+
+
+def test_values_survive_their_coder_and_pickle() -> None:
+    payload = payloads(1)[0]
+    coder = ValueCoder()
+    assert coder.decode(coder.encode(payload)) == payload
+    assert pickle.loads(pickle.dumps(payload)) == payload  # noqa: S301  # our own bytes

@@ -1,0 +1,120 @@
+"""A sender with a clock of its own, so that days of retries pass in no time and every run is the same."""
+
+import heapq
+import itertools
+import json
+import math
+from collections.abc import Callable
+
+import pytest
+
+from transforms.connection import Connection
+from transforms.model import Form, Fragment, Outcome, Payload
+from transforms.tiktok.budget import TOLERANCE_SECS, Budget
+from transforms.tiktok.client import Reply, Trouble
+from transforms.tiktok.delivery import Answer, Circuit, Delivery, Request
+
+
+class SimulatedSender:
+    """Answers each request by a script; time passes only in `wait`."""
+
+    def __init__(self, answer: Callable[["SimulatedSender", Request], Reply], latency_secs: float = 0.02) -> None:
+        self.clock = 1_700_000_000.0
+        self.started: list[tuple[float, list[str]]] = []
+        self.renewals = [False]
+        self._answer = answer
+        self._latency_secs = latency_secs
+        self._due: list[tuple[float, int, Answer]] = []
+        self._order = itertools.count()
+
+    def now(self) -> float:
+        return self.clock
+
+    def start(self, request: Request, at: float) -> None:
+        if self.clock > at + TOLERANCE_SECS:
+            heapq.heappush(self._due, (self.clock, next(self._order), Answer(request, None)))
+            return
+        begins = max(at, self.clock)
+        self.started.append((begins, [payload.event_id for payload in request.payloads]))
+        reply = self._answer(self, request)
+        reply = Reply(
+            reply.status, reply.body, reply.trouble, reply.retry_after_secs, reply.sent, begins, self._latency_secs
+        )
+        heapq.heappush(self._due, (begins + self._latency_secs, next(self._order), Answer(request, reply)))
+
+    def wait(self, until: float) -> Answer | None:
+        if self._due and self._due[0][0] <= max(until, self.clock):
+            due, _, answer = heapq.heappop(self._due)
+            self.clock = max(self.clock, due)
+            return answer
+        assert until < math.inf, "the delivery would wait for ever"
+        self.clock = max(self.clock, until)
+        return None
+
+    def renew_token(self, request: Request) -> bool:
+        return self.renewals.pop(0) if len(self.renewals) > 1 else self.renewals[0]
+
+
+class Replies:
+    """Replies as TikTok, a gateway or the network gives them."""
+
+    @staticmethod
+    def api(code: int, message: str = "OK", **more: object) -> Reply:
+        body = json.dumps({"code": code, "message": message, "request_id": "2024070509", "data": {}, **more})
+        return Reply(200, body.encode(), None, None, True, 0.0, 0.0)
+
+    @staticmethod
+    def http(status: int, body: bytes = b"<html>nginx</html>", retry_after_secs: float | None = None) -> Reply:
+        return Reply(status, body, None, retry_after_secs, True, 0.0, 0.0)
+
+    @staticmethod
+    def trouble(trouble: Trouble) -> Reply:
+        return Reply(None, b"", trouble, None, trouble is not Trouble.NOT_CONNECTED, 0.0, 0.0)
+
+
+@pytest.fixture
+def replies() -> type[Replies]:
+    return Replies
+
+
+@pytest.fixture
+def payload() -> Callable[[str], Payload]:
+    def make(event_id: str, body: bytes = b'{"event":"Purchase"}') -> Payload:
+        return Payload(Form.WEB, "Purchase", event_id, 1_718_900_123_456, body, f"file#{event_id}")
+
+    return make
+
+
+@pytest.fixture
+def deliver(payload: Callable[[str], Payload]) -> Callable[..., tuple[dict[str, Outcome], SimulatedSender, Delivery]]:
+    """Delivers fragments of event ids and returns the outcome of each id."""
+
+    def run(
+        fragments: list[list[str]],
+        answer: Callable[[SimulatedSender, Request], Reply],
+        *,
+        circuit: Circuit | None = None,
+        renewals: list[bool] | None = None,
+        latency_secs: float = 0.02,
+        **settings: object,
+    ) -> tuple[dict[str, Outcome], SimulatedSender, Delivery]:
+        connection = Connection(event_source_id="PIXEL", **{"requests_per_second": 100.0, **settings})
+        sender = SimulatedSender(answer, latency_secs)
+        sender.renewals = renewals or [False]
+        delivery = Delivery(connection, sender, circuit or Circuit(), jitter=lambda: 0.5)
+        for number, ids in enumerate(fragments):
+            payloads = [payload(event_id) for event_id in ids]
+            size = sum(len(item.body) + 1 for item in payloads) - 1
+            shard = number % Budget(connection.requests_per_second).shards
+            delivery.hold(shard, -1)
+            delivery.submit(Fragment(Form.WEB, payloads, size, shard))
+        delivery.drain()
+        outcomes: dict[str, Outcome] = {}
+        for group in delivery.take():
+            for outcome in group:
+                assert outcome.event_id not in outcomes, "two outcomes for one event"
+                outcomes[outcome.event_id or ""] = outcome
+        assert set(outcomes) == {event_id for ids in fragments for event_id in ids}
+        return outcomes, sender, delivery
+
+    return run

@@ -1,0 +1,587 @@
+"""One POST against real sockets: whatever the network does comes back as a value, and nothing shows the token."""
+
+import contextlib
+import datetime
+import gzip
+import ipaddress
+import logging
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from transforms.connection import Connection
+from transforms.model import Form
+from transforms.tiktok.client import MAX_REPLY_BYTES, EventsApi, Reply, Trouble
+
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+BODY = b'{"event_source":"web","event_source_id":"P1","data":[{"event":"Purchase","city":"canary-town"}]}'
+ACCEPTED = b'{"code":0,"message":"OK","request_id":"20240705092320323C2F514AF49BCF4621","data":{}}'
+READ_TIMEOUT_SECS = 0.3
+
+
+def read_request(conn: socket.socket) -> bytes:
+    """Returns one request, head and body; empty if the client has closed."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        piece = conn.recv(65536)
+        if not piece:
+            return b""
+        received += piece
+    head = received.partition(b"\r\n\r\n")[0]
+    length = len(head) + 4 + int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(received) < length:
+        received += conn.recv(65536)
+    return received
+
+
+def http_reply(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+
+
+def reset(conn: socket.socket) -> None:
+    """Closes with a reset instead of an end of data."""
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    conn.close()
+
+
+class Server:
+    """Accepts connections on loopback and treats each, in a thread of its own, as the test says."""
+
+    def __init__(self, behave: Callable[["Server", socket.socket], None], tls: ssl.SSLContext | None = None) -> None:
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.over = threading.Event()
+        self._behave, self._tls = behave, tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                conn, _ = self._listener.accept()
+                self.connections += 1
+                self._threads.append(threading.Thread(target=self._serve, args=(conn,)))
+                self._threads[-1].start()
+
+    def _serve(self, conn: socket.socket) -> None:
+        conn.settimeout(5)
+        with contextlib.suppress(OSError):
+            if self._tls:
+                conn = self._tls.wrap_socket(conn, server_side=True)
+            self._behave(self, conn)
+        conn.close()
+
+    def answer(self, conn: socket.socket, *replies: bytes) -> None:
+        """Answers the requests of a connection, the last reply again and again."""
+        sent = 0
+        while request := read_request(conn):
+            self.requests.append(request)
+            conn.sendall(replies[min(sent, len(replies) - 1)])
+            sent += 1
+
+    def close(self) -> None:
+        self.over.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(10)
+
+
+Serve = Callable[..., Server]
+Connect = Callable[..., EventsApi]
+
+
+@pytest.fixture
+def clients() -> Iterator[list[EventsApi]]:
+    made: list[EventsApi] = []
+    yield made
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts a server: with `replies`, one that answers; with `behave`, any other."""
+    servers: list[Server] = []
+
+    def start(
+        *replies: bytes,
+        behave: Callable[[Server, socket.socket], None] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> Server:
+        servers.append(Server(behave or (lambda server, conn: server.answer(conn, *replies)), tls))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def connect(clients: list[EventsApi], serve: Serve) -> Connect:
+    """Makes a client of a port; closes it before the server ends, so that no thread of the server waits for it."""
+
+    def make(port: int, scheme: str = "http", host: str = "127.0.0.1", **settings: object) -> EventsApi:
+        times = {"connect_timeout_secs": 1.0, "read_timeout_secs": READ_TIMEOUT_SECS}
+        connection = Connection(
+            event_source_id="P1",
+            api_url=f"{scheme}://{host}:{port}/open_api/v1.3/",
+            **{**times, **settings},  # type: ignore[arg-type]
+        )
+        clients.append(EventsApi(connection, clock=lambda: 1_700_000_000.0))
+        return clients[-1]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Makes a self-signed certificate for 127.0.0.1, with its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def outcome(reply: Reply) -> tuple[int | None, Trouble | None, bool]:
+    return reply.status, reply.trouble, reply.sent
+
+
+def headers_of(request: bytes) -> dict[str, str]:
+    lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    pairs = [line.split(": ", 1) for line in lines]
+    assert len({name.lower() for name, _ in pairs}) == len(pairs), "a header was sent twice"
+    return {name.lower(): value for name, value in pairs}
+
+
+# The request
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        (Form.LEGACY, b"POST /open_api/v1.3/pixel/batch/ HTTP/1.1"),
+        (Form.WEB, b"POST /open_api/v1.3/event/track/ HTTP/1.1"),
+        (Form.OFFLINE, b"POST /open_api/v1.3/event/track/ HTTP/1.1"),
+    ],
+)
+def test_a_request_is_a_post_of_the_body_with_the_token_in_its_own_header(
+    serve: Serve, connect: Connect, form: Form, line: bytes
+) -> None:
+    server = serve(http_reply(ACCEPTED))
+    reply = connect(server.port).post(form, BODY, TOKEN)
+    assert outcome(reply) == (200, None, True)
+    assert reply.body == ACCEPTED
+    assert reply.started_at == 1_700_000_000.0
+    assert 0 < reply.elapsed_secs < READ_TIMEOUT_SECS
+    assert server.requests[0].startswith(line)
+    assert server.requests[0].endswith(b"\r\n\r\n" + BODY)
+    sent = headers_of(server.requests[0])
+    agent = sent.pop("user-agent")
+    assert agent.startswith("tiktok-events-pipeline")
+    assert sent == {
+        "host": f"127.0.0.1:{server.port}",
+        "access-token": TOKEN,
+        "content-type": "application/json",
+        "content-length": str(len(BODY)),
+        "accept": "application/json",
+        "accept-encoding": "gzip",
+    }
+
+
+def test_a_body_of_many_pieces_arrives_whole(serve: Serve, connect: Connect) -> None:
+    server = serve(http_reply(ACCEPTED))
+    body = bytes(range(256)) * 4_000
+    assert outcome(connect(server.port, read_timeout_secs=5).post(Form.WEB, body, TOKEN)) == (200, None, True)
+    assert server.requests[0].endswith(b"\r\n\r\n" + body)
+
+
+def test_bodies_are_compressed_if_the_connection_says_so(serve: Serve, connect: Connect) -> None:
+    server = serve(http_reply(ACCEPTED))
+    connect(server.port, gzip_requests=True).post(Form.WEB, BODY * 100, TOKEN)
+    head, _, packed = server.requests[0].partition(b"\r\n\r\n")
+    assert headers_of(head)["content-encoding"] == "gzip"
+    assert gzip.decompress(packed) == BODY * 100
+    assert len(packed) < len(BODY) * 10
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\r\nX-Evil: 1", "tab\there", "tökén", "\x00"])
+def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(connect: Connect, token: str) -> None:
+    with pytest.raises(ValueError, match="holds characters that no HTTP header can carry") as caught:
+        connect(9).post(Form.WEB, BODY, token)
+    assert not token or token not in str(caught.value)
+
+
+def test_a_base_in_clear_to_another_machine_is_refused(connect: Connect) -> None:
+    with pytest.raises(ValueError, match="use https://"):
+        connect(80, host="business-api.tiktok.com")
+
+
+def test_the_environment_has_no_say(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login jane password pass5word\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    server = serve(http_reply(ACCEPTED))
+    assert connect(server.port).post(Form.WEB, BODY, TOKEN).status == 200
+    assert "authorization" not in headers_of(server.requests[0])
+
+
+def test_cookies_are_not_kept(serve: Serve, connect: Connect) -> None:
+    server = serve(http_reply(ACCEPTED, headers="Set-Cookie: session=1; Path=/\r\n"))
+    api = connect(server.port)
+    api.post(Form.WEB, BODY, TOKEN)
+    api.post(Form.WEB, BODY, TOKEN)
+    assert ["cookie" in headers_of(request) for request in server.requests] == [False, False]
+
+
+# Connections
+
+
+def test_requests_in_a_row_share_one_connection(serve: Serve, connect: Connect) -> None:
+    server = serve(http_reply(ACCEPTED))
+    api = connect(server.port)
+    assert [api.post(Form.WEB, BODY, TOKEN).status for _ in range(20)] == [200] * 20
+    assert server.connections == 1
+
+
+def test_replies_without_code_keep_the_connection_too(serve: Serve, connect: Connect) -> None:
+    server = serve(http_reply(b"<html>", "502 Bad Gateway"), http_reply(b"", "301 Moved"), http_reply(ACCEPTED))
+    api = connect(server.port)
+    assert [api.post(Form.WEB, BODY, TOKEN).status for _ in range(3)] == [502, 301, 200]
+    assert server.connections == 1
+
+
+def test_threads_share_one_client_and_open_no_more_connections_than_there_are_threads(
+    serve: Serve, connect: Connect
+) -> None:
+    server = serve(http_reply(ACCEPTED))
+    api = connect(server.port, max_in_flight=4, read_timeout_secs=5)
+    bodies = [b'{"data":[%d]}' % number for number in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda body: api.post(Form.WEB, body, TOKEN), bodies))
+    assert {outcome(reply) for reply in replies} == {(200, None, True)}
+    assert sorted(request.partition(b"\r\n\r\n")[2] for request in server.requests) == sorted(bodies)
+    assert server.connections <= 4
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_replaced(serve: Serve, connect: Connect) -> None:
+    closed = threading.Event()
+
+    def one_request(server: Server, conn: socket.socket) -> None:
+        server.requests.append(read_request(conn))
+        conn.sendall(http_reply(ACCEPTED))
+        conn.close()
+        closed.set()
+
+    server = serve(behave=one_request)
+    api = connect(server.port)
+    for _ in range(3):
+        closed.clear()
+        assert outcome(api.post(Form.WEB, BODY, TOKEN)) == (200, None, True)
+        closed.wait(5)
+    assert server.connections == 3
+
+
+# Trouble before the body
+
+
+def test_a_refused_connection_sent_nothing(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert outcome(connect(port).post(Form.WEB, BODY, TOKEN)) == (None, Trouble.NOT_CONNECTED, False)
+
+
+def test_an_unknown_host_sent_nothing(connect: Connect) -> None:
+    reply = connect(443, "https", "no-such-host.invalid").post(Form.WEB, BODY, TOKEN)
+    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+
+
+def test_a_host_name_that_cannot_be_one_sent_nothing(connect: Connect) -> None:
+    reply = connect(443, "https", "a" * 70 + ".example").post(Form.WEB, BODY, TOKEN)
+    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+
+
+def test_a_connection_that_does_not_come_about_in_time_sent_nothing(connect: Connect) -> None:
+    with contextlib.ExitStack() as stack:
+        # With its queue full, a listener that accepts nothing leaves further greetings without an answer.
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        reply = connect(listener.getsockname()[1], connect_timeout_secs=0.2).post(Form.WEB, BODY, TOKEN)
+    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert 0.2 <= reply.elapsed_secs < 1
+
+
+def test_a_self_signed_certificate_is_refused_before_anything_is_sent(
+    serve: Serve, connect: Connect, tls: ssl.SSLContext
+) -> None:
+    server = serve(http_reply(ACCEPTED), tls=tls)
+    assert outcome(connect(server.port, "https").post(Form.WEB, BODY, TOKEN)) == (None, Trouble.TLS, False)
+    assert server.requests == []
+
+
+def test_a_server_without_tls_gets_nothing(serve: Serve, connect: Connect) -> None:
+    def greet(_: Server, conn: socket.socket) -> None:
+        conn.recv(65536)
+        conn.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    server = serve(behave=greet)
+    assert outcome(connect(server.port, "https").post(Form.WEB, BODY, TOKEN)) == (None, Trouble.TLS, False)
+
+
+@pytest.mark.parametrize("how", ["waits", "closes", "resets"])
+def test_a_tls_greeting_that_breaks_off_sent_nothing(serve: Serve, connect: Connect, how: str) -> None:
+    def break_off(server: Server, conn: socket.socket) -> None:
+        conn.recv(65536)
+        if how == "waits":
+            server.over.wait(5)
+        elif how == "resets":
+            reset(conn)
+
+    server = serve(behave=break_off)
+    reply = connect(server.port, "https", connect_timeout_secs=0.3).post(Form.WEB, BODY, TOKEN)
+    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert reply.elapsed_secs < 1
+
+
+def test_a_trusted_certificate_is_accepted_and_the_deadline_holds_there_too(
+    serve: Serve, connect: Connect, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Which authorities are trusted is no setting of ours, so the list of `requests` is exchanged.
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    dripping = http_reply(ACCEPTED)[:-1]
+    server = serve(http_reply(ACCEPTED), http_reply(ACCEPTED), dripping, tls=tls)
+    api = connect(server.port, "https")
+    replies = [api.post(Form.WEB, BODY, TOKEN) for _ in range(3)]
+    assert [outcome(reply) for reply in replies] == [
+        (200, None, True),
+        (200, None, True),
+        (200, Trouble.TIMED_OUT, True),
+    ]
+    assert server.connections == 1
+
+
+# Trouble after the body, or a part of it, has left
+
+
+def test_a_reset_in_the_middle_of_the_body_is_ambiguous(serve: Serve, connect: Connect) -> None:
+    def reset_early(_: Server, conn: socket.socket) -> None:
+        conn.recv(4096)
+        reset(conn)
+
+    server = serve(behave=reset_early)
+    # More than the buffers of both sides hold, so the reset meets a body on its way.
+    reply = connect(server.port, read_timeout_secs=5).post(Form.WEB, b"x" * 20_000_000, TOKEN)
+    assert outcome(reply) == (None, Trouble.BROKEN, True)
+
+
+@pytest.mark.parametrize("how", ["resets", "closes", "babbles", "stops in the headers"])
+def test_a_connection_that_ends_without_a_reply_is_ambiguous(serve: Serve, connect: Connect, how: str) -> None:
+    def end(server: Server, conn: socket.socket) -> None:
+        server.requests.append(read_request(conn))
+        if how == "resets":
+            reset(conn)
+        elif how == "babbles":
+            conn.sendall(b"220 smtp.example.com ESMTP\r\n")
+        elif how == "stops in the headers":
+            conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Le")
+
+    server = serve(behave=end)
+    reply = connect(server.port).post(Form.WEB, BODY, TOKEN)
+    # Headers without their end are read as complete by Python's http.client, with an empty body.
+    expected = (200, None, True) if how == "stops in the headers" else (None, Trouble.BROKEN, True)
+    assert outcome(reply) == expected
+    assert reply.body == b""
+
+
+def test_half_a_reply_is_ambiguous(serve: Serve, connect: Connect) -> None:
+    def half(server: Server, conn: socket.socket) -> None:
+        server.requests.append(read_request(conn))
+        conn.sendall(http_reply(ACCEPTED)[:-20])
+
+    assert outcome(connect(serve(behave=half).port).post(Form.WEB, BODY, TOKEN)) == (200, Trouble.BROKEN, True)
+
+
+def test_a_reply_that_does_not_come_in_time_is_ambiguous(serve: Serve, connect: Connect) -> None:
+    def wait(server: Server, conn: socket.socket) -> None:
+        server.requests.append(read_request(conn))
+        server.over.wait(5)
+
+    reply = connect(serve(behave=wait).port).post(Form.WEB, BODY, TOKEN)
+    assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
+    assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Drip: ", None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", 200),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n", 200),
+        (b"HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 100000\r\n\r\n", 301),
+    ],
+    ids=["headers", "body", "chunked", "redirect"],
+)
+def test_a_reply_that_drips_for_ever_ends_with_the_read_time_out(
+    serve: Serve, connect: Connect, start: bytes, status: int | None
+) -> None:
+    def drip(server: Server, conn: socket.socket) -> None:
+        server.requests.append(read_request(conn))
+        conn.sendall(start)
+        while not server.over.wait(0.02):
+            conn.sendall(b"x")
+
+    reply = connect(serve(behave=drip).port).post(Form.WEB, BODY, TOKEN)
+    assert outcome(reply) == (status, Trouble.TIMED_OUT, True)
+    assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
+
+
+def test_a_body_that_nobody_takes_ends_in_time(serve: Serve, connect: Connect) -> None:
+    server = serve(behave=lambda server, _: server.over.wait(5) and None)
+    api = connect(server.port, connect_timeout_secs=0.3)
+    reply = api.post(Form.WEB, b"x" * 20_000_000, TOKEN)
+    assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
+    assert reply.elapsed_secs < 2
+
+
+def test_a_body_that_is_taken_too_slowly_ends_in_time(serve: Serve, connect: Connect) -> None:
+    def sip(server: Server, conn: socket.socket) -> None:
+        while not server.over.wait(0.01):
+            conn.recv(65536)
+
+    reply = connect(serve(behave=sip).port).post(Form.WEB, b"x" * 50_000_000, TOKEN)
+    assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
+    assert reply.elapsed_secs < 2
+
+
+# Replies
+
+
+def test_an_html_page_of_a_gateway_is_a_reply(serve: Serve, connect: Connect) -> None:
+    page = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+    server = serve(http_reply(page, "502 Bad Gateway", "Content-Type: text/html\r\n"))
+    reply = connect(server.port).post(Form.WEB, BODY, TOKEN)
+    assert outcome(reply) == (502, None, True)
+    assert reply.body == page
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"])
+def test_a_redirect_is_a_reply_and_nobody_follows_it(serve: Serve, connect: Connect, status: str) -> None:
+    elsewhere = serve(http_reply(ACCEPTED))
+    server = serve(http_reply(b"", status, f"Location: http://127.0.0.1:{elsewhere.port}/\r\n"))
+    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (int(status[:3]), None, True)
+    assert elsewhere.connections == 0
+
+
+def test_a_huge_reply_is_cut_and_its_connection_given_up(serve: Serve, connect: Connect) -> None:
+    server = serve(http_reply(b"y" * (3 * MAX_REPLY_BYTES)))
+    api = connect(server.port, read_timeout_secs=5)
+    for _ in range(2):
+        reply = api.post(Form.WEB, BODY, TOKEN)
+        assert outcome(reply) == (200, None, True)
+        assert reply.body == b"y" * MAX_REPLY_BYTES
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: {}", "Transfer-Encoding: chunked"])
+def test_a_compressed_reply_is_decoded(serve: Serve, connect: Connect, framing: str) -> None:
+    packed = gzip.compress(ACCEPTED)
+    body = packed if "Length" in framing else b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n{framing.format(len(packed))}\r\n\r\n"
+    server = serve(head.encode() + body)
+    api = connect(server.port)
+    assert [api.post(Form.WEB, BODY, TOKEN).body for _ in range(2)] == [ACCEPTED, ACCEPTED]
+    assert server.connections == 1
+
+
+def test_a_reply_that_unpacks_to_far_more_is_cut(serve: Serve, connect: Connect) -> None:
+    bomb = gzip.compress(b"z" * 200_000_000, compresslevel=1)
+    server = serve(http_reply(bomb, headers="Content-Encoding: gzip\r\n"))
+    reply = connect(server.port, read_timeout_secs=5).post(Form.WEB, BODY, TOKEN)
+    assert reply.body == b"z" * MAX_REPLY_BYTES
+
+
+def test_a_reply_that_cannot_be_unpacked_is_ambiguous(serve: Serve, connect: Connect) -> None:
+    server = serve(http_reply(b"no gzip at all", headers="Content-Encoding: gzip\r\n"))
+    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (200, Trouble.BROKEN, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("7", 7.0),
+        (" 120 ", 120.0),
+        ("0", 0.0),
+        # The client's clock stands at 1,700,000,000: Tue, 14 Nov 2023 22:13:20 GMT.
+        ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0),
+        ("Tue, 14 Nov 2023 22:13:00 GMT", 0.0),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("", None),
+        ("9" * 5000, 9_999_999_999.0),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_date(
+    serve: Serve, connect: Connect, value: str, expected: float | None
+) -> None:
+    server = serve(http_reply(b"", "429 Too Many Requests", f"Retry-After: {value}\r\n"))
+    reply = connect(server.port).post(Form.WEB, BODY, TOKEN)
+    assert (reply.status, reply.retry_after_secs) == (429, expected)
+
+
+# Secrecy
+
+
+def test_neither_logs_nor_replies_show_the_token_or_the_body(
+    serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = serve(http_reply(b'{"code":40002,"message":"canary-town"}'))
+    gone = serve(behave=lambda _, conn: reset(conn))
+    replies = [connect(port).post(Form.WEB, BODY, TOKEN) for port in (server.port, gone.port, 9)]
+    shown = caplog.text + repr(replies) + repr([vars(record) for record in caplog.records])
+    assert TOKEN not in shown
+    assert "canary-town" not in shown

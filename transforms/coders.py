@@ -1,0 +1,47 @@
+"""One Beam coder for every value that flows: MessagePack of msgspec structs, tagged with the type's name.
+
+All types share it on purpose: the tagged output of a batched DoFn is encoded with the coder of the main output, so a
+coder per type would fail on every runner that encodes between stages.
+"""
+
+from typing import Any
+
+import msgspec
+from apache_beam import coders
+
+from transforms.model import Fragment, IdentifiedEvent, Message, MParticleEvent, Outcome, Payload
+
+Value = Message | MParticleEvent | IdentifiedEvent | Payload | Fragment | Outcome
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Value).decode
+
+
+class ValueCoder(coders.Coder):
+    """Encodes any value of `transforms.model` that flows between steps."""
+
+    def encode(self, value: Value) -> bytes:
+        """Returns a MessagePack array that begins with the type's name."""
+        return _encode(value)
+
+    def decode(self, encoded: bytes) -> Value:
+        """Returns the value."""
+        return _decode(encoded)
+
+    def is_deterministic(self) -> bool:
+        """Returns False: dictionaries inside keep their order, so equal values may differ in bytes."""
+        return False
+
+    def to_type_hint(self) -> Any:
+        """Returns the union of the types."""
+        return Value
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+for _type in (Message, MParticleEvent, IdentifiedEvent, Payload, Fragment, Outcome):
+    coders.registry.register_coder(_type, ValueCoder)

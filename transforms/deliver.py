@@ -1,0 +1,132 @@
+"""WriteToTikTok: payloads in, one outcome for each out. Thin: `transforms.tiktok.delivery` decides everything."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import VarIntCoder
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.userstate import ReadModifyWriteRuntimeState, ReadModifyWriteStateSpec
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows
+from apache_beam.utils.shared import Shared
+from apache_beam.utils.timestamp import MIN_TIMESTAMP
+from apache_beam.utils.windowed_value import WindowedValue
+
+from transforms.batch import BatchPayloads
+from transforms.connection import Connection
+from transforms.model import Fragment, Outcome, Payload
+from transforms.counters import NAMESPACE, THROTTLED
+from transforms.tiktok.client import EventsApi
+from transforms.tiktok.delivery import Delivery
+from transforms.tiktok.runtime import PooledSender, Runtime, Transport
+
+_GLOBAL = GlobalWindow()
+
+
+@dataclass
+class WriteToTikTok(beam.PTransform):
+    """Payloads → outcomes, through TikTok's Events API; usable in any pipeline with bounded input.
+
+        connection = Connection(event_source_id="A1T8T4UYGVIQA8ORZMX9", access_token="env:TIKTOK_TOKEN")
+        outcomes = payloads | WriteToTikTok(connection)
+
+    Each payload has exactly one outcome, but the request behind it may have gone out more than once (retry, bundle
+    retry): a stable `event_id` is what lets TikTok drop the repeat for 48 hours.
+
+    Input: `Payload`s in any windows. Output: `Outcome`s in the global window.
+
+    Attributes:
+      connection: destination, limits, budget and retries; the token by reference only.
+      transport: makes what carries requests; the default is HTTP.
+    """
+
+    connection: Connection
+    transport: Callable[[Connection], Transport] = EventsApi
+
+    def __post_init__(self) -> None:
+        if not self.connection.access_token:
+            raise ValueError(
+                "access_token is missing: name where it is kept (projects/…/secrets/…/versions/…, env:NAME or file:PATH)"
+            )
+
+    def expand(self, payloads: beam.PCollection[Payload]) -> beam.PCollection[Outcome]:
+        """Returns the outcomes."""
+        if payloads.windowing.windowfn != GlobalWindows():
+            payloads = payloads | "GlobalWindow" >> beam.WindowInto(GlobalWindows())
+        return (
+            payloads
+            | "BatchPayloads" >> BatchPayloads(self.connection)
+            | "Deliver" >> beam.ParDo(_DeliverFn(self.connection, self.transport))
+            | "Outcomes" >> beam.ParDo(_OutcomesFn())
+        )
+
+
+class _DeliverFn(beam.DoFn):
+    """Sends fragments; requests overlap inside the bundle and are all answered at its end."""
+
+    SLOT = ReadModifyWriteStateSpec("slot", VarIntCoder())
+
+    def __init__(self, connection: Connection, transport: Callable[[Connection], Transport]) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._shared = Shared()
+        self._throttled = Metrics.counter(NAMESPACE, THROTTLED)
+        self._throttled_rest_secs = 0.0
+
+    def setup(self) -> None:
+        self._runtime = self._shared.acquire(lambda: Runtime(self._connection, self._transport))
+
+    def start_bundle(self) -> None:
+        self._delivery = Delivery(
+            self._connection, PooledSender(self._runtime), self._runtime.circuit, random.SystemRandom().random
+        )
+
+    def process(
+        self,
+        element: tuple[int, Fragment],
+        slot: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(SLOT),
+    ) -> Iterator[list[Outcome]]:
+        shard, fragment = element
+        delivery = self._delivery
+        before = slot.read()
+        delivery.hold(shard, -1 if before is None else before)
+        delivery.submit(fragment)
+        if (last := delivery.last_slot(shard)) != before:
+            slot.write(last)
+        self._count()
+        yield from delivery.take()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        self._delivery.drain()
+        self._count()
+        for outcomes in self._delivery.take():
+            yield WindowedValue(outcomes, MIN_TIMESTAMP, (_GLOBAL,))
+
+    def _count(self) -> None:
+        """Moves what the delivery did into Beam's counters; on the bundle's thread, where Beam counts."""
+        tally = self._delivery.tally
+        for name, count in tally.counts.items():
+            Metrics.counter(NAMESPACE, name).inc(count)
+        tally.counts.clear()
+        seconds = int(tally.throttled_secs + self._throttled_rest_secs)
+        self._throttled_rest_secs += tally.throttled_secs - seconds
+        tally.throttled_secs = 0.0
+        if seconds:
+            self._throttled.inc(seconds)
+
+
+class _OutcomesFn(beam.DoFn):
+    """Turns lists of outcomes into outcomes, as batches.
+
+    A step of its own, because Beam 2.77 loses single elements that a `finish_bundle` hands to a batched DoFn: they are
+    put into a buffer that was flushed just before (`DoOperation.finish`), and most outcomes come at a bundle's end.
+    """
+
+    def infer_output_type(self, input_type: Any) -> type[Outcome]:
+        return Outcome
+
+    @beam.DoFn.yields_batches
+    def process(self, outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
+        yield outcomes

@@ -1,0 +1,75 @@
+"""The way of an event from message to outcome, on one screen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import apache_beam as beam
+
+from transforms.connection import Connection
+from transforms.deliver import WriteToTikTok
+from transforms.model import Message, Outcome
+from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
+from transforms.tiktok.client import EventsApi
+from transforms.tiktok.runtime import Transport
+
+
+class Outcomes(NamedTuple):
+    """What became of everything that entered, by the step that ended it; together: one outcome for each unit.
+
+    Kept apart because bringing them together (a Flatten) costs more than all mapping steps on a local runner. Who wants
+    one PCollection flattens: `tuple(outcomes) | beam.Flatten()`.
+    """
+
+    decode: beam.PCollection
+    select: beam.PCollection
+    hash: beam.PCollection
+    build: beam.PCollection
+    write: beam.PCollection
+
+
+def forward(
+    messages: beam.PCollection[Message],
+    connection: Connection,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    keep_original: bool = False,
+    transport: Callable[[Connection], Transport] = EventsApi,
+) -> Outcomes:
+    """Forwards mParticle messages to TikTok.
+
+    Args:
+      messages: mParticle batches in any of their forms.
+      connection: what is sent, where to, and how.
+      since_ms, until_ms: half-open window of event times, UTC epoch milliseconds.
+      keep_original: keep the message with outcomes that are `rejected`, for a quarantine.
+      transport: makes what carries requests.
+
+    Returns:
+      The outcomes of every step.
+    """
+    decoded = messages | "DecodeMessages" >> DecodeMessages(keep_original)
+    selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, since_ms, until_ms)
+    hashed = selected.passed | "HashIdentities" >> HashIdentities(connection)
+    built = hashed.passed | "BuildPayloads" >> BuildPayloads(connection)
+    written = built.passed | "WriteToTikTok" >> WriteToTikTok(connection, transport)
+    return Outcomes(decoded.outcomes, selected.outcomes, hashed.outcomes, built.outcomes, written)
+
+
+@dataclass
+class ForwardToTikTok(beam.PTransform):
+    """mParticle messages → outcomes, for use in any pipeline with bounded input.
+
+        outcomes = messages | ForwardToTikTok(connection)
+
+    Output: one `Outcome` for each event, and for each message that cannot be read or holds none; global window.
+
+    Attributes:
+      connection: what is sent, where to, and how.
+    """
+
+    connection: Connection
+
+    def expand(self, messages: beam.PCollection[Message]) -> beam.PCollection[Outcome]:
+        """Returns the outcomes of all steps together."""
+        return tuple(forward(messages, self.connection)) | "Outcomes" >> beam.Flatten()

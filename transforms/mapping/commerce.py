@@ -1,0 +1,132 @@
+"""What was bought or looked at: contents, value and currency.
+
+Source: the customer's specification, section 6; types: tiktok-business-api-sdk f809c39, `PixelContent.md` and
+`PixelProperties.md`.
+"""
+
+from collections.abc import Callable
+from math import ceil, inf
+from typing import Any
+
+from transforms.mapping import tables
+from transforms.mapping.forms import Content
+from transforms.mapping.values import amount, given, identifier, scalar
+from transforms.model import EventData, Note, Product, ProductAction
+
+# TikTok's `quantity` is an int; more than a signed 32-bit one is a mistake of the sender.
+_MAX_QUANTITY = 2**31 - 1
+
+# A weight such as 2.0000000001 comes from arithmetic, not from a scale.
+_WEIGHT_DECIMALS = 6
+
+# Decimals kept of a computed value, so that 0.1 + 0.2 is 0.3 and no currency loses anything.
+_VALUE_DECIMALS = 6
+
+
+def read_contents(
+    products: tuple[Product | None, ...], content_type: str | None, notes: list[Note]
+) -> tuple[list[Content], list[str], float | None]:
+    """Returns the contents, their ids, and Σ price × quantity (None if no product has a price).
+
+    Args:
+      products: as mParticle sends them; null products and products without any known field are left out.
+      content_type: for the legacy request, which has it in each content and knows no brand; else None.
+      notes: takes what had to be decided.
+    """
+    contents: list[Content] = []
+    content_ids: list[str] = []
+    total = 0.0
+    priced = invalid = fractional = False
+    for product in products:
+        if product is None:
+            continue
+        price = product.price
+        if type(price) is not float or not 0.0 < price < inf:
+            price = amount(price)
+            invalid = invalid or (price is None and given(product.price))
+        number = product.quantity
+        quantity = 1
+        if number != 1.0 or type(number) is not float:
+            number = amount(number)
+            if number is None or number > _MAX_QUANTITY:
+                invalid = invalid or given(product.quantity)
+                number = 1.0
+            elif number.is_integer():
+                quantity = int(number)
+            else:
+                quantity = max(1, ceil(round(number, _WEIGHT_DECIMALS)))
+                fractional = True
+        content_id = identifier(product.id)
+        name = scalar(product.name)
+        category = scalar(product.category)
+        brand = scalar(product.brand)
+        if price is None and content_id is None and name is None and category is None and brand is None:
+            continue
+        if price is not None:
+            total += price * number
+            priced = True
+        if content_id is not None:
+            content_ids.append(content_id)
+        if content_type is not None:
+            brand = None
+        contents.append(Content(price, quantity, content_type, content_id, name, category, brand))
+    if invalid:
+        notes.append(Note.INVALID_AMOUNT)
+    if fractional:
+        notes.append(Note.FRACTIONAL_QUANTITY)
+    return contents, content_ids, total if priced and total < inf else None
+
+
+def value_rule(fallback: str) -> Callable[[Any, float | None, bool, list[Note]], float | None]:
+    """Returns the function that gives the order's value, for one setting of `value_fallback`.
+
+    Args:
+      fallback: `missing`, `missing_or_zero` or `never`.
+    """
+    always_missing = fallback == "missing_or_zero"
+
+    def read_value(total_amount: Any, of_items: float | None, sends_zero: bool, notes: list[Note]) -> float | None:
+        """Returns the total, or Σ price × quantity where the total counts as missing.
+
+        Args:
+          total_amount: as mParticle sends it.
+          of_items: Σ price × quantity.
+          sends_zero: the batch is of a Web SDK that wrote 0 when the site gave no revenue.
+          notes: takes what had to be decided.
+        """
+        if type(total_amount) is float and 0.0 < total_amount < inf:
+            return total_amount
+        total = amount(total_amount)
+        if total is None and given(total_amount) and Note.INVALID_AMOUNT not in notes:
+            notes.append(Note.INVALID_AMOUNT)
+        if fallback != "never" and (total is None or (total == 0.0 and (sends_zero or always_missing))):
+            total = None if of_items is None else round(of_items, _VALUE_DECIMALS)
+            if total is not None:
+                notes.append(Note.VALUE_FROM_ITEMS)
+        if total is None:
+            notes.append(Note.MISSING_VALUE)
+        return total
+
+    return read_value
+
+
+def read_currency(data: EventData, action: ProductAction, default: str | None, notes: list[Note]) -> str | None:
+    """Returns the currency as ISO 4217 in upper case, None if there is none.
+
+    mParticle's schema has it on the event; some senders put it on the product action, as the specification does.
+    """
+    if data.currency_code in tables.CURRENCIES:
+        return data.currency_code
+    for code in (data.currency_code, action.currency):
+        if code is None or not code.strip():
+            continue
+        code = code.strip().upper()
+        if len(code) != 3 or not code.isascii() or not code.isalpha():
+            if Note.INVALID_CURRENCY not in notes:
+                notes.append(Note.INVALID_CURRENCY)
+            continue
+        if code not in tables.CURRENCIES:
+            notes.append(Note.UNLISTED_CURRENCY)
+        return code
+    notes.append(Note.MISSING_CURRENCY if default is None else Note.DEFAULT_CURRENCY)
+    return default

@@ -1,0 +1,45 @@
+"""The whole mapping in a row: a message in, a `Payload` or an `Outcome` for each of its events out.
+
+For `preview`, benchmarks and whoever has no pipeline around; the pipeline runs the same four functions as its steps.
+"""
+
+from collections.abc import Callable
+
+from transforms.connection import Connection
+from transforms.mapping.decode import decode
+from transforms.mapping.identity import hasher
+from transforms.mapping.payload import builder
+from transforms.mapping.select import selector
+from transforms.model import Message, Outcome, Payload
+
+
+def converter(
+    connection: Connection,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    keep_original: bool = False,
+) -> Callable[[Message], list[Payload | Outcome]]:
+    """Returns the function that maps a message for one connection.
+
+    Args:
+      connection: the settings.
+      since_ms: events before are outside the time window.
+      until_ms: events at this time or later are outside the time window.
+      keep_original: keep the whole message with its events, for a quarantine.
+    """
+    select = selector(connection, since_ms, until_ms)
+    hash_identities = hasher(connection)
+    build = builder(connection)
+
+    def convert(message: Message) -> list[Payload | Outcome]:
+        """Returns one entry per event, or one for a message without events that can be read."""
+        results: list[Payload | Outcome] = []
+        for entry in decode(message, keep_original=keep_original):
+            if isinstance(entry, Outcome):
+                results.append(entry)
+                continue
+            outcome = select(entry)
+            results.append(build(hash_identities(entry)) if outcome is None else outcome)
+        return results
+
+    return convert

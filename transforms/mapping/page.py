@@ -1,0 +1,102 @@
+"""Where an event happened: page URL, referrer and click id, from custom flags, `page_url` and the URL itself.
+
+Source: the customer's specification, section 7.
+"""
+
+from typing import Any
+from urllib.parse import unquote_plus
+
+from transforms.mapping import tables
+from transforms.mapping.values import first_scalar
+from transforms.model import Note
+
+_SCHEMES = ("https://", "http://")
+_PREFIX = tables.CLICK_ID_PREFIX
+_FULL_PREFIX = _PREFIX + "."
+
+
+def read_flags(flags: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """Returns page URL, referrer and click id as the flags give them, None for what is absent or empty."""
+    url, referrer, click_id = (
+        flags.get(tables.URL_FLAG),
+        flags.get(tables.REFERRER_FLAG),
+        flags.get(tables.CLICK_ID_FLAG),
+    )
+    if type(url) is str and type(referrer) is str and type(click_id) is str and url and referrer and click_id:
+        return url.strip() or None, referrer.strip() or None, click_id.strip() or None
+    return (
+        _flag(flags, tables.URL_FLAG),
+        _flag(flags, tables.REFERRER_FLAG),
+        _flag(flags, tables.CLICK_ID_FLAG),
+    )
+
+
+def _flag(flags: dict[str, Any], name: str) -> str | None:
+    """Returns a flag by its name, or by its name in another case."""
+    text = first_scalar(flags.get(name))
+    if text is not None:
+        return text
+    lower = name.lower()
+    for key, value in flags.items():
+        if len(key) == len(name) and key.lower() == lower:
+            text = first_scalar(value)
+            if text is not None:
+                return text
+    return None
+
+
+def is_web_url(url: str) -> bool:
+    """Says whether TikTok takes the URL of a page; it fails an event whose URL starts otherwise.
+
+    >>> is_web_url("https://shop.example.com"), is_web_url("HTTP://shop.example.com"), is_web_url("shop.example.com")
+    (True, True, False)
+    """
+    return url.startswith(_SCHEMES) or url[:8].lower().startswith(_SCHEMES)
+
+
+def click_id(flag: str | None, url: str | None, strict: bool, notes: list[Note]) -> str | None:
+    """Returns the click id: from the flag, else from the page URL; what was decided goes into `notes`."""
+    if flag is not None and flag.startswith(_FULL_PREFIX) and len(flag) > len(_FULL_PREFIX):
+        return flag
+    refused = False
+    for candidate, from_url in ((flag, False), (None if url is None else _from_query(url), True)):
+        if candidate is None:
+            continue
+        usual = candidate.startswith(_PREFIX)
+        if _is_dummy(candidate) or (strict and not usual):
+            refused = True
+            continue
+        if from_url:
+            notes.append(Note.CLICK_ID_FROM_URL)
+        if not usual:
+            notes.append(Note.UNUSUAL_CLICK_ID)
+        return candidate
+    if refused:
+        notes.append(Note.INVALID_CLICK_ID)
+    return None
+
+
+def _is_dummy(click_id: str) -> bool:
+    """Says whether a click id is a placeholder."""
+    lower = click_id.lower()
+    return lower in tables.DUMMY_CLICK_IDS or any(
+        lower.startswith(opening) and lower.endswith(closing) for opening, closing in tables.MACRO_MARKS
+    )
+
+
+def _from_query(url: str) -> str | None:
+    """Returns the query parameter with which TikTok hands over the click id.
+
+    >>> _from_query("https://shop.example.com/p?a=1&TTCLID=E.C.P.x%2By#top")
+    'E.C.P.x+y'
+    """
+    query = url.partition("#")[0].partition("?")[2]
+    if "%" not in query and tables.CLICK_ID_PARAMETER not in query.lower():
+        return None
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if unquote_plus(name).strip().lower() == tables.CLICK_ID_PARAMETER:
+            text = unquote_plus(value).strip()
+            if text:
+                return text
+    return None

@@ -1,0 +1,202 @@
+"""An identified event in, TikTok's JSON of it out, encoded once; or the `Outcome` that says why it cannot be sent.
+
+What is not known is left out: no null, no empty text, list or object ever goes out.
+"""
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from transforms.connection import Connection
+from transforms.mapping import forms
+from transforms.mapping.commerce import read_contents, read_currency, value_rule
+from transforms.mapping.page import click_id, is_web_url, read_flags
+from transforms.mapping.select import canonical_action, event_names
+from transforms.mapping.values import identifier, iso_8601
+from transforms.model import (
+    Form,
+    IdentifiedEvent,
+    Kind,
+    MatchKey,
+    Note,
+    Outcome,
+    Payload,
+    ProductAction,
+    Reason,
+    Stage,
+    User,
+)
+
+_CLICK_ID = int(MatchKey.CLICK_ID)
+_NO_ACTION = ProductAction()
+_NO_FLAGS = (None, None, None)
+
+# A sender's clock that is wrong by less than this is not worth a note.
+_FUTURE_MS = 3_600_000
+
+# Hex digits kept of the digest that stands in for a missing id: 128 bits, as in a UUID.
+_DERIVED_ID_DIGITS = 32
+
+
+def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Outcome]:
+    """Returns the function that builds payloads for one connection; its events have passed `select`."""
+    names = event_names(connection)
+    content_type = connection.content_type
+    default_currency = connection.default_currency.strip().upper() if connection.default_currency else None
+    read_value = value_rule(connection.value_fallback)
+    strict = connection.strict_click_id
+    addressed = {"legacy": (Form.LEGACY,), "always": (Form.LEGACY, Form.WEB), "never": ()}[
+        connection.require_ip_and_user_agent
+    ]
+
+    def build(event: IdentifiedEvent) -> Payload | Outcome:
+        """Returns the event as TikTok wants it."""
+        form, data, user = event.form, event.data, event.user
+        action = data.product_action or _NO_ACTION
+        word = action.action or ""
+        name = names.get(word) or names[canonical_action(word)]
+        notes: list[Note] = []
+        at_ms = event.occurred_at_ms
+        if at_ms is None:
+            return _rejected(event, name, Reason.MISSING_TIMESTAMP)
+        if form in addressed:
+            if user.ip is None:
+                return _rejected(event, name, Reason.MISSING_IP)
+            if user.user_agent is None:
+                return _rejected(event, name, Reason.MISSING_USER_AGENT)
+        page = click = None
+        keys = event.match_keys
+        if form is not Form.OFFLINE:
+            url, referrer, flag = read_flags(data.custom_flags) if data.custom_flags else _NO_FLAGS
+            if url is None:
+                url = data.page_url.strip() if data.page_url else ""
+                if not is_web_url(url):
+                    return _rejected(event, name, Reason.MISSING_PAGE_URL)
+                notes.append(Note.PAGE_URL_FALLBACK)
+            elif not is_web_url(url):
+                return _rejected(event, name, Reason.INVALID_PAGE_URL)
+            page = forms.Page(url, referrer)
+            click = click_id(flag, url, strict, notes)
+            if click is not None:
+                keys |= _CLICK_ID
+        contents, content_ids, of_items = (
+            read_contents(action.products, content_type if form is Form.LEGACY else None, notes)
+            if action.products
+            else ([], [], None)
+        )
+        value = read_value(action.total_amount, of_items, event.sends_zero_for_missing_total, notes)
+        currency = read_currency(data, action, default_currency, notes)
+        event_id = event.event_id
+        if not event_id:
+            event_id = sha256(event.raw).hexdigest()[:_DERIVED_ID_DIGITS]
+            notes.append(Note.DERIVED_EVENT_ID)
+        if event.received_at_ms is not None and at_ms - event.received_at_ms > _FUTURE_MS:
+            notes.append(Note.IN_THE_FUTURE)
+        if form is Form.LEGACY:
+            body = forms.encode(
+                forms.LegacyEvent(
+                    "track",
+                    name,
+                    event_id,
+                    iso_8601(at_ms),
+                    forms.LegacyContext(
+                        None if click is None else forms.Ad(click), page, _legacy_user(user), user.user_agent, user.ip
+                    ),
+                    _legacy_properties(contents, currency, value),
+                    event.limited_data_use,
+                )
+            )
+        else:
+            body = forms.encode(
+                forms.TrackEvent(
+                    name,
+                    at_ms // 1000,
+                    event_id,
+                    _track_user(user, click),
+                    forms.TrackProperties(
+                        contents or None,
+                        content_ids or None,
+                        content_type,
+                        currency,
+                        value,
+                        identifier(action.transaction_id),
+                    ),
+                    page,
+                    event.limited_data_use,
+                )
+            )
+        return Payload(
+            form,
+            name,
+            event_id,
+            at_ms,
+            body,
+            event.ref,
+            event.index,
+            keys,
+            value,
+            currency,
+            (*event.notes, *notes) if notes else event.notes,
+            0,
+            event.original,
+        )
+
+    return build
+
+
+def _legacy_user(user: User) -> forms.LegacyUser | None:
+    """Returns the identifiers for the legacy form, None if there is none."""
+    made = forms.LegacyUser(user.external_id, user.phone, user.email, user.ttp)
+    return made if made != _NO_LEGACY_USER else None
+
+
+def _legacy_properties(
+    contents: list[forms.Content], currency: str | None, value: float | None
+) -> forms.LegacyProperties | None:
+    """Returns the properties for the legacy form, None if there is none."""
+    if not contents and currency is None and value is None:
+        return None
+    return forms.LegacyProperties(contents or None, currency, value)
+
+
+def _track_user(user: User, click: str | None) -> forms.TrackUser | None:
+    """Returns the user for Events API 2.0, None if nothing is known."""
+    made = forms.TrackUser(
+        None if user.email is None else [user.email],
+        None if user.phone is None else [user.phone],
+        None if user.external_id is None else [user.external_id],
+        click,
+        user.ttp,
+        user.ip,
+        user.user_agent,
+        user.locale,
+        user.first_name,
+        user.last_name,
+        user.zip_code,
+        user.city,
+        user.state,
+        user.country,
+    )
+    return made if user.user_agent is not None or made != _NO_TRACK_USER else None
+
+
+_NO_LEGACY_USER = forms.LegacyUser()
+_NO_TRACK_USER = forms.TrackUser()
+
+
+def _rejected(event: IdentifiedEvent, name: str, reason: Reason) -> Outcome:
+    """Returns the outcome of an event that cannot be sent."""
+    return Outcome(
+        Kind.REJECTED,
+        Stage.BUILD,
+        reason,
+        event.ref,
+        event.index,
+        None,
+        event.form,
+        name,
+        event.event_id or None,
+        event.occurred_at_ms,
+        event.match_keys,
+        notes=event.notes,
+        original=event.original,
+    )

@@ -1,0 +1,182 @@
+"""The slow way to read a message: what the typed way refuses is read field by field, so that little is lost.
+
+A wrong type in a field that rules can live without counts as an absent field; one bad event never costs its batch.
+Only what breaks the meaning of an event (data, product action or products of a wrong type) makes it unreadable.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from transforms.mapping import tables, wire
+from transforms.model import EventData, Product, ProductAction, Reason
+
+# What a gzip member starts with. Source: RFC 1952, section 2.3.1.
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WBITS = 31
+_BOM = b"\xef\xbb\xbf"
+
+# A batch stays below about 1 MB and Pub/Sub takes at most 10 MB; more than this is a decompression bomb.
+_MAX_BYTES = 64 * 1024 * 1024
+
+# Integers with more digits are read as floats: Python refuses to read thousands of digits.
+_MAX_INTEGER_DIGITS = 40
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def plain(data: bytes) -> bytes | None:
+    """Returns the message without compression and byte order mark; None if it is damaged or not UTF-8."""
+    if data[:2] == _GZIP_MAGIC:
+        unpacked = _unpacked(data)
+        if unpacked is None:
+            return None
+        data = unpacked
+    if data[:3] == _BOM:
+        data = data[3:]
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return None
+    return data
+
+
+def _unpacked(data: bytes) -> bytes | None:
+    """Returns the content of all gzip members, None if they are damaged or too much."""
+    content = bytearray()
+    while data:
+        member = zlib.decompressobj(_GZIP_WBITS)
+        try:
+            content += member.decompress(data, _MAX_BYTES + 1 - len(content))
+        except zlib.error:
+            return None
+        if len(content) > _MAX_BYTES or not member.eof:
+            return None
+        data = member.unused_data.lstrip(b"\0")  # gzip may be padded with zeros
+    return bytes(content)
+
+
+def parse(data: bytes) -> Any:
+    """Returns the message as plain values.
+
+    What msgspec refuses and JSON allows is read too: numbers beyond a double (as infinity, which no rule takes for an
+    amount) and halves of surrogate pairs (as U+FFFD; they arise when a script cuts a text inside an emoji).
+
+    Raises:
+      ValueError: not JSON.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return _scrubbed(json.loads(data.decode(), parse_int=_parse_int, parse_constant=_refuse))
+
+
+def _parse_int(digits: str) -> int | float:
+    """Returns an integer, as a float if it is far beyond 64 bits."""
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else float(digits)
+
+
+def _refuse(constant: str) -> None:
+    """Refuses NaN and Infinity, which are not JSON."""
+    raise ValueError(constant)
+
+
+def _scrubbed(value: Any) -> Any:
+    """Returns the value with every lone surrogate replaced; they cannot be encoded as UTF-8."""
+    if type(value) is str:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if type(value) is list:
+        return [_scrubbed(item) for item in value]
+    if type(value) is dict:
+        return {_scrubbed(key): _scrubbed(item) for key, item in value.items()}
+    return value
+
+
+def read(data: bytes) -> wire.Batch | Reason:
+    """Returns what can be read of a batch, or why nothing can."""
+    if not data.strip():
+        return Reason.EMPTY_MESSAGE
+    try:
+        message = parse(data)
+    except ValueError:
+        return Reason.UNREADABLE_MESSAGE
+    if type(message) is not dict:
+        return Reason.NOT_A_BATCH
+    batch = _fitting(wire.Batch, message, skip=("events", "user_identities", "consent_state"))
+    events = message.get("events")
+    if type(events) is list:
+        batch.events = [_event(event) for event in events]
+    elif events is not None and batch.request_type is None and batch.event_type is None:
+        return Reason.NOT_A_BATCH
+    batch.device_info = _object(wire.Device, message.get("device_info"))
+    batch.application_info = _object(wire.Application, message.get("application_info"))
+    batch.source_info = _object(wire.SourceInfo, message.get("source_info"))
+    batch.partner_identities = _object(wire.Partners, message.get("partner_identities"))
+    batch.consent_state = _consent_state(message.get("consent_state"))
+    identities = message.get("user_identities")
+    if type(identities) is list:
+        batch.user_identities = [_object(wire.Identity, entry) for entry in identities]
+    elif type(identities) is dict:
+        batch.user_identities = identities
+    if batch.environment is None and message.get("environment") is not None:
+        batch.environment = "unknown"  # an environment that cannot be read is not taken for production
+    return batch
+
+
+def _fitting(struct: type[T], source: Mapping[str, Any], skip: tuple[str, ...] = ()) -> T:
+    """Returns the struct with those fields of the source that fit; the others keep their defaults."""
+    values = {}
+    for field in msgspec.structs.fields(struct):
+        if field.encode_name in source and field.encode_name not in skip:
+            try:
+                values[field.name] = msgspec.convert(source[field.encode_name], field.type)
+            except msgspec.ValidationError:
+                continue
+    return struct(**values)
+
+
+def _object(struct: type[T], value: Any) -> T | None:
+    """Returns the struct if the value is an object at all."""
+    return _fitting(struct, value) if type(value) is dict else None
+
+
+def _consent_state(value: Any) -> wire.ConsentState | None:
+    """Returns the consent state; unlike other fields it is all or nothing, because a guess could break the law."""
+    try:
+        return msgspec.convert(value, wire.ConsentState | None)
+    except msgspec.ValidationError:
+        return wire.BadConsentState()
+
+
+def _event(event: Any) -> wire.Event | None:
+    """Returns one event, a `BadEvent` if its meaning is lost."""
+    if event is None:
+        return None
+    if type(event) is not dict:
+        return wire.BadEvent(fault="event")
+    event_type, data = event.get("event_type"), event.get("data")
+    if type(event_type) is not str:
+        return wire.BadEvent(fault="event_type")
+    if data is None:
+        return wire.Event(event_type)
+    if event_type.strip().lower() != tables.COMMERCE_EVENT:
+        return wire.Event(event_type, _object(EventData, data) or EventData())
+    if type(data) is not dict:
+        return wire.BadEvent(fault="data")
+    action = data.get("product_action")
+    if action is not None and type(action) is not dict:
+        return wire.BadEvent(fault="product_action")
+    products = action.get("products") if action else None
+    if products is not None and type(products) is not list:
+        return wire.BadEvent(fault="products")
+    content = _fitting(EventData, data, skip=("product_action",))
+    if action is not None:
+        product_action = _fitting(ProductAction, action, skip=("products",))
+        if products is not None:
+            kept = tuple(_object(Product, product) for product in products)
+            product_action = msgspec.structs.replace(product_action, products=kept)
+        content = msgspec.structs.replace(content, product_action=product_action)
+    return wire.Event(event_type, content)

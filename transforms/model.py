@@ -1,0 +1,510 @@
+"""Every value that flows through the pipeline, in order of appearance.
+
+All of them are frozen msgspec structs with one common coder (`transforms.coders`), so what crosses a shuffle is a
+compact MessagePack array and never a pickle. Fields that may hold something about a person are left out of `repr`.
+
+Times inside the pipeline are UTC epoch milliseconds; they are converted at the two edges only.
+"""
+
+from enum import IntFlag, StrEnum, unique
+from typing import Any, ClassVar
+
+import msgspec
+
+
+@unique
+class Kind(StrEnum):
+    """How a unit (an event, or a message without readable events) left the pipeline."""
+
+    DELIVERED = "delivered"
+    """TikTok accepted it: code 0 in the reply's body."""
+    SKIPPED = "skipped"
+    """Not ours to send; the reason is counted and nothing has to be done."""
+    REJECTED = "rejected"
+    """Cannot be sent as it is: correct the source or the mapping, then replay."""
+    UNDELIVERED = "undelivered"
+    """Could be sent again as it is: replay."""
+    UNKNOWN = "unknown"
+    """TikTok may or may not have it: replay with the same event_id within 48 h of the first attempt."""
+
+
+@unique
+class Stage(StrEnum):
+    """The step in which a unit left; equal to the step's label in the Beam graph."""
+
+    READ = "ReadMessages"
+    DECODE = "DecodeMessages"
+    SELECT = "SelectEvents"
+    HASH = "HashIdentities"
+    BUILD = "BuildPayloads"
+    BATCH = "BatchPayloads"
+    WRITE = "WriteToTikTok"
+
+
+@unique
+class Reason(StrEnum):
+    """Why a unit was not delivered. Closed set; each line says what the operator should do."""
+
+    # Skipped: messages
+    EMPTY_MESSAGE = "empty_message"
+    """`{}` or an empty message (mParticle's bucket verification). Nothing to do."""
+    NO_EVENTS = "no_events"
+    """A batch without events. Turn off "Send Batches without Events" in mParticle to save the traffic."""
+    ALIAS_REQUEST = "alias_request"
+    """An alias request. Turn off "Send Alias Requests" in mParticle to save the traffic."""
+    VALIDATION_RESULT = "validation_result"
+    """A data-plan validation result. Turn off "Send Validation Results" in mParticle to save the traffic."""
+
+    # Skipped: events
+    EMPTY_EVENT = "empty_event"
+    """A null event, or an event without data. Nothing to do; mParticle sends some impressions like this."""
+    UNSUPPORTED_EVENT_TYPE = "unsupported_event_type"
+    """Not a commerce event. Map it with a custom mapping if TikTok should get it."""
+    UNSUPPORTED_ACTION = "unsupported_action"
+    """A commerce action without a TikTok event (refund, click, promotion, impression …). Nothing to do."""
+    UNSUPPORTED_INPUT = "unsupported_input"
+    """A batch of a native app, which is not an input of this pipeline. Nothing to do."""
+    ENVIRONMENT = "environment"
+    """An mParticle environment outside the setting `environments`. Add it there if it should be sent."""
+    OUTSIDE_TIME_WINDOW = "outside_time_window"
+    """The event's time is outside --since/--until. Nothing to do."""
+    CONSENT_GDPR = "consent_gdpr"
+    """The GDPR purpose named by `consent.gdpr_purpose` was refused, or is missing and `gdpr_missing` is `drop`."""
+    CONSENT_CCPA = "consent_ccpa"
+    """The person opted out of data sale and `consent.ccpa_opt_out` is `drop`."""
+
+    # Rejected: messages and files
+    UNREADABLE_FILE = "unreadable_file"
+    """A file is corrupt or of no known layout. Export it again, then run over it."""
+    UNREADABLE_MESSAGE = "unreadable_message"
+    """Not JSON, or damaged gzip. Look at the source; `--quarantine` keeps the original."""
+    NOT_A_BATCH = "not_a_batch"
+    """JSON, but no mParticle batch. Look at what else writes to this source."""
+
+    # Rejected: events
+    MALFORMED_EVENT = "malformed_event"
+    """The event breaks mParticle's schema where a rule reads it. Look at the sender of this event."""
+    UNREADABLE_CONSENT = "unreadable_consent"
+    """`consent_state` cannot be read, so consent is not known. Look at the sender of this batch."""
+    MISSING_TIMESTAMP = "missing_timestamp"
+    """No usable `timestamp_unixtime_ms`. Look at the sender of this event."""
+    MISSING_PAGE_URL = "missing_page_url"
+    """A web event without the custom flag `TikTok.URL` and without `page_url`. Set the flag on the site."""
+    INVALID_PAGE_URL = "invalid_page_url"
+    """`TikTok.URL` does not start with http:// or https://. Correct the flag on the site."""
+    MISSING_IP = "missing_ip"
+    """No public IP address, which the legacy endpoint needs. Switch on "Include Metadata", or use Events API 2.0."""
+    MISSING_USER_AGENT = "missing_user_agent"
+    """No user agent, which the legacy endpoint needs. Switch on "Include Metadata", or use Events API 2.0."""
+    EVENT_TOO_LARGE = "event_too_large"
+    """One event is larger than a request may be. Shorten its product list, or raise `max_request_bytes`."""
+    REFUSED_BY_TIKTOK = "refused_by_tiktok"
+    """TikTok named this event invalid; the message tells the field. Correct the source or the mapping."""
+    INTERNAL_ERROR = "internal_error"
+    """A defect of this pipeline met this event. Please report it; replay after the correction."""
+
+    # Undelivered
+    THROTTLED = "throttled"
+    """TikTok kept answering "too many requests" for `retry_secs`. Lower `requests_per_second`, then replay."""
+    OUTAGE = "outage"
+    """TikTok could not be reached or kept failing for `retry_secs`. Replay later."""
+    CREDENTIALS = "credentials"
+    """TikTok refused the token. Renew it, run `check --online`, then replay."""
+    CONFIGURATION = "configuration"
+    """TikTok refused the request as a whole (ids, rights, endpoint). Correct the connection, then replay."""
+
+    # Unknown
+    TIMED_OUT = "timed_out"
+    """A request was sent and its reply never came. Replay within 48 h of the first attempt; TikTok drops repeats."""
+    PARTIAL_SUCCESS = "partial_success"
+    """TikTok accepted some of the request and did not say which. Replay within 48 h; TikTok drops repeats."""
+    UNKNOWN_CODE = "unknown_code"
+    """TikTok answered a code that is in no table. Ask TikTok with the request id, then set `codes` and replay."""
+
+
+@unique
+class Note(StrEnum):
+    """What the mapping had to decide about an event that is sent all the same. Counted, and shown by `preview`."""
+
+    VALUE_FROM_ITEMS = "value_from_items"
+    """`value` is the sum of price × quantity, because the total was missing (setting `value_fallback`)."""
+    MISSING_VALUE = "missing_value"
+    """No total amount and no prices: sent without `value`."""
+    MISSING_CURRENCY = "missing_currency"
+    """No currency on the event and no `default_currency`: sent without `currency`."""
+    DEFAULT_CURRENCY = "default_currency"
+    """The connection's `default_currency` was used."""
+    UNLISTED_CURRENCY = "unlisted_currency"
+    """The currency is not in TikTok's list: sent all the same."""
+    INVALID_CURRENCY = "invalid_currency"
+    """Not an ISO 4217 code by its form: left out, or replaced by `default_currency`."""
+    FRACTIONAL_QUANTITY = "fractional_quantity"
+    """A quantity that is no integer was rounded (goods by weight), to at least 1."""
+    INVALID_AMOUNT = "invalid_amount"
+    """A price, quantity or total that is not a finite number was taken as missing."""
+    UNUSABLE_EMAIL = "unusable_email"
+    """The e-mail identity is junk ("null", "n/a" …): left out."""
+    UNUSABLE_PHONE = "unusable_phone"
+    """The phone cannot be brought into E.164 (country code?): left out. See `default_phone_region`."""
+    UNUSABLE_EXTERNAL_ID = "unusable_external_id"
+    """The external id is junk ("0", "undefined" …): left out."""
+    NO_IDENTIFIER = "no_identifier"
+    """None of e-mail, phone, external id: an anonymous event."""
+    WEAKLY_MATCHABLE = "weakly_matchable"
+    """A web event of Events API 2.0 without ip or without user agent."""
+    INVALID_IP = "invalid_ip"
+    """The ip address is private or malformed: left out."""
+    INVALID_CLICK_ID = "invalid_click_id"
+    """The click id is a dummy, or (with `strict_click_id`) has no `E.C.P` prefix: left out."""
+    UNUSUAL_CLICK_ID = "unusual_click_id"
+    """The click id has no `E.C.P` prefix: sent all the same."""
+    CLICK_ID_FROM_URL = "click_id_from_url"
+    """The click id was taken from the page URL's `ttclid` parameter."""
+    PAGE_URL_FALLBACK = "page_url_fallback"
+    """The page URL was taken from `data.page_url`, because the flag `TikTok.URL` was absent."""
+    DERIVED_EVENT_ID = "derived_event_id"
+    """Neither `source_message_id` nor `event_id`: the id is a digest of the event's own content."""
+    IN_THE_FUTURE = "in_the_future"
+    """The event's time lies after the time of its batch by more than an hour: sent unchanged."""
+    LIMITED_DATA_USE = "limited_data_use"
+    """Sent with `limited_data_use: true` because of a CCPA opt-out."""
+
+
+class MatchKey(IntFlag):
+    """Which match keys a payload carries; a bit mask, because it is counted for every event."""
+
+    EMAIL = 1
+    PHONE = 2
+    EXTERNAL_ID = 4
+    CLICK_ID = 8
+    TTP = 16
+    IP_AND_USER_AGENT = 32
+
+
+@unique
+class Form(StrEnum):
+    """Which request carries an event (facts of the Events API: `transforms.tiktok.request`)."""
+
+    LEGACY = "legacy_pixel_batch_web"
+    """`pixel/batch/`, Events API 1.0."""
+    WEB = "web"
+    """`event/track/` with `event_source: web`."""
+    OFFLINE = "offline"
+    """`event/track/` with `event_source: offline`."""
+
+
+class _Value(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Base of what flows: MessagePack arrays tagged with the type's name; `repr` shows only harmless fields."""
+
+    _shown: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        """Returns the type and the fields named by `_shown`, never a value of a person."""
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+        return f"{type(self).__name__}({fields})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Returns the same fields for rich's pretty printer."""
+        return [(name, getattr(self, name)) for name in self._shown]
+
+
+class Message(_Value, frozen=True):
+    """One message of the input, not yet read.
+
+    Attributes:
+      ref: where it came from: `FILE#ROW` or a Pub/Sub message id. No personal data.
+      data: UTF-8 JSON, possibly gzip.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = ("ref",)
+    ref: str
+    data: bytes
+
+
+class Product(msgspec.Struct, frozen=True, gc=False):
+    """`product_action.products[]` as mParticle sends it; numbers may arrive as text."""
+
+    id: str | int | float | bool | None = None
+    name: str | int | float | bool | None = None
+    brand: str | int | float | bool | None = None
+    category: str | int | float | bool | None = None
+    price: float | str | bool | None = None
+    quantity: float | str | bool | None = None
+
+    def __repr__(self) -> str:
+        """Returns the type's name only."""
+        return "Product()"
+
+
+class ProductAction(msgspec.Struct, frozen=True, gc=False):
+    """`data.product_action` of a commerce event."""
+
+    action: str | None = None
+    transaction_id: str | int | float | bool | None = None
+    total_amount: float | str | bool | None = None
+    currency: str | None = None
+    products: tuple[Product | None, ...] | None = None
+
+    def __repr__(self) -> str:
+        """Returns the action only."""
+        return f"ProductAction(action={self.action!r})"
+
+
+class Present(msgspec.Struct, frozen=True, gc=False):
+    """An object of which only its presence matters; its fields are skipped on decoding."""
+
+
+class FeedMark(msgspec.Struct, frozen=True, gc=False):
+    """`custom_attributes`, of which only mParticle's mark on the events of a data feed is read."""
+
+    source_feed: Any = msgspec.field(default=None, name="mParticle Source Feed")
+
+    def __repr__(self) -> str:
+        """Returns the type's name only."""
+        return "FeedMark()"
+
+
+class EventData(msgspec.Struct, frozen=True, gc=False):
+    """`events[].data`: the fields that a rule reads (mParticle's names), everything else is skipped on decoding."""
+
+    timestamp_unixtime_ms: int | float | str | None = None
+    event_id: int | float | str | None = None
+    source_message_id: str | int | None = None
+    currency_code: str | None = None
+    page_url: str | None = None
+    custom_flags: dict[str, Any] | None = None
+    product_action: ProductAction | None = None
+    promotion_action: Present | None = None
+    product_impressions: tuple[Present | None, ...] | None = None
+    custom_attributes: FeedMark | None = None
+
+    def __repr__(self) -> str:
+        """Returns the type's name only: identities and URLs may be inside."""
+        return "EventData()"
+
+
+class BatchContext(msgspec.Struct, frozen=True, gc=False):
+    """What a batch says about all its events; raw identities are in here.
+
+    Attributes:
+      input: `web`, `feed` or `app`, as `auto` reads it (the customer's specification, section 2).
+      identities: identity type (canonical spelling) → value, the newest of each type; junk not yet removed.
+      attributes: `user_attributes` as sent.
+      gdpr: purpose (lower case) → consented.
+      ccpa_opted_out: True if `data_sale_opt_out.consented` is true, which means opted OUT.
+      consent_unreadable: consent_state was there and could not be read.
+      locale: BCP 47, from the device's language and country.
+      sends_zero_for_missing_total: the batch is of a Web SDK before 2.72.0.
+      received_at_ms: the batch's own time, if it has one.
+    """
+
+    environment: str = "production"
+    input: str = "web"
+    ip: str | None = None
+    user_agent: str | None = None
+    identities: dict[str, str] = {}
+    attributes: dict[str, Any] = {}
+    gdpr: dict[str, bool] = {}
+    ccpa_opted_out: bool = False
+    consent_unreadable: bool = False
+    ttp: str | None = None
+    locale: str | None = None
+    sends_zero_for_missing_total: bool = False
+    received_at_ms: int | None = None
+
+    def __repr__(self) -> str:
+        """Returns the type, the environment and the input only."""
+        return f"BatchContext(environment={self.environment!r}, input={self.input!r})"
+
+
+class MParticleEvent(_Value, frozen=True):
+    """One event of a batch, decoded; its batch's identities are still raw.
+
+    Attributes:
+      ref: the message's reference.
+      index: position in the message's `events`, from 0.
+      event_type: mParticle's, for example `commerce_event`.
+      data: the decoded data of a commerce event, None for every other type.
+      raw: the event's own content in canonical form, only if it has no `event_id` (its digest becomes the id).
+      original: the whole message, only if the run keeps a quarantine.
+      event_id: what TikTok will deduplicate on, empty if the event brings no id of its own.
+      occurred_at_ms: the event's own time, None if it is missing or out of range.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = ("ref", "index", "event_type", "event_id")
+    ref: str
+    index: int
+    event_type: str
+    batch: BatchContext
+    data: EventData | None = None
+    raw: bytes = b""
+    original: bytes | None = None
+    event_id: str = ""
+    occurred_at_ms: int | None = None
+
+
+class User(msgspec.Struct, frozen=True, gc=False):
+    """Who an event is about, ready to be sent: identifiers hashed, places normalised.
+
+    Attributes:
+      email, phone, external_id, first_name, last_name, zip_code: SHA-256, 64 lower-case hex digits.
+      city, state, country, ip, user_agent, ttp, locale: plain, as TikTok wants them.
+    """
+
+    email: str | None = None
+    phone: str | None = None
+    external_id: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    zip_code: str | None = None
+    city: str | None = None
+    state: str | None = None
+    country: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    ttp: str | None = None
+    locale: str | None = None
+
+    def __repr__(self) -> str:
+        """Returns which fields are set, not their values."""
+        present = ", ".join(name for name in self.__struct_fields__ if getattr(self, name) is not None)
+        return f"User({present})"
+
+
+class IdentifiedEvent(_Value, frozen=True):
+    """An event whose identities are hashed; raw identities are gone from here on.
+
+    Attributes:
+      form: the request that will carry it.
+      sends_zero_for_missing_total: as in `BatchContext`.
+      received_at_ms: as in `BatchContext`.
+      limited_data_use: send with `limited_data_use: true` (CCPA opt-out, policy `limit`).
+      match_keys: bits of `MatchKey` that follow from the batch alone.
+      notes: what hashing had to decide.
+      event_id: as in `MParticleEvent`.
+      occurred_at_ms: as in `MParticleEvent`.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = ("ref", "index", "form", "match_keys", "notes")
+    ref: str
+    index: int
+    form: Form
+    data: EventData
+    user: User
+    raw: bytes = b""
+    sends_zero_for_missing_total: bool = False
+    received_at_ms: int | None = None
+    limited_data_use: bool = False
+    match_keys: int = 0
+    notes: tuple[Note, ...] = ()
+    original: bytes | None = None
+    event_id: str = ""
+    occurred_at_ms: int | None = None
+
+
+class Payload(_Value, frozen=True):
+    """One event as TikTok will get it, encoded once; free of raw identities.
+
+    Attributes:
+      form: the request that carries it.
+      event: TikTok's event name.
+      event_id: what TikTok deduplicates on, together with the event source and the name.
+      occurred_at_ms: the event's own time.
+      body: the JSON object of this one event; a request is these, joined by commas, in an envelope.
+      ref: the message's reference.
+      index: position in the message.
+      match_keys: bits of `MatchKey`.
+      value: the order's total in `currency`, if there is one.
+      attempts: requests that carried it in earlier runs (replays).
+      original: the whole message, only if the run keeps a quarantine.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = ("form", "event", "event_id", "occurred_at_ms", "ref", "index", "match_keys")
+    form: Form
+    event: str
+    event_id: str
+    occurred_at_ms: int
+    body: bytes
+    ref: str = ""
+    index: int = 0
+    match_keys: int = 0
+    value: float | None = None
+    currency: str | None = None
+    notes: tuple[Note, ...] = ()
+    attempts: int = 0
+    original: bytes | None = None
+
+
+class Fragment(_Value, frozen=True):
+    """Payloads of one form on their way into one request.
+
+    Attributes:
+      form: the request that will carry them.
+      payloads: at least one, within the limits of a request.
+      body_bytes: sum of the payloads' bodies and of the commas between them.
+      shard: which share of the request budget will send them.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = ("form", "body_bytes", "shard")
+    form: Form
+    payloads: list[Payload]
+    body_bytes: int
+    shard: int = 0
+
+
+class Outcome(_Value, frozen=True):
+    """How one unit ended. Every unit that enters the pipeline leaves as exactly one of these.
+
+    Attributes:
+      kind: what became of it.
+      stage: the step that ended it.
+      reason: None only for `delivered`.
+      ref: the message's reference (for files that cannot be read: the file's name).
+      index: position in the message, None for a message as a whole.
+      detail: a bounded word for counting: product action, event type, field or class of trouble.
+      form, event, event_id, occurred_at_ms, match_keys, value, currency, notes: as in `Payload`, once known.
+      code: TikTok's code, if it answered one.
+      message: TikTok's or the reader's message, values removed.
+      request_id: TikTok's log id of the last reply.
+      attempts: requests that carried the event, those of earlier runs included.
+      sent_at_ms: start of the last request that carried it.
+      first_sent_at_ms: start of the first request of this run that carried it.
+      payload: the finished payload, for outcomes of the write stage.
+      original: the whole message, only if the run keeps a quarantine.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = (
+        "kind",
+        "stage",
+        "reason",
+        "ref",
+        "index",
+        "detail",
+        "event",
+        "event_id",
+        "code",
+        "request_id",
+        "attempts",
+    )
+    kind: Kind
+    stage: Stage
+    reason: Reason | None
+    ref: str
+    index: int | None = None
+    detail: str | None = None
+    form: Form | None = None
+    event: str | None = None
+    event_id: str | None = None
+    occurred_at_ms: int | None = None
+    match_keys: int = 0
+    value: float | None = None
+    currency: str | None = None
+    notes: tuple[Note, ...] = ()
+    code: int | None = None
+    message: str | None = None
+    request_id: str | None = None
+    attempts: int = 0
+    sent_at_ms: int | None = None
+    first_sent_at_ms: int | None = None
+    payload: bytes | None = None
+    original: bytes | None = None

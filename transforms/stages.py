@@ -1,0 +1,254 @@
+"""The four mapping steps as PTransforms: thin, and batched, because an element through a DoFn costs half a microsecond.
+
+Each returns a `Split`: what goes on, and the outcomes of what ended here. Every event that comes in is in
+exactly one of the two.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
+
+from transforms import coders as coders  # registers the coder of all values
+from transforms.connection import Connection
+from transforms.counters import MESSAGES, NAMESPACE, UNITS
+from transforms.mapping import decode, identity, payload, select
+from transforms.model import IdentifiedEvent, Kind, Message, MParticleEvent, Outcome, Payload, Reason, Stage
+
+_log = logging.getLogger(__name__)
+
+# Tag of the outcomes of a step that also has a main output.
+OUTCOMES = "outcomes"
+
+In = TypeVar("In", Message, MParticleEvent, IdentifiedEvent)
+
+
+class Split(NamedTuple):
+    """What a mapping step returns.
+
+    Attributes:
+      passed: what goes on to the next step.
+      outcomes: `Outcome`s of what ended in this step.
+    """
+
+    passed: beam.PCollection
+    outcomes: beam.PCollection
+
+
+if TYPE_CHECKING:
+    SplitHint = Split
+else:
+    # Beam reads the hint of `expand`, knows PCollections only, and logs a warning for a tuple of them.
+    SplitHint = Any
+
+
+@dataclass
+class DecodeMessages(beam.PTransform):
+    """Messages → events. One `MParticleEvent` or `Outcome` per event, one `Outcome` per message without events.
+
+    Attributes:
+      keep_original: keep the message with what may be rejected, for a quarantine.
+    """
+
+    keep_original: bool = False
+
+    def expand(self, messages: beam.PCollection[Message]) -> SplitHint:
+        """Returns the events, in the window and with the timestamp of their message."""
+        return _split(messages, _DecodeFn(self.keep_original))
+
+
+@dataclass
+class SelectEvents(beam.PTransform):
+    """Events → those that are ours to send.
+
+    Attributes:
+      connection: environments, input, consent policy and supported actions.
+      since_ms, until_ms: half-open window of event times, UTC epoch milliseconds; None: open.
+    """
+
+    connection: Connection
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def expand(self, events: beam.PCollection[MParticleEvent]) -> SplitHint:
+        """Returns the selected events, in the window and with the timestamp of their message."""
+        return _split(events, _SelectFn(self.connection, self.since_ms, self.until_ms))
+
+
+@dataclass
+class HashIdentities(beam.PTransform):
+    """Events → events whose identities are hashed. Nothing raw about a person leaves this step.
+
+    Attributes:
+      connection: identity types, phone region, case of external ids.
+    """
+
+    connection: Connection
+
+    def expand(self, events: beam.PCollection[MParticleEvent]) -> SplitHint:
+        """Returns the events, in the window and with the timestamp of their message."""
+        return _split(events, _HashFn(self.connection))
+
+
+@dataclass
+class BuildPayloads(beam.PTransform):
+    """Events → payloads, encoded once, as TikTok will get them.
+
+    Attributes:
+      connection: names, currency, value and click id rules.
+    """
+
+    connection: Connection
+
+    def expand(self, events: beam.PCollection[IdentifiedEvent]) -> SplitHint:
+        """Returns the payloads, in the window and with the timestamp of their message."""
+        return _split(events, _BuildFn(self.connection))
+
+
+def _split(values: beam.PCollection, fn: "_StepFn[Any]") -> Split:
+    """Applies a step and parts what passed from what ended: the only place where tags are made."""
+    results = values | beam.ParDo(fn).with_outputs(OUTCOMES, main="passed")
+    results.passed.element_type = fn.output
+    results[OUTCOMES].element_type = Outcome
+    return Split(results.passed, results[OUTCOMES])
+
+
+class _StepFn(beam.DoFn, Generic[In]):
+    """Lifts a pure step on one value to batches. A defect of the step rejects the value, not its neighbours."""
+
+    stage: Stage
+    output: type
+
+    def infer_output_type(self, input_type: Any) -> type:
+        return self.output
+
+    def setup(self) -> None:
+        self._step = self.make()
+
+    def make(self) -> Callable[[Any], Any]:
+        """Returns the step: a value in, a value, an outcome or a list of both out."""
+        raise NotImplementedError
+
+    def process(self, value: In) -> Iterator[Any]:
+        """Takes single values too: a producer's `finish_bundle` can't hand them to `process_batch` without loss."""
+        for results in self.process_batch([value]):
+            if isinstance(results, TaggedOutput):
+                yield from (TaggedOutput(OUTCOMES, outcome) for outcome in results.value)
+            else:
+                yield from results
+
+    def process_batch(self, batch: list[In]) -> Iterator[Any]:
+        """Takes a batch of values; yields the outcomes of those that end here, and those that pass."""
+        raise NotImplementedError
+
+    def _outcomes_and_passed(self, batch: list[In]) -> Iterator[Any]:
+        passed: list[Any] = []
+        ended: list[Outcome] = []
+        step = self._step
+        for value in batch:
+            try:
+                result = step(value)
+            except Exception as error:  # noqa: BLE001  # a defect of ours must not stop a stream or lose neighbours
+                result = self._defect(value, error)
+            (ended if type(result) is Outcome else passed).append(result)
+        if ended:
+            yield TaggedOutput(OUTCOMES, ended)
+        if passed:
+            yield passed
+
+    def _defect(self, value: In, error: Exception) -> Outcome:
+        """Returns the outcome of a value that met a defect; logs where, never what."""
+        where = "; ".join(f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))
+        _log.error("defect in %s: %s at %s", self.stage, type(error).__name__, where)
+        return Outcome(
+            Kind.REJECTED,
+            self.stage,
+            Reason.INTERNAL_ERROR,
+            value.ref,
+            getattr(value, "index", None),
+            type(error).__name__,
+            original=getattr(value, "original", None),
+        )
+
+
+class _DecodeFn(_StepFn[Message]):
+    stage = Stage.DECODE
+    output = MParticleEvent
+
+    def __init__(self, keep_original: bool) -> None:
+        self._keep_original = keep_original
+        self._messages = Metrics.counter(NAMESPACE, MESSAGES)
+        self._units = Metrics.counter(NAMESPACE, UNITS)
+
+    def make(self) -> Callable[[Message], list[MParticleEvent | Outcome]]:
+        keep = self._keep_original
+        return lambda message: decode.decode(message, keep_original=keep)
+
+    def process_batch(self, batch: list[Message]) -> Iterator[list[MParticleEvent]]:
+        passed: list[MParticleEvent] = []
+        ended: list[Outcome] = []
+        step = self._step
+        for message in batch:
+            try:
+                results = step(message)
+            except Exception as error:  # noqa: BLE001  # as above
+                results = [self._defect(message, error)]
+            for result in results:
+                if type(result) is Outcome:
+                    ended.append(result)
+                else:
+                    passed.append(result)
+        self._messages.inc(len(batch))
+        self._units.inc(len(passed) + len(ended))
+        if ended:
+            yield TaggedOutput(OUTCOMES, ended)
+        if passed:
+            yield passed
+
+
+class _SelectFn(_StepFn[MParticleEvent]):
+    stage = Stage.SELECT
+    output = MParticleEvent
+
+    def __init__(self, connection: Connection, since_ms: int | None, until_ms: int | None) -> None:
+        self._settings = (connection, since_ms, until_ms)
+
+    def make(self) -> Callable[[MParticleEvent], MParticleEvent | Outcome]:
+        ends = select.selector(*self._settings)
+        return lambda event: ends(event) or event
+
+    def process_batch(self, batch: list[MParticleEvent]) -> Iterator[list[MParticleEvent]]:
+        return self._outcomes_and_passed(batch)
+
+
+class _HashFn(_StepFn[MParticleEvent]):
+    stage = Stage.HASH
+    output = IdentifiedEvent
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def make(self) -> Callable[[MParticleEvent], IdentifiedEvent]:
+        return identity.hasher(self._connection)
+
+    def process_batch(self, batch: list[MParticleEvent]) -> Iterator[list[IdentifiedEvent]]:
+        return self._outcomes_and_passed(batch)
+
+
+class _BuildFn(_StepFn[IdentifiedEvent]):
+    stage = Stage.BUILD
+    output = Payload
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def make(self) -> Callable[[IdentifiedEvent], Payload | Outcome]:
+        return payload.builder(self._connection)
+
+    def process_batch(self, batch: list[IdentifiedEvent]) -> Iterator[list[Payload]]:
+        return self._outcomes_and_passed(batch)

@@ -1,0 +1,77 @@
+"""The request budget of the whole job: slots on an absolute time grid, divided over shards. Pure; no clock, no state.
+
+Every whole second of UTC holds `floor(requests_per_second)` slots (a budget below 1 has one slot every so many
+seconds). Slot `n` belongs to shard `n % shards`; who holds a shard (in Beam: processes its key) may start one request
+in each of its slots. So no second ever holds more started requests than the budget, whatever the number of workers,
+without a service between them.
+
+Slots fill only the first part of a second, and a request may start only shortly after its slot's time; a late one takes
+a new slot. Both leave the rest of the second for the way to TikTok: what was started in one second arrives in it.
+"""
+
+import math
+from dataclasses import dataclass
+
+# Share of a whole second that holds slots. The rest (150 ms) absorbs thread wake-up and the way to the server.
+_FILLED = 0.85
+
+# How long after its time a slot may still be used, in seconds.
+TOLERANCE_SECS = 0.05
+
+# One shard for so many requests a second: fewer shards fill batches better, more shards allow more workers.
+_REQUESTS_PER_SHARD = 4
+_MAX_SHARDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Slots of a budget.
+
+    Args:
+      requests_per_second: of the whole job, above 0.
+
+    >>> budget = Budget(10)
+    >>> budget.shards
+    3
+    >>> [round(budget.time(slot), 3) for slot in (0, 1, 9, 10)]
+    [0.0, 0.085, 0.765, 1.0]
+    """
+
+    requests_per_second: float
+
+    def __post_init__(self) -> None:
+        if not self.requests_per_second > 0:
+            raise ValueError(f"requests_per_second must be above 0, not {self.requests_per_second}")
+
+    @property
+    def shards(self) -> int:
+        """Returns the fixed number of shards of this budget."""
+        return max(1, min(_MAX_SHARDS, math.ceil(self.requests_per_second / _REQUESTS_PER_SHARD)))
+
+    @property
+    def _per_second(self) -> int:
+        return max(1, math.floor(self.requests_per_second))
+
+    @property
+    def _period_secs(self) -> int:
+        return 1 if self.requests_per_second >= 1 else math.ceil(1 / self.requests_per_second)
+
+    def time(self, slot: int) -> float:
+        """Returns when a slot begins, in epoch seconds."""
+        period, place = divmod(slot, self._per_second)
+        return period * self._period_secs + _FILLED * place / self._per_second
+
+    def next_slot(self, shard: int, after: int, earliest: float) -> int:
+        """Returns the shard's first slot behind slot `after` whose time is not before `earliest`.
+
+        Args:
+          shard: 0 ≤ shard < shards.
+          after: the last slot this shard used, -1 if none.
+          earliest: epoch seconds.
+        """
+        periods = max(0, math.floor(earliest / self._period_secs))
+        slot = max(after + 1, periods * self._per_second)
+        slot += (shard - slot) % self.shards
+        while self.time(slot) < earliest:
+            slot += self.shards
+        return slot

@@ -1,0 +1,460 @@
+"""Delivers fragments: sends them within the budget, reads each reply, tries again, and ends every event in one outcome.
+
+One `Delivery` serves one bundle, on one thread. It decides everything; the threads of a `Sender` only wait for a slot,
+POST, and hand the reply back. Retries live at the narrowest scope, the request:
+
+* throttled: wait for `Retry-After`, else exponential back-off with full jitter; a shard that is throttled twice in a
+  row uses every second slot, then every fourth …, and grows back with every success.
+* transient: exponential back-off with full jitter up to `retry_secs`, then `undelivered`.
+* time-out after sending, or a broken connection: the same, then `unknown`; the event ids stay the same.
+* one event named invalid: it is rejected, the rest goes out again at once. Invalid without a name: halves.
+* credentials or configuration: the circuit opens, and what is not sent yet is `undelivered`.
+
+Guarantee: each payload handed in has exactly one outcome when `drain` returns, but the request behind it may have gone
+out more than once; a stable event_id lets TikTok drop the repeat (48 h).
+"""
+
+import heapq
+import itertools
+import logging
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from transforms.connection import Connection
+from transforms.model import Form, Fragment, Kind, Outcome, Payload, Reason, Stage
+from transforms.tiktok import reply as replies
+from transforms.tiktok.budget import TOLERANCE_SECS, Budget
+from transforms.tiktok.client import Reply
+from transforms.tiktok.codes import NAMES
+from transforms.tiktok.request import envelope
+
+_log = logging.getLogger(__name__)
+
+# Back-off, in seconds: ceiling of the first wait, and of every wait. Full jitter draws between 0 and the ceiling, so
+# that workers that failed together do not come back together.
+_TRANSIENT_FIRST_SECS, _THROTTLED_FIRST_SECS, _LONGEST_SECS = 0.5, 1.0, 60.0
+
+# A throttled shard uses at least every 16th of its slots, so that it notices when the throttling ends.
+_SLOWEST_STRIDE = 16
+
+# A failure so long ago says nothing about the present: between the two nobody tried.
+_FORGOTTEN_SECS = 2 * _LONGEST_SECS
+
+# Fragments that one bundle holds beyond those in flight, in multiples of `max_in_flight`: keeps the sender busy while
+# requests wait for their back-off, and bounds memory.
+_HELD = 4
+
+
+@dataclass(slots=True)
+class Request:
+    """One request on its way: the same payloads through all its attempts.
+
+    Attributes:
+      shard: whose slot the last attempt used.
+      attempts: requests of this run that carried these payloads.
+      failures: attempts in a row that failed, for the back-off.
+      first_at: start of the first attempt that carried these payloads, epoch seconds; 0 before it.
+      since: start of the first attempt of this very request: `retry_secs` count from here; 0 before it.
+      sent_at: start of the last attempt.
+      ambiguous: an attempt may have been accepted although no reply says so.
+      renewed: the token has been read again for this request.
+      token_generation: set by the sender: which reading of the token the last attempt used.
+    """
+
+    form: Form
+    payloads: Sequence[Payload]
+    shard: int = -1
+    attempts: int = 0
+    failures: int = 0
+    first_at: float = 0.0
+    since: float = 0.0
+    sent_at: float = 0.0
+    ambiguous: bool = False
+    renewed: bool = False
+    token_generation: int = 0
+
+    def part(self, payloads: Sequence[Payload]) -> "Request":
+        """Returns a request for some of the payloads, with this one's history."""
+        return Request(
+            self.form,
+            payloads,
+            attempts=self.attempts,
+            first_at=self.first_at,
+            sent_at=self.sent_at,
+            ambiguous=self.ambiguous,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a sender hands back: the reply, or None if the request was not started because its slot had passed."""
+
+    request: Request
+    reply: Reply | None
+
+
+class Sender(Protocol):
+    """Sends requests from threads, and tells the time; the tests' sender has a clock of its own."""
+
+    def now(self) -> float:
+        """Returns epoch seconds."""
+        ...
+
+    def start(self, request: Request, at: float) -> None:
+        """Sends a request at a time, or hands it back unsent if it is more than `TOLERANCE_SECS` late."""
+        ...
+
+    def wait(self, until: float) -> Answer | None:
+        """Returns the next answer, or None if none comes before a time."""
+        ...
+
+    def renew_token(self, request: Request) -> bool:
+        """Reads the token again; returns whether it is another than the request's last attempt had."""
+        ...
+
+
+@dataclass(slots=True)
+class Circuit:
+    """What the requests of one process know of their destination together.
+
+    Attributes:
+      reason: why nothing is sent any more, None while closed.
+      code, message: TikTok's, for the log and the outcomes.
+      failing_since: epoch seconds since when nothing has succeeded, None while things work.
+      failed_at: epoch seconds of the last failure.
+    """
+
+    reason: Reason | None = None
+    code: int | None = None
+    message: str | None = None
+    request_id: str | None = None
+    failing_since: float | None = None
+    failed_at: float = 0.0
+
+    def succeeded(self) -> None:
+        """Notes an answer that shows the destination at work."""
+        self.failing_since = None
+
+    def failed(self, now: float) -> float:
+        """Notes an answer, or the lack of one, that shows trouble; returns since when there is nothing else."""
+        if self.failing_since is None or now - self.failed_at > _FORGOTTEN_SECS:
+            self.failing_since = now
+        self.failed_at = now
+        return self.failing_since
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a bundle did, for the counters; read and cleared on the bundle's thread."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    throttled_secs: float = 0.0
+
+
+class Delivery:
+    """Sends the fragments of one bundle.
+
+    Args:
+      connection: limits, retry time and code classes.
+      sender: threads that POST, and the clock.
+      circuit: shared by all bundles of the process.
+      jitter: returns a number in [0, 1).
+    """
+
+    def __init__(self, connection: Connection, sender: Sender, circuit: Circuit, jitter: Callable[[], float]) -> None:
+        self._connection = connection
+        self._sender = sender
+        self._circuit = circuit
+        self._jitter = jitter
+        self._budget = Budget(connection.requests_per_second)
+        self._most_bytes = {form: connection.max_request_bytes - envelope(connection, form).size for form in Form}
+        self._last_slots: dict[int, int] = {}
+        self._unwritten: dict[int, int] = {}
+        self._strides: dict[int, int] = {}
+        self._throttled_in_a_row: Counter[int] = Counter()
+        self._ready: deque[Request] = deque()
+        self._waiting: list[tuple[float, int, Request]] = []
+        self._order = itertools.count()
+        self._started: dict[int, float] = {}
+        self._outcomes: list[list[Outcome]] = []
+        self.tally = Tally()
+
+    def submit(self, fragment: Fragment) -> None:
+        """Takes a fragment of a shard that is held. When this returns it is started, ended or queued: see `take`."""
+        if fragment.body_bytes > self._most_bytes[fragment.form]:
+            self._end_oversized(fragment)
+            return
+        while self._held() >= _HELD * self._connection.max_in_flight:
+            self._step(None)
+        self._ready.append(Request(fragment.form, fragment.payloads))
+        self._step(0.0)
+
+    def take(self) -> Iterable[list[Outcome]]:
+        """Returns the outcomes that are new since the last call, in lists of one request each."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def drain(self) -> None:
+        """Returns when every payload has its outcome, and the used slots that no state tells of are over."""
+        while self._held():
+            self._step(None)
+        now = self._sender.now()
+        over = max((self._budget.time(slot) for slot in self._unwritten.values()), default=0.0) + TOLERANCE_SECS
+        while self._unwritten and now < over:
+            self._sender.wait(over)
+            now = self._sender.now()
+
+    def last_slot(self, shard: int) -> int:
+        """Returns the last slot used of a shard that is held (-1: none), to be written into the key's state."""
+        self._unwritten.pop(shard, None)
+        return self._last_slots[shard]
+
+    def hold(self, shard: int, last_slot: int) -> None:
+        """Tells that this bundle processes a shard's key, and which slot its former holder used last (-1: none).
+
+        Until the bundle ends nobody else processes that key, so all later slots of the shard are this bundle's, for
+        whichever request is due.
+        """
+        self._last_slots[shard] = max(last_slot, self._last_slots.get(shard, -1))
+
+    def _held(self) -> int:
+        return len(self._ready) + len(self._waiting) + len(self._started)
+
+    def _step(self, timeout: float | None) -> None:
+        """Starts what is due, then waits for one answer (None: until something happens) and acts on it."""
+        now = self._sender.now()
+        while self._waiting and (self._waiting[0][0] <= now or self._circuit.reason):
+            self._ready.append(heapq.heappop(self._waiting)[2])
+        while self._ready and (self._circuit.reason or len(self._started) < self._connection.max_in_flight):
+            request = self._ready.popleft()
+            if self._circuit.reason:
+                self._end_unsent(request)
+            else:
+                self._start(request, now)
+        if not self._started and (timeout == 0.0 or not self._waiting):
+            return
+        until = now if timeout == 0.0 else self._waiting[0][0] if self._waiting else math.inf
+        answer = self._sender.wait(until)
+        if not any(at <= now for at in self._started.values()):  # nothing was on its way: the budget made us wait
+            self.tally.throttled_secs += self._sender.now() - now
+        while answer is not None:
+            del self._started[id(answer.request)]
+            self._act(answer)
+            answer = self._sender.wait(0.0)
+
+    def _start(self, request: Request, now: float) -> None:
+        """Takes the earliest slot of the shards that this bundle holds, and hands the request to a thread."""
+        slot, shard = min((self._next_slot(shard, now), shard) for shard in self._last_slots)
+        self._last_slots[shard] = self._unwritten[shard] = slot
+        request.shard = shard
+        at = self._budget.time(slot)
+        self._started[id(request)] = at
+        self._sender.start(request, at)
+
+    def _next_slot(self, shard: int, now: float) -> int:
+        last = self._last_slots[shard]
+        skipped = (self._strides.get(shard, 1) - 1) * self._budget.shards if last >= 0 else 0
+        return self._budget.next_slot(shard, last + skipped, now)
+
+    def _act(self, answer: Answer) -> None:
+        request, reply = answer.request, answer.reply
+        if reply is None:
+            self.tally.counts["missed_slots"] += 1
+            self._ready.appendleft(request)
+            return
+        request.attempts += 1
+        request.sent_at = reply.started_at
+        request.first_at = request.first_at or reply.started_at
+        request.since = request.since or reply.started_at
+        counts = self.tally.counts
+        counts["requests"] += 1
+        if request.attempts > 1:
+            counts["retries"] += 1
+        verdict = replies.read(reply, [payload.body for payload in request.payloads], self._connection.codes)
+        counts[f"replies:{verdict.cls}"] += 1
+        if verdict.cls == "success":
+            self._recover(request.shard)
+            self._end(request, request.payloads, Kind.DELIVERED, None, verdict)
+            return
+        self._warn(request, reply, verdict)
+        match verdict.cls:
+            case "partial":
+                self._end_partial(request, verdict)
+            case "invalid":
+                self._recover(request.shard)
+                self._isolate(request, verdict, Reason.REFUSED_BY_TIKTOK)
+            case "too_large":
+                self._recover(request.shard)
+                self._isolate(request, verdict, Reason.EVENT_TOO_LARGE)
+            case "throttled":
+                self._throttled_in_a_row[request.shard] += 1
+                if self._throttled_in_a_row[request.shard] > 1:
+                    stride = self._strides.get(request.shard, 1)
+                    self._strides[request.shard] = min(_SLOWEST_STRIDE, stride * 2)
+                self._again(request, verdict, Reason.THROTTLED, _THROTTLED_FIRST_SECS)
+            case "transient":
+                self._again(request, verdict, Reason.OUTAGE, _TRANSIENT_FIRST_SECS)
+            case "credentials":
+                self._refused(request, verdict, Reason.CREDENTIALS)
+            case "configuration":
+                self._refused(request, verdict, Reason.CONFIGURATION)
+            case "unknown":
+                self._end(request, request.payloads, Kind.UNKNOWN, Reason.UNKNOWN_CODE, verdict)
+
+    def _recover(self, shard: int) -> None:
+        self._circuit.succeeded()
+        self._throttled_in_a_row[shard] = 0
+        if self._strides.get(shard, 1) > 1:
+            self._strides[shard] //= 2
+
+    def _again(self, request: Request, verdict: replies.Verdict, reason: Reason, first_secs: float) -> None:
+        """Tries a request again after a back-off, unless its time is used up."""
+        now = self._sender.now()
+        request.ambiguous |= verdict.sent
+        failing_since = self._circuit.failed(now)
+        request.failures += 1
+        ceiling = min(_LONGEST_SECS, first_secs * 2 ** min(request.failures - 1, 10))
+        wait = self._jitter() * ceiling
+        if verdict.retry_after_secs is not None:
+            wait = verdict.retry_after_secs + wait  # jitter too: everybody gets the same Retry-After
+        # After an outage of retry_secs the others do not wait as long again: one attempt each.
+        if now + wait > min(request.since, failing_since) + self._connection.retry_secs:
+            kind, reason = (Kind.UNKNOWN, Reason.TIMED_OUT) if request.ambiguous else (Kind.UNDELIVERED, reason)
+            self._end(request, request.payloads, kind, reason, verdict)
+            return
+        heapq.heappush(self._waiting, (now + wait, next(self._order), request))
+
+    def _isolate(self, request: Request, verdict: replies.Verdict, reason: Reason) -> None:
+        """Ends the events that TikTok named and sends the rest again at once; halves if it named none."""
+        payloads = request.payloads
+        named = set(verdict.indexes) if verdict.cls == "invalid" else set()
+        if len(payloads) == 1:
+            named = {0}
+        if named:
+            bad = [payload for index, payload in enumerate(payloads) if index in named]
+            self._end(request, bad, Kind.REJECTED, reason, verdict)
+            good = [payload for index, payload in enumerate(payloads) if index not in named]
+            parts = [good] if good else []
+        else:
+            middle = (len(payloads) + 1) // 2
+            parts = [list(payloads[:middle]), list(payloads[middle:])]
+        self._ready.extendleft(request.part(part) for part in reversed(parts))
+
+    def _end_oversized(self, fragment: Fragment) -> None:
+        """Ends a payload that no request may carry; `BatchPayloads` leaves such a one alone in its fragment."""
+        request = Request(fragment.form, fragment.payloads)
+        message = f"{fragment.body_bytes} bytes; a request may have {self._connection.max_request_bytes}"
+        verdict = replies.Verdict(cls="too_large", code=None, message=message, request_id=None)
+        self._end(request, fragment.payloads, Kind.REJECTED, Reason.EVENT_TOO_LARGE, verdict)
+
+    def _end_partial(self, request: Request, verdict: replies.Verdict) -> None:
+        if verdict.accepted is None:
+            self._end(request, request.payloads, Kind.UNKNOWN, Reason.PARTIAL_SUCCESS, verdict)
+            return
+        self._recover(request.shard)
+        accepted = [request.payloads[index] for index in verdict.accepted]
+        self._end(request, accepted, Kind.DELIVERED, None, verdict)
+        for index, code, message in verdict.failed:
+            self._end(
+                request, [request.payloads[index]], Kind.REJECTED, Reason.REFUSED_BY_TIKTOK, verdict, code, message
+            )
+
+    def _refused(self, request: Request, verdict: replies.Verdict, reason: Reason) -> None:
+        """Opens the circuit; before that, tries once with a token read again if the credentials were refused."""
+        if reason is Reason.CREDENTIALS and not request.renewed:
+            request.renewed = True
+            if self._sender.renew_token(request):
+                self._ready.appendleft(request)
+                return
+        circuit = self._circuit
+        if circuit.reason is None:
+            circuit.reason, circuit.code, circuit.message = reason, verdict.code, verdict.message
+            circuit.request_id = verdict.request_id
+            _log.error(
+                "Stopped sending: TikTok answered %s (%s), request id %s. Run `check --online`, then replay.",
+                _named(verdict.code),
+                verdict.message or reason,
+                verdict.request_id,
+            )
+        self._end_refused(request, verdict, reason)
+
+    def _end_refused(self, request: Request, verdict: replies.Verdict, reason: Reason) -> None:
+        kind = Kind.UNDELIVERED
+        if request.ambiguous:
+            kind, reason = Kind.UNKNOWN, Reason.TIMED_OUT
+        self._end(request, request.payloads, kind, reason, verdict)
+
+    def _end_unsent(self, request: Request) -> None:
+        """Ends a request that an open circuit keeps from being sent."""
+        circuit = self._circuit
+        verdict = replies.Verdict(
+            cls="configuration", code=circuit.code, message=circuit.message, request_id=circuit.request_id
+        )
+        self._end_refused(request, verdict, circuit.reason or Reason.CONFIGURATION)
+
+    def _end(
+        self,
+        request: Request,
+        payloads: Sequence[Payload],
+        kind: Kind,
+        reason: Reason | None,
+        verdict: replies.Verdict,
+        code: int | None = None,
+        message: str | None = None,
+    ) -> None:
+        code = verdict.code if code is None else code
+        message = verdict.message if message is None else message
+        request_id, attempts = verdict.request_id, request.attempts
+        sent_at_ms = int(request.sent_at * 1000) if attempts else None
+        first_at_ms = int(request.first_at * 1000) if attempts else None
+        if kind is Kind.DELIVERED:
+            message = None
+        self._outcomes.append(
+            [
+                Outcome(
+                    kind,
+                    Stage.WRITE,
+                    reason,
+                    payload.ref,
+                    payload.index,
+                    None,
+                    payload.form,
+                    payload.event,
+                    payload.event_id,
+                    payload.occurred_at_ms,
+                    payload.match_keys,
+                    payload.value,
+                    payload.currency,
+                    payload.notes,
+                    code,
+                    message,
+                    request_id,
+                    payload.attempts + attempts,
+                    sent_at_ms,
+                    first_at_ms,
+                    payload.body,
+                    payload.original if kind is Kind.REJECTED else None,
+                )
+                for payload in payloads
+            ]
+        )
+
+    def _warn(self, request: Request, reply: Reply, verdict: replies.Verdict) -> None:
+        """Logs a refused request; codes, counts and ids only."""
+        _log.warning(
+            "%s request of %d events, attempt %d: HTTP %s, %s, %s, request id %s",
+            verdict.cls,
+            len(request.payloads),
+            request.attempts,
+            reply.status,
+            _named(verdict.code),
+            verdict.message or "no message",
+            verdict.request_id,
+        )
+
+
+def _named(code: int | None) -> str:
+    return "no code" if code is None else f"code {code} {NAMES.get(code, '')}".rstrip()

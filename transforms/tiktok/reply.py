@@ -1,0 +1,185 @@
+"""What a reply means: HTTP 200 says nothing, the `code` in the body does.
+
+In: a `Reply` and the bodies of the events that were sent. Out: a `Verdict`, free of values of people. Pure.
+
+Order of reading:
+
+1. No complete reply: *transient*, or *configuration* if the other side's certificate was refused.
+2. A JSON object with an integer `code`: the table of codes; the HTTP status does not overrule it.
+3. Codes 40000 and 40002 name in their message what is wrong: an event (by its 0-based position in the request), a
+   field of the envelope (*configuration*), or neither (*invalid* without index: the request is halved).
+4. Everything else: the table of HTTP statuses.
+
+Sources: replies as rudderlabs/rudder-transformer c98d160 (`tiktok_ads/…/network.ts`: `Batch.0.properties…: Not a valid
+string`) and the issues 10, 26 and 33 of stape-io/tiktok-tag show them. TikTok documents neither how a message names an
+event nor what 20001 has in `data`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+import msgspec
+
+from transforms.connection import ReplyClass
+from transforms.tiktok.client import Reply, Trouble
+from transforms.tiktok.codes import INVALID_PARAMS, PARAM_ERROR, classify, classify_status
+from transforms.tiktok.redact import Redactor
+
+# "Batch.0.properties.contents.0.content_id: Not a valid string"; the list is called `data` in Events API 2.0.
+_POSITION: Final = re.compile(r"\b(?:batch|data)[.\[](\d+)", re.IGNORECASE | re.ASCII)
+
+# "Invalid value for event_source_id: not a valid string." means every request of the connection.
+_ENVELOPE_FIELD: Final = re.compile(
+    r"\b(?:event_source|event_source_id|pixel_code|partner_name|test_event_code)\b", re.IGNORECASE | re.ASCII
+)
+
+# A log id such as 20240705092320323C2F514AF49BCF4621; anything else could not be quoted to TikTok's support.
+_REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+
+# Names under which a partial success may tell an event's position. Not documented; read only if all of it fits.
+_POSITION_KEYS: Final = ("order_in_batch", "index")
+
+_TROUBLE_TEXTS: Final = {
+    Trouble.NOT_CONNECTED: "no connection to TikTok",
+    Trouble.TIMED_OUT: "no reply in time",
+    Trouble.BROKEN: "the connection broke before the reply was complete",
+    Trouble.TLS: "TikTok's certificate was refused, or api_url leads to a server without TLS",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a reply means for the events of its request. Positions are 0-based and within the request.
+
+    Attributes:
+      cls: what to do.
+      code: TikTok's code, None if the body holds no readable one.
+      message: TikTok's message without values, or ours if TikTok gave none; None for a success.
+      request_id: TikTok's log id.
+      indexes: `invalid`: the events that TikTok named; empty if it named none.
+      accepted: `partial`: the events that were accepted, None if the reply does not say so beyond doubt.
+      failed: `partial` with `accepted`: position, code and message of each event that was refused.
+      retry_after_secs: how long TikTok asks to wait, if it does.
+      sent: whether the events may have been accepted. A failure that TikTok or its gateway reports (a code of the
+        table, 408, 5xx) counts as not accepted; no report at all, or a report of success that cannot be read, does not.
+    """
+
+    cls: ReplyClass
+    code: int | None
+    message: str | None
+    request_id: str | None
+    indexes: tuple[int, ...] = ()
+    accepted: tuple[int, ...] | None = None
+    failed: tuple[tuple[int, int | None, str | None], ...] = ()
+    retry_after_secs: float | None = None
+    sent: bool = False
+
+
+def read(reply: Reply, bodies: Sequence[bytes], overrides: Mapping[int, ReplyClass]) -> Verdict:
+    """Returns what a reply means.
+
+    Args:
+      reply: of `EventsApi.post`.
+      bodies: the events' JSON objects in the order of the request; their values are removed from messages.
+      overrides: the connection's `codes`.
+    """
+    wait = reply.retry_after_secs
+    if reply.trouble is not None:
+        cls: ReplyClass = "configuration" if reply.trouble is Trouble.TLS else "transient"
+        return Verdict(cls, None, _TROUBLE_TEXTS[reply.trouble], None, retry_after_secs=wait, sent=reply.sent)
+    fields = _fields(reply.body)
+    request_id = _request_id(fields)
+    code = fields.get("code")
+    if not _is_integer(code):
+        return _by_status(reply.status or 0, request_id, wait)
+    cls = classify(code, overrides)
+    if cls == "success":
+        return Verdict(cls, code, None, request_id, sent=True)
+    raw = fields.get("message")
+    raw = raw if isinstance(raw, str) else ""
+    redactor = Redactor(bodies)
+    message = redactor.redact(raw) or None
+    if cls == "partial":
+        accepted, failed = _details(fields.get("data"), bodies, redactor)
+        return Verdict(cls, code, message, request_id, (), accepted, failed, wait, sent=True)
+    indexes: tuple[int, ...] = ()
+    if code in (INVALID_PARAMS, PARAM_ERROR) and cls == "invalid":
+        indexes = _positions(raw, len(bodies))
+        if not indexes and code not in overrides and not _POSITION.search(raw) and _ENVELOPE_FIELD.search(raw):
+            cls = "configuration"
+    return Verdict(cls, code, message, request_id, indexes, retry_after_secs=wait, sent=cls == "unknown")
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    """Returns the reply's JSON object, empty if there is none (HTML, nothing, half a reply)."""
+    try:
+        fields = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    """Tells whether a JSON value is an integer; true and "40100" are none, and 1.0 is not either."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _request_id(fields: Mapping[str, Any]) -> str | None:
+    """Returns the log id if it is one."""
+    value = fields.get("request_id")
+    return value if isinstance(value, str) and _REQUEST_ID.fullmatch(value) else None
+
+
+def _by_status(status: int, request_id: str | None, wait: float | None) -> Verdict:
+    """Returns what the HTTP status says, for want of a code."""
+    message = f"HTTP {status} without a readable code"
+    return Verdict(classify_status(status), None, message, request_id, retry_after_secs=wait, sent=200 <= status < 300)
+
+
+def _positions(message: str, events: int) -> tuple[int, ...]:
+    """Returns the positions that a message names, each once; none if one of them is not in the request.
+
+    A position outside the request shows that the count is not the one we know, so the others cannot be relied on.
+    """
+    # Seven digits and more are no position; int() would refuse thousands of them with an error.
+    positions = {int(digits) if len(digits) < 7 else events for digits in _POSITION.findall(message)}
+    return tuple(sorted(positions)) if all(position < events for position in positions) else ()
+
+
+def _details(
+    data: object, bodies: Sequence[bytes], redactor: Redactor
+) -> tuple[tuple[int, ...] | None, tuple[tuple[int, int | None, str | None], ...]]:
+    """Returns which events of a partial success were accepted and which failed; (None, ()) in any doubt.
+
+    The only shape accepted: `failed_events` is a list with at least one object; each has one position, an integer
+    within the request, none twice; and where it has an `event_id` too, that is the id of the event there.
+    """
+    entries = data.get("failed_events") if isinstance(data, dict) else None
+    if not isinstance(entries, list) or not entries:
+        return None, ()
+    failed: dict[int, tuple[int, int | None, str | None]] = {}
+    for entry in entries:
+        position = _position(entry, len(bodies)) if isinstance(entry, dict) else None
+        if position is None or position in failed or not _same_event(entry, bodies[position]):
+            return None, ()
+        code = next((entry[key] for key in ("code", "error_code") if _is_integer(entry.get(key))), None)
+        text = next((entry[key] for key in ("message", "error_message") if isinstance(entry.get(key), str)), "")
+        failed[position] = (position, code, redactor.redact(text) or None)
+    accepted = tuple(position for position in range(len(bodies)) if position not in failed)
+    return accepted, tuple(failed[position] for position in sorted(failed))
+
+
+def _position(entry: Mapping[str, Any], events: int) -> int | None:
+    """Returns the position that an entry names, None if it names none, two, or one outside the request."""
+    named = {entry[key] if _is_integer(entry[key]) else -1 for key in _POSITION_KEYS if key in entry}
+    if len(named) != 1:
+        return None
+    position: int = named.pop()
+    return position if 0 <= position < events else None
+
+
+def _same_event(entry: Mapping[str, Any], body: bytes) -> bool:
+    """Tells whether an entry's event_id, if it has one, is that of the event at its position."""
+    return "event_id" not in entry or _fields(body).get("event_id") == entry["event_id"]

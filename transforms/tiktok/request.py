@@ -1,0 +1,110 @@
+"""The request around finished events: which path it goes to, and the envelope that its events stand in.
+
+In: a connection, a form, the encoded bodies of events. Out: the bytes of one request. Events are encoded once, when
+they are built; a request is joined from their bytes, so that splitting and sending again costs no encoding.
+
+Sources: Events API 2.0, "Report events" (`event_source`, `event_source_id`, `data`); legacy: tiktok-business-api-sdk
+f809c39, `python_sdk/docs/PixelBatchBody.md` (`pixel_code`, `batch`).
+"""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from transforms.connection import Connection
+from transforms.model import Form
+
+# Paths end with a slash. Source: tiktok-business-api-sdk f809c39, `event_callback_api.py`,
+# "/open_api/v1.3/pixel/batch/"; Events API 2.0, "/open_api/v1.3/event/track/".
+_PATHS: Final = {Form.LEGACY: "pixel/batch/", Form.WEB: "event/track/", Form.OFFLINE: "event/track/"}
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What stands before and after the events of a request; the same for all requests of a connection and form."""
+
+    header: bytes
+    footer: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes that the envelope adds to its events and the commas between them."""
+        return len(self.header) + len(self.footer)
+
+    def join(self, bodies: Sequence[bytes]) -> bytes:
+        """Returns the request's body: the events in their order, in the envelope.
+
+        Args:
+          bodies: one encoded JSON object an event, at least one.
+
+        Raises:
+          ValueError: there are none; TikTok refuses an empty list, and it would count against the budget of requests.
+        """
+        if not bodies:
+            raise ValueError("A request needs at least one event.")
+        return b"%b%b%b" % (self.header, b",".join(bodies), self.footer)
+
+
+def path(form: Form) -> str:
+    """Returns the path of a form's endpoint, relative to the connection's `api_url`."""
+    return _PATHS[form]
+
+
+def url(connection: Connection, form: Form) -> str:
+    """Returns the address of a form's endpoint.
+
+    Raises:
+      ValueError: as in `check_api_url`.
+    """
+    check_api_url(connection.api_url)
+    return connection.api_url.rstrip("/") + "/" + path(form)
+
+
+def envelope(connection: Connection, form: Form) -> Envelope:
+    """Returns the envelope of a connection's requests of one form.
+
+    `test_event_code` and `partner_name` stand at the top level, never inside an event, and only if they are set.
+    Source: Events API 2.0, "Report events"; for legacy requests: TikTok's Postman collection, section Events.
+    """
+    if form is Form.LEGACY:
+        fields, events = {"pixel_code": connection.event_source_id}, "batch"
+    else:
+        fields, events = {"event_source": form.value, "event_source_id": connection.event_source_id}, "data"
+    if connection.test_event_code:
+        fields["test_event_code"] = connection.test_event_code
+    if connection.partner_name:
+        fields["partner_name"] = connection.partner_name
+    # The object without its closing brace, then the list of events left open.
+    header = b'%b,"%b":[' % (msgspec.json.encode(fields)[:-1], events.encode())
+    return Envelope(header, b"]}")
+
+
+def check_api_url(api_url: str) -> None:
+    """Refuses a base URL that a token must not be sent to.
+
+    Raises:
+      ValueError: not http(s), without host, with user and password, or http:// to another machine; names the remedy.
+    """
+    try:
+        parts = urlsplit(api_url)
+        host = parts.hostname
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise ValueError("api_url: write https://HOST/PATH/, without query and fragment.")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("api_url: leave out user and password; TikTok takes the access token only.")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("api_url: use https://; http:// is for loopback addresses only, as the token goes in clear.")
+
+
+def _is_loopback(host: str) -> bool:
+    """Tells whether a host is this machine itself, without asking a name server."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

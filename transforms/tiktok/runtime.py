@@ -1,0 +1,117 @@
+"""What the bundles of one worker process share: connections, threads, the token and the state of the circuit."""
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from transforms.connection import Connection
+from transforms.model import Form
+from transforms.tiktok.budget import TOLERANCE_SECS
+from transforms.tiktok.client import EventsApi, Reply
+from transforms.tiktok.delivery import Answer, Circuit, Request
+from transforms.tiktok.request import envelope
+from transforms.tiktok.token import TokenSource
+
+
+class Transport(Protocol):
+    """Carries one request; `EventsApi` is the real one."""
+
+    def post(self, form: Form, body: bytes, token: str) -> Reply:
+        """Returns the reply; trouble on the way is a reply too, never an exception."""
+        ...
+
+    def close(self) -> None:
+        """Closes the connections."""
+        ...
+
+
+class Runtime:
+    """One per process and connection.
+
+    Args:
+      connection: its token reference is resolved here, so a wrong one stops the worker at once.
+      transport: makes the transport.
+
+    Raises:
+      TokenReferenceError: the token cannot be read.
+    """
+
+    def __init__(self, connection: Connection, transport: Callable[[Connection], Transport] = EventsApi) -> None:
+        self.circuit = Circuit()
+        self.envelopes = {form: envelope(connection, form) for form in Form}
+        self.transport = transport(connection)
+        self.pool = ThreadPoolExecutor(connection.max_in_flight, thread_name_prefix="tiktok")
+        self._tokens = TokenSource(connection.access_token or "")
+        self._token, self._generation = self._tokens.get(), 0
+        self._lock = threading.Lock()
+
+    def token(self) -> tuple[str, int]:
+        """Returns the token and the number of its reading."""
+        with self._lock:
+            token = self._tokens.get()
+            if token != self._token:
+                self._token, self._generation = token, self._generation + 1
+            return self._token, self._generation
+
+    def renew(self, generation: int) -> bool:
+        """Reads the token again, unless somebody already did; returns whether it is another than that reading's."""
+        if self.token()[1] == generation:
+            self._tokens.refresh()
+        return self.token()[1] != generation
+
+    def close(self) -> None:
+        """Ends the threads and closes the connections."""
+        self.pool.shutdown(wait=True, cancel_futures=True)
+        self.transport.close()
+
+
+class PooledSender:
+    """The `Sender` of one bundle, on the threads of the runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._done: queue.SimpleQueue[tuple[Request, Future[Reply | None]]] = queue.SimpleQueue()
+
+    def now(self) -> float:
+        """Returns epoch seconds."""
+        return time.time()
+
+    def start(self, request: Request, at: float) -> None:
+        """Hands a request to a thread."""
+        future = self._runtime.pool.submit(self._post, request, at)
+        future.add_done_callback(lambda done: self._done.put((request, done)))
+
+    def wait(self, until: float) -> Answer | None:
+        """Returns the next answer, or None if none comes before a time.
+
+        A defect that raised in a thread is raised here, on the bundle's thread, and fails the bundle.
+        """
+        try:
+            if until == math.inf:
+                request, done = self._done.get()
+            elif (timeout := until - time.time()) > 0:
+                request, done = self._done.get(timeout=timeout)
+            else:
+                request, done = self._done.get_nowait()
+        except queue.Empty:
+            return None
+        return Answer(request, done.result())
+
+    def renew_token(self, request: Request) -> bool:
+        """Reads the token again; returns whether it is another than the request's last attempt had."""
+        return self._runtime.renew(request.token_generation)
+
+    def _post(self, request: Request, at: float) -> Reply | None:
+        runtime = self._runtime
+        body = runtime.envelopes[request.form].join([payload.body for payload in request.payloads])
+        token, request.token_generation = runtime.token()
+        early = at - time.time()
+        if early > 0:
+            time.sleep(early)
+        elif early < -TOLERANCE_SECS:
+            return None
+        return runtime.transport.post(request.form, body, token)
