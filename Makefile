@@ -3,16 +3,21 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# What `make test` runs, and further arguments of pytest, of the demo and of the benchmarks.
+# What `make test` runs, and further arguments of pytest and of the demo.
 TESTS ?= tests
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
-BENCH_ARGS ?=
 # `make lock UPGRADE=--upgrade` takes the newest versions that setup.py allows.
 UPGRADE ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+
+# The programs among them; the others are what these share.
+BENCHMARKS = $(shell grep -l __main__ benchmarks/*.py)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
 .PHONY: help install test lint format bench demo lock clean
@@ -34,7 +39,9 @@ $(INSTALLED): requirements.lock setup.py pyproject.toml
 	@touch $@
 
 test: $(INSTALLED) ## run the whole test suite
-	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS) $(TESTS)
+	@# First what needs the machine for itself (5: no test of TESTS does), then the rest side by side.
+	$(BIN)/python -m pytest -m alone $(PYTEST_ARGS) $(TESTS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -m "not alone" -n auto --dist worksteal $(PYTEST_ARGS) $(TESTS)
 
 lint: $(INSTALLED) ## check style, format and types
 	$(BIN)/python -m ruff check .
@@ -45,8 +52,13 @@ format: $(INSTALLED) ## format the code and correct what can be corrected
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-bench: $(INSTALLED) ## run every benchmark; the last line of each is JSON
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script $(BENCH_ARGS) || exit 1; done
+bench: $(INSTALLED) ## run every benchmark; the last line of each is JSON, kept in benchmarks/results
+	@mkdir -p benchmarks/results
+	@for script in $(BENCHMARKS); do \
+	  echo "== $$script"; name=$$(basename $$script .py); \
+	  $(BIN)/python $$script | tee benchmarks/results/$$name.txt || exit 1; \
+	  tail -n 1 benchmarks/results/$$name.txt > benchmarks/results/$$name.json; \
+	done
 
 demo: $(INSTALLED) ## 20,000 generated batches through the pipeline into a stand-in for TikTok
 	$(BIN)/python -m pipeline demo $(DEMO_ARGS)

@@ -40,23 +40,40 @@ CONNECTION = Connection(event_source_id="A1T8T4UYGVIQA8ORZMX9", enable_web_migra
 
 GOODS = ("Trail Running Shoe", "Running Socks 3-pack", "Yoga Mat", "Rain Jacket", "Head Lamp", "Water Bottle 0.5 l")
 CATEGORIES = ("apparel/shoes", "apparel/socks", "fitness", "outdoor")
-USER_AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36"
+USER_AGENT = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36"
+)
+
+
+class _People:
+    """Names and places as a shop meets them: no user twice, but 500 first names, 5,000 last names, 2,000 places."""
+
+    def __init__(self, source: random.Random) -> None:
+        self.first_names = [_name(source, 5) for _ in range(500)]
+        self.last_names = [_name(source, 8) for _ in range(5_000)]
+        states = ("NY", "CA", "TX", "OR", "VA", "WA", "FL", "IL")
+        self.places = [
+            (f"{_name(source, 4)} {_name(source, 5)}", source.choice(states), str(source.randrange(10_000, 99_999)))
+            for _ in range(2_000)
+        ]
+
+
+def _name(source: random.Random, letters: int) -> str:
+    """Returns a word that could be a name."""
+    return "".join(source.choices("abcdefghijklmnopqrstuvwxyz", k=letters)).capitalize()
 
 
 def invented(count: int, seed: int) -> list[bytes]:
     """Returns messages in mParticle's outgoing form, one purchase each."""
     source = random.Random(seed)  # noqa: S311 - invented data, repeatable on purpose
-    return [json.dumps(_message(source, number), separators=(",", ":")).encode() for number in range(count)]
+    people = _People(source)
+    return [json.dumps(_message(source, people, number), separators=(",", ":")).encode() for number in range(count)]
 
 
-def _word(source: random.Random, letters: int) -> str:
-    """Returns a name that nobody else has."""
-    return "".join(source.choices("abcdefghijklmnopqrstuvwxyz", k=letters)).capitalize()
-
-
-def _message(source: random.Random, number: int) -> dict[str, Any]:
+def _message(source: random.Random, people: "_People", number: int) -> dict[str, Any]:
     """Returns one batch."""
-    first, last = _word(source, 5), _word(source, 8)
+    first, last = source.choice(people.first_names), source.choice(people.last_names)
+    city, state, code = source.choice(people.places)
     at_ms = 1_718_900_000_000 + number * 977
     price = source.randrange(199, 19_999) / 100
     quantity = source.randint(1, 3)
@@ -113,10 +130,10 @@ def _message(source: random.Random, number: int) -> dict[str, Any]:
         "user_attributes": {
             "$FirstName": first,
             "$LastName": last,
-            "$City": source.choice(("New York", "Portland", "Austin", "Arlington", "San Diego")),
-            "$State": "NY",
+            "$City": city,
+            "$State": state,
             "$Country": "US",
-            "$Zip": f"{source.randrange(10_000, 99_999)}",
+            "$Zip": code,
         },
         "user_identities": [
             {"identity_type": "customer_id", "identity": f"CUST-{number:08d}", "timestamp_unixtime_ms": str(at_ms)},
@@ -135,46 +152,45 @@ def _message(source: random.Random, number: int) -> dict[str, Any]:
     }
 
 
-def bare(data: bytes) -> int:
-    """Decodes, hashes three identities as they are, fills the same structs and encodes: everything but the rules."""
+def bare(data: bytes) -> bytes:
+    """Decodes, hashes the three identities as they are, fills the same structs and encodes; no rule at all."""
     batch = wire.read(data)
-    hashed = {
-        entry.identity_type: sha256(entry.identity.encode()).hexdigest() for entry in batch.user_identities  # type: ignore
-    }
-    device = batch.device_info
-    made = 0
-    for event in batch.events:
-        data = event.data
-        if event.event_type != "commerce_event":
-            continue
-        action, flags = data.product_action, data.custom_flags
-        body = forms.encode(
-            forms.TrackEvent(
-                "PlaceAnOrder",
-                int(data.timestamp_unixtime_ms) // 1000,
-                data.source_message_id,
-                forms.TrackUser(
-                    [hashed["email"]],
-                    [hashed["mobile_number"]],
-                    [hashed["customer_id"]],
-                    flags["TikTok.Callback"],
-                    batch.partner_identities.tiktok_cookie_id,
-                    batch.ip,
-                    device.http_header_user_agent,
-                ),
-                forms.TrackProperties(
-                    [
-                        forms.Content(item.price, int(item.quantity), None, item.id, item.name, item.category, item.brand)
-                        for item in action.products
-                    ],
-                    [item.id for item in action.products],
-                    "product",
-                    data.currency_code,
-                    action.total_amount,
-                    action.transaction_id,
-                ),
-                forms.Page(flags["TikTok.URL"], flags["TikTok.Referrer"]),
-            )
+    hashed = {}
+    for entry in batch.user_identities:
+        hashed[entry.identity_type] = sha256(entry.identity.encode()).hexdigest()
+    device, attributes = batch.device_info, batch.user_attributes.get
+    content = batch.events[0].data
+    action, flags = content.product_action, content.custom_flags
+    items = action.products
+    return forms.encode(
+        forms.TrackEvent(
+            "PlaceAnOrder",
+            int(content.timestamp_unixtime_ms) // 1000,
+            content.source_message_id,
+            forms.TrackUser(
+                [hashed["email"]],
+                [hashed["mobile_number"]],
+                [hashed["customer_id"]],
+                flags["TikTok.Callback"],
+                batch.partner_identities.tiktok_cookie_id,
+                batch.ip,
+                device.http_header_user_agent,
+                device.locale_language,
+                attributes("$FirstName"),
+                attributes("$LastName"),
+                attributes("$Zip"),
+                attributes("$City"),
+                attributes("$State"),
+                attributes("$Country"),
+            ),
+            forms.TrackProperties(
+                [forms.Content(i.price, int(i.quantity), None, i.id, i.name, i.category, i.brand) for i in items],
+                [item.id for item in items],
+                "product",
+                content.currency_code,
+                action.total_amount,
+                action.transaction_id,
+            ),
+            forms.Page(flags["TikTok.URL"], flags["TikTok.Referrer"]),
         )
-        made += len(body) > 0
-    return made
+    )

@@ -6,12 +6,16 @@ Exit codes: 0 all settled · 1 failure · 2 usage or configuration · 3 finished
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from types import TracebackType
 
 from pipeline.console import coloured, has_colours, set_up_logging
 from pipeline.problems import EXIT_FAILURE, EXIT_SETTLED, EXIT_USAGE, CommandError, UsageError, shown, suggestion
+
+# What Beam adds to the text of every exception that is raised in a step.
+_BEAM_SUFFIX = re.compile(r" \[while running '[^']*'\]$")
 
 # Command → what it does; the module is `pipeline.commands.COMMAND`.
 COMMANDS = {
@@ -51,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except CommandError as error:
-        return _fail(error, str(error), error.exit_code, verbose=verbose)
+        return _fail(error, _BEAM_SUFFIX.sub("", str(error)), error.exit_code, verbose=verbose)
     except BrokenPipeError:
         # The reader of our output has gone (`preview … | head`): nothing is left to say, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

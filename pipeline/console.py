@@ -1,5 +1,6 @@
 """What commands show: log lines for people on a terminal, plain lines elsewhere, colours only where they are seen."""
 
+import copy
 import logging
 import os
 import sys
@@ -27,33 +28,44 @@ def coloured(text: str, code: str, *, enabled: bool) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if enabled else text
 
 
-class _TerminalFormatter(logging.Formatter):
-    """`14:03:07 warning  message`, the level coloured."""
+class _BriefFormatter(logging.Formatter):
+    """One line a record, without traceback unless that is wanted; libraries put tracebacks into messages too."""
 
-    def __init__(self, *, colours: bool) -> None:
-        super().__init__("%(asctime)s %(level)s  %(message)s", "%H:%M:%S")
+    def __init__(self, layout: str, times: str, *, verbose: bool, colours: bool = False) -> None:
+        super().__init__(layout, times)
+        self._verbose = verbose
         self._colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the record as one line, with its traceback if it has one."""
-        code = _LEVEL_COLOURS.get(record.levelno, "2")
-        record.level = coloured(record.levelname.lower(), code, enabled=self._colours)
-        return super().format(record)
+        """Returns the record as a line."""
+        shown = copy.copy(record)
+        shown.level = coloured(record.levelname.lower(), _LEVEL_COLOURS.get(record.levelno, "2"), enabled=self._colours)
+        if not self._verbose:
+            shown.exc_info = shown.exc_text = shown.stack_info = None
+            if not record.name.startswith(_OWN_LOGGERS):
+                shown.msg, shown.args = record.getMessage().split("\n", 1)[0], None
+        return super().format(shown)
 
 
 def set_up_logging(*, verbose: bool, stream: TextIO | None = None) -> None:
-    """Sends log lines to standard error: ours from INFO on, those of libraries from WARNING on.
+    """Sends log lines to standard error: ours from INFO on, those of libraries from WARNING on, without tracebacks.
 
     Args:
-      verbose: ours from DEBUG on, libraries from INFO on.
+      verbose: ours from DEBUG on, libraries from INFO on, with tracebacks.
       stream: instead of standard error.
     """
     target = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(target)
     if target.isatty():
-        handler.setFormatter(_TerminalFormatter(colours=has_colours(target)))
+        colours = has_colours(target)
+        layout = _BriefFormatter("%(asctime)s %(level)s  %(message)s", "%H:%M:%S", verbose=verbose, colours=colours)
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
+        layout = _BriefFormatter(
+            "%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S%z", verbose=verbose
+        )
+    handler.setFormatter(layout)
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler], force=True)
+    # An exception in a step is told twice: by this logger, with its traceback, and by the command that it ends.
+    logging.getLogger("apache_beam.runners.common").setLevel(logging.NOTSET if verbose else logging.CRITICAL)
     for name in _OWN_LOGGERS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -31,7 +31,8 @@ def build(
       read: the only step that knows where messages come from.
       connection: what is sent, where to, and how.
       records: ledger, dead letters, quarantine.
-      since_ms, until_ms: half-open window of event times, UTC epoch milliseconds.
+      since_ms: events before this time are skipped, UTC epoch milliseconds.
+      until_ms: events at or after this time are skipped.
       transport: makes what carries requests.
     """
     source = pipeline | "ReadMessages" >> read

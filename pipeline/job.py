@@ -18,7 +18,7 @@ from pipeline.progress import ProgressDisplay
 from pipeline.records import Records
 from pipeline.rowfiles import WriteError
 from pipeline.sources import ReadMessages
-from pipeline.summary import EXIT_SETTLED, exit_code, read_counters, render, summarize, write_summary
+from pipeline.summary import exit_code, read_counters, render, summarize, write_summary
 from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport

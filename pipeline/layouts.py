@@ -22,29 +22,25 @@ from pipeline import layout_values
 # names that Pub/Sub, Kafka and Kinesis sinks and hand-made exports use.
 RAW_COLUMNS = ("batch_json", "batch", "payload", "message", "json", "raw", "data", "value")
 
-# The fields of a batch that a rule, a count or an error text reads; the other columns of a table stay on the disk.
-# Source: mParticle, "JSON Reference", batch fields.
+# The fields of a batch that a rule reads, and the ids by which a person finds it again; the other columns of a table
+# stay on the disk. Source: mParticle, "JSON Reference", batch fields.
 BATCH_COLUMNS = (
     "events",
+    "user_identities",
+    "user_attributes",
     "device_info",
     "application_info",
-    "user_attributes",
-    "user_identities",
+    "source_info",
     "partner_identities",
     "consent_state",
-    "system_notifications",
-    "source_info",
-    "context",
     "environment",
     "ip",
-    "mpid",
     "sdk_version",
     "timestamp_unixtime_ms",
+    "request_type",
+    "mpid",
     "batch_id",
     "message_id",
-    "message_type",
-    "request_type",
-    "type",
 )
 
 # Columns that only mParticle's warehouse tables have. Source: mParticle, "BigQuery", "Redshift" and "Snowflake"

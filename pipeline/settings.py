@@ -82,21 +82,17 @@ def read_text(path: str) -> str:
         text = f"byte {error.start} is not UTF-8; save the file as UTF-8."
         raise ConfigurationError(path, [Finding(path, "", text)]) from None
     except OSError as error:
-        # Beam's own error for a file that cannot be opened is an OSError without a short reason.
-        reason = error.strerror or "not found or not allowed"
-        raise ConfigurationError(path, [Finding(path, "", f"cannot be read: {reason}.")]) from error
+        raise ConfigurationError(path, [Finding(path, "", f"cannot be read: {error.strerror or error}.")]) from error
 
 
 def _read_bytes(path: str) -> bytes:
-    if "://" not in path:
-        with open(path, "rb") as file:
-            return file.read()
-    # Importing Beam takes seconds and is needed for remote files only.
-    from apache_beam.io.filesystems import FileSystems
+    if path.startswith("gs://"):
+        # Apart from the rest, because importing Beam takes seconds.
+        from pipeline.remotefile import read_remote
 
-    with FileSystems.open(path) as file:
-        data: bytes = file.read()
-    return data
+        return read_remote(path)
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _file(path: str, report: Report) -> Table:

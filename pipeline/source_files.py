@@ -110,9 +110,8 @@ def expand_patterns(patterns: Iterable[str]) -> list[FileInfo]:
         try:
             found = list(_local(pattern) if is_local(pattern) else _remote(pattern))
         except BeamIOError as error:
-            causes = {type(cause).__name__ for cause in (error.exception_details or {}).values()}
             raise NoInputError(
-                f"--input {pattern}: cannot be listed ({', '.join(sorted(causes)) or type(error).__name__}). "
+                f"--input {pattern}: cannot be listed ({', '.join(sorted(_causes(error)))}). "
                 "Check the bucket's name, the credentials and the right to list objects."
             ) from error
         except OSError as error:
@@ -176,6 +175,14 @@ def _listed(prefix: str, fits: re.Pattern[str]) -> Iterator[FileInfo]:
 
 def _raise(error: OSError) -> None:
     raise error
+
+
+def _causes(error: object) -> set[str]:
+    """Returns the types of the errors at the bottom of Beam's, which nests them."""
+    details = error.exception_details if isinstance(error, BeamIOError) else None
+    if not details:
+        return {type(error).__name__}
+    return {name for cause in details.values() for name in _causes(cause)}
 
 
 def _is_hidden(name: str) -> bool:

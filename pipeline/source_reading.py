@@ -36,13 +36,13 @@ class FilePart(NamedTuple):
     first_row: int = 0
 
 
-def divide(file: FileInfo) -> list[FilePart]:
+def divide(file: FileInfo, part_bytes: int = PART_BYTES) -> list[FilePart]:
     """Returns the parts of a file. Small files, text and what cannot be read stay whole."""
-    if file.size > PART_BYTES:
+    if file.size > part_bytes:
         try:
             with open_file(file.path) as stream:
                 if stream.read(len(source_parquet.MAGIC)) == source_parquet.MAGIC:
-                    ranges = source_parquet.row_group_ranges(file.path, stream, PART_BYTES)
+                    ranges = source_parquet.row_group_ranges(file.path, stream, part_bytes)
                     return [FilePart(file.path, (first, last), row) for first, last, row in ranges]
         except _troubles():
             # Whoever reads it meets the same trouble, and says it once.

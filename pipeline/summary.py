@@ -1,10 +1,6 @@
 """The summary of a run: Beam's counters in; a JSON file, a table for people and the exit code out."""
 
-import ast
-import functools
-import inspect
 from collections.abc import Mapping
-from enum import StrEnum
 
 import msgspec
 from apache_beam.metrics.metric import MetricResults, MetricsFilter
@@ -12,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.docstrings import member_docs
 from pipeline.rowfiles import write_atomically
-from transforms import model
 from transforms.counters import MESSAGES, NAMESPACE, REQUESTS, RETRIES, THROTTLED, UNITS
 from transforms.model import Kind, Reason
 from transforms.outcomes import MATCH_KEY_NAMES
@@ -142,27 +138,6 @@ def render(summary: Summary) -> RenderableType:
     return Group(*parts)
 
 
-@functools.cache
-def remedies(words: type[StrEnum]) -> dict[str, str]:
-    """Returns what stands below each member of a closed set in `transforms.model`: for reasons, what to do about it.
-
-    Python keeps no docstrings of members, so they are read from the source, which is installed with the package.
-    """
-    classes = (node for node in ast.parse(inspect.getsource(model)).body if isinstance(node, ast.ClassDef))
-    body = next(node.body for node in classes if node.name == words.__name__)
-    found = {}
-    for member, below in zip(body, body[1:], strict=False):
-        if (
-            isinstance(member, ast.Assign)
-            and isinstance(member.targets[0], ast.Name)
-            and isinstance(below, ast.Expr)
-            and isinstance(below.value, ast.Constant)
-        ):
-            text = inspect.cleandoc(str(below.value.value)).replace("\n", " ")
-            found[words[member.targets[0].id].value] = text
-    return found
-
-
 def _place(outcome: OutcomeCount) -> tuple[int, int, str]:
     """Delivered first, then the kinds in the order of `Kind`, the most frequent reason first."""
     return list(Kind).index(outcome.kind), -outcome.count, outcome.reason or ""
@@ -205,7 +180,7 @@ _STYLES = {
 
 
 def _advice(outcome: OutcomeCount) -> str:
-    words = remedies(Reason).get(outcome.reason, "") if outcome.reason else "Nothing to do."
+    words = member_docs(Reason).get(outcome.reason, "") if outcome.reason else "Nothing to do."
     return words.replace("`", "")
 
 

@@ -9,11 +9,11 @@ from typing import Any, Literal, get_args
 
 import msgspec.inspect as types
 from msgspec import UNSET
-from transforms.mapping.tables import identity_type
 
 from pipeline.problems import Report, plain, shown, suggestion
 from pipeline.yamlfile import Items, Node, Scalar, Style, Table
 from transforms.connection import Connection, IdentityType
+from transforms.mapping.tables import identity_type
 
 # Keys whose value is never repeated in a message.
 SECRET_KEYS = {"access_token"}
@@ -22,8 +22,8 @@ SECRET_KEYS = {"access_token"}
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 _IDENTITIES = frozenset(get_args(IdentityType))
-_INTEGER = re.compile(r"[-+]?\d[\d_]*")
-_NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_INTEGER = re.compile(r"[-+]?\d[\d_]*", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
 def definition() -> types.StructType:

@@ -41,6 +41,7 @@ PREFIX = "/_sandbox/"
 _LINES = 1_000
 
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class _Advance(msgspec.Struct, forbid_unknown_fields=True):
@@ -160,6 +161,6 @@ def _lines(rows: Iterable[Any]) -> Reply:
     def parts() -> Iterator[bytes]:
         left = iter(rows)
         while some := list(itertools.islice(left, _LINES)):
-            yield b"".join([_encode(row) + b"\n" for row in some])
+            yield _encode_lines(some)
 
     return Reply(parts(), content_type="application/x-ndjson")

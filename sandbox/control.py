@@ -38,6 +38,8 @@ _START_SECS = 30.0
 _STOP_SECS = 5.0
 # Orders are answered at once, unless the event loop is busy with large requests.
 _ORDER_SECS = 60.0
+# Long answers are read and decoded in parts.
+_PART_BYTES = 1 << 20
 
 
 class SandboxError(Exception):
@@ -83,6 +85,13 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Returns the number of the sandbox's process."""
+        if self._process is None:
+            raise SandboxError("the sandbox is not started")
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -204,10 +213,12 @@ class Sandbox:
             return msgspec.json.decode(response.read(), type=kind)
 
     def _rows(self, name: str, kind: type[T]) -> Iterator[T]:
-        decode = msgspec.json.Decoder(kind).decode
+        decode_lines = msgspec.json.Decoder(kind).decode_lines
         with self._exchange("GET", name) as response:
-            for line in response:
-                yield decode(line)
+            rest = b""
+            while part := response.read(_PART_BYTES):
+                lines, newline, rest = (rest + part).rpartition(b"\n")
+                yield from decode_lines(lines + newline)
 
     @contextmanager
     def _exchange(self, method: str, name: str, body: bytes | None = None) -> Iterator[HTTPResponse]:

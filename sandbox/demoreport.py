@@ -24,7 +24,7 @@ _MATCH_KEYS = {
     "external_id": "ext. id",
     "click_id": "click id",
     "ttp": "ttp",
-    "ip_and_user_agent": "ip + ua",
+    "ip_and_user_agent": "ip+ua",
 }
 
 
@@ -145,7 +145,7 @@ def outcome_table(summary: dict[str, Any], console: Console) -> RenderableType:
 def coverage_table(summary: dict[str, Any], ledger: Ledger, console: Console) -> RenderableType:
     """Returns the share of payloads that carry each match key, for each TikTok event."""
     table = _table(console, "Match keys: share of the events sent that carry each")
-    table.add_column("TikTok event")
+    table.add_column("TikTok event", no_wrap=True)
     table.add_column("delivered", justify="right")
     for heading in _MATCH_KEYS.values():
         table.add_column(heading, justify="right")
@@ -191,5 +191,6 @@ def _table(console: Console, title: str) -> Table:
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD if console.is_terminal else None,
+        show_edge=False,
         pad_edge=False,
     )

@@ -74,6 +74,7 @@ class Batch(msgspec.Struct, frozen=True):
       path: which endpoint's.
       source_id: `event_source_id`, or the legacy `pixel_code`.
       source: `event_source`; `web` for legacy.
+      partner_name: None if the request has none.
     """
 
     path: Path

@@ -127,9 +127,14 @@ class _Connection(asyncio.BufferedProtocol):
     def on_message_complete(self) -> None:
         if self._dead:
             return
-        self._reading = None
         self._request.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._requests.put_nowait(self._request)
+        if self._bytes_per_sec is None:
+            self._requests.put_nowait(self._request)
+        else:
+            # The first read may have brought more than the header.
+            complete_at = self._request.arrived_at + len(self._request.body) / self._bytes_per_sec
+            self._loop.call_later(complete_at - time.time(), self._requests.put_nowait, self._request)
+        self._reading = None
         # Bodies are large: an idle connection holds none.
         del self._request
         self._parts = []

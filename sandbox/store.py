@@ -20,8 +20,13 @@ WINDOW_SECS = 48 * 3600
 class Named(Protocol):
     """An event, as far as deduplication is concerned; `event_id` is empty if it has none."""
 
-    event: str
-    event_id: str
+    @property
+    def event(self) -> str:
+        """Returns the event's name."""
+
+    @property
+    def event_id(self) -> str:
+        """Returns the id, or an empty string."""
 
 
 class Key(NamedTuple):

@@ -32,9 +32,6 @@ class Accepting:
         assert token == "a-token-of-no-use"
         return Reply(200, b'{"code":0,"message":"OK","request_id":"R1"}', None, None, True, time.time(), 0.0)
 
-    def close(self) -> None:
-        pass
-
 
 class Confused(Accepting):
     """A transport with a defect."""
@@ -104,7 +101,7 @@ def test_a_defect_in_the_transport_fails_the_bundle_instead_of_losing_events(con
 
 
 def test_a_connection_without_token_is_refused_when_the_pipeline_is_built() -> None:
-    with pytest.raises(ValueError, match="access_token is missing: name where it is kept"):
+    with pytest.raises(ValueError, match="access_token is missing: say where it is kept"):
         WriteToTikTok(Connection(event_source_id="PIXEL"))
 
 

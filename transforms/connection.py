@@ -181,7 +181,7 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def form(self, source: str) -> Form:
         """Returns the request form for a batch that came from `source` (`web` or `feed`).
 
-        Source: mapping.md, section 2 (table "Which request goes out").
+        Source: the customer's specification, section 2 (table "Which request goes out").
         """
         if source == "feed":
             return {"web": Form.WEB, "feed": Form.OFFLINE}.get(self.event_source_type, Form.LEGACY)

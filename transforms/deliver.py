@@ -16,8 +16,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.batch import BatchPayloads
 from transforms.connection import Connection
-from transforms.model import Fragment, Outcome, Payload
 from transforms.counters import NAMESPACE, THROTTLED
+from transforms.model import Fragment, Outcome, Payload
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.delivery import Delivery
 from transforms.tiktok.runtime import PooledSender, Runtime, Transport
@@ -48,7 +48,7 @@ class WriteToTikTok(beam.PTransform):
     def __post_init__(self) -> None:
         if not self.connection.access_token:
             raise ValueError(
-                "access_token is missing: name where it is kept (projects/…/secrets/…/versions/…, env:NAME or file:PATH)"
+                "access_token is missing: say where it is kept (projects/…/secrets/…/versions/…, env:NAME, file:PATH)"
             )
 
     def expand(self, payloads: beam.PCollection[Payload]) -> beam.PCollection[Outcome]:

@@ -41,7 +41,8 @@ def forward(
     Args:
       messages: mParticle batches in any of their forms.
       connection: what is sent, where to, and how.
-      since_ms, until_ms: half-open window of event times, UTC epoch milliseconds.
+      since_ms: events before this time are skipped, UTC epoch milliseconds.
+      until_ms: events at or after this time are skipped.
       keep_original: keep the message with outcomes that are `rejected`, for a quarantine.
       transport: makes what carries requests.
 

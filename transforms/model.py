@@ -246,8 +246,8 @@ class ProductAction(msgspec.Struct, frozen=True, gc=False):
     products: tuple[Product | None, ...] | None = None
 
     def __repr__(self) -> str:
-        """Returns the action only."""
-        return f"ProductAction(action={self.action!r})"
+        """Returns the type's name only: a sender may write anything into an action."""
+        return "ProductAction()"
 
 
 class Present(msgspec.Struct, frozen=True, gc=False):
@@ -313,8 +313,8 @@ class BatchContext(msgspec.Struct, frozen=True, gc=False):
     received_at_ms: int | None = None
 
     def __repr__(self) -> str:
-        """Returns the type, the environment and the input only."""
-        return f"BatchContext(environment={self.environment!r}, input={self.input!r})"
+        """Returns the type and the input only."""
+        return f"BatchContext(input={self.input!r})"
 
 
 class MParticleEvent(_Value, frozen=True):
@@ -331,7 +331,7 @@ class MParticleEvent(_Value, frozen=True):
       occurred_at_ms: the event's own time, None if it is missing or out of range.
     """
 
-    _shown: ClassVar[tuple[str, ...]] = ("ref", "index", "event_type", "event_id")
+    _shown: ClassVar[tuple[str, ...]] = ("ref", "index")
     ref: str
     index: int
     event_type: str

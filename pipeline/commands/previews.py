@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 import msgspec
-from transforms.mapping.convert import converter
 
 from transforms.connection import Connection
+from transforms.mapping.convert import converter
 from transforms.model import Form, Message, Note, Outcome, Payload, Reason
 from transforms.tiktok.request import envelope, path
 

@@ -4,12 +4,12 @@ import uuid
 from typing import Any
 
 import msgspec
-from transforms.mapping.convert import converter
 
 from pipeline.commands.findings import Probe
 from pipeline.docstrings import member_docs
 from pipeline.problems import CommandError, UsageError
 from transforms.connection import Connection, ReplyClass
+from transforms.mapping.convert import converter
 from transforms.model import Form, Message, Payload, Reason
 from transforms.tiktok import reply as replies
 from transforms.tiktok.client import EventsApi

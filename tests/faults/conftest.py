@@ -112,7 +112,7 @@ def check(run: Run) -> None:
     assert in_summary == Counter((row["kind"], row["reason"]) for row in run.rows)
     per_event = Counter((row["input_ref"], row["input_index"]) for row in run.rows)
     assert max(per_event.values()) == 1, "an event has two outcomes"
-    # Nothing lost: what the ledger calls delivered is there. Nothing hidden: what is there is called delivered or unknown.
+    # Nothing lost: what is called delivered is there. Nothing hidden: what is there is called delivered or unknown.
     assert run.ids("delivered") <= set(run.accepted)
     assert set(run.accepted) <= run.ids("delivered", "unknown")
     assert set(run.accepted.values()) <= {1}, "accepted twice"

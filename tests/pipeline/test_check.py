@@ -1,8 +1,6 @@
 """`check`: a connection, its token, what to consider, and TikTok's answer to a test event."""
 
 import json
-import logging
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,15 +20,12 @@ TOKEN = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00"
 Check = Callable[..., tuple[int, dict[str, Any]]]
 
 
+pytestmark = pytest.mark.usefixtures("own_process")
+
+
 @pytest.fixture(autouse=True)
-def _restored_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Puts back what a command sets for its whole process; the token is in the environment."""
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIKTOK_ACCESS_TOKEN", TOKEN)
-    hook, root = sys.excepthook, logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    sys.excepthook = hook
-    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture

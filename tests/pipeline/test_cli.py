@@ -1,10 +1,10 @@
 """The command line as a whole: exit codes, and errors as one readable block."""
 
 import io
+import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,20 +15,16 @@ from pipeline.console import set_up_logging
 from pipeline.docstrings import member_docs
 from pipeline.flags import settings
 from pipeline.problems import CommandError
+from sandbox.control import Sandbox
+from sandbox.faults import Answer
+from sandbox.generator import purchases, write_ndjson
 from transforms.model import Note, Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "act.CanaryCanary4f1d9e0b"
 
 
-@pytest.fixture(autouse=True)
-def _restored_process() -> Iterator[None]:
-    """Puts back what a command sets for its whole process."""
-    hook, root = sys.excepthook, logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    sys.excepthook = hook
-    root.handlers[:], root.level = handlers, level
+pytestmark = pytest.mark.usefixtures("own_process")
 
 
 def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,6 +88,20 @@ def test_no_error_repeats_what_may_be_a_token(
     assert cli.main(argv) == 2
     captured = capsys.readouterr()
     assert CANARY not in captured.out + captured.err + caplog.text
+
+
+def test_an_error_from_inside_a_step_is_told_without_what_beam_adds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "stand_in_step.py").write_text(
+        "from pipeline.problems import UsageError\n"
+        "def execute(argv):\n    raise UsageError(\"no file matches. [while running 'ReadMessages/FindFiles']\")\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(cli.COMMANDS, "stand_in_step", "")
+    monkeypatch.setattr("pipeline.commands.__path__", [str(tmp_path)])
+    assert cli.main(["stand_in_step"]) == 2
+    assert capsys.readouterr().err == "error: no file matches.\n"
 
 
 def test_a_defect_is_told_by_its_place_and_not_by_its_text(capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,6 +171,20 @@ def test_libraries_log_from_warning_on_and_plainly_when_nobody_watches() -> None
     assert lines == ["WARNING urllib3 a library's warning", "INFO pipeline.job our news"]
 
 
+def test_tracebacks_of_libraries_are_for_the_verbose() -> None:
+    brief, verbose = io.StringIO(), io.StringIO()
+    for stream in (brief, verbose):
+        set_up_logging(verbose=stream is verbose, stream=stream)
+        try:
+            raise ValueError("inside")
+        except ValueError:
+            logging.getLogger("apache_beam.utils.retry").warning("again\n Traceback of it", exc_info=True)
+            logging.getLogger("apache_beam.runners.common").exception("told by the command too")
+    assert brief.getvalue().splitlines()[0].endswith(" WARNING apache_beam.utils.retry again")
+    assert len(brief.getvalue().splitlines()) == 1
+    assert "ValueError: inside" in verbose.getvalue()
+
+
 def test_verbose_logs_more() -> None:
     stream = io.StringIO()
     set_up_logging(verbose=True, stream=stream)
@@ -193,3 +217,21 @@ def test_every_reason_and_every_note_has_its_sentence() -> None:
     assert member_docs(Reason)["outage"] == (
         "TikTok could not be reached or kept failing for `retry_secs`. Replay later."
     )
+
+
+def test_a_run_ends_with_0_when_all_is_settled_and_with_3_when_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = write_ndjson(tmp_path / "purchases.txt", purchases(20, seed=1))
+    monkeypatch.setenv("TIKTOK_TOKEN", CANARY)
+    with Sandbox(tokens=[CANARY]) as sandbox:
+        argv = ["run", "--event_source_id", "A1", "--access_token", "env:TIKTOK_TOKEN", "--input", str(events)]
+        argv += ["--api_url", sandbox.api_url, "--retry_secs", "0", "--summary", str(tmp_path / "summary.json")]
+        assert cli.main(argv) == 0
+        accepted = len(sandbox.accepted())
+        sandbox.set_faults(Answer(code=50000, status=500))
+        assert cli.main(argv) == 3
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert {"kind": "undelivered", "reason": "outage", "count": accepted} in summary["outcomes"]
+    captured = capsys.readouterr()
+    assert CANARY not in captured.out + captured.err

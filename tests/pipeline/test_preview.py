@@ -2,11 +2,10 @@
 
 import gzip
 import json
-import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +52,7 @@ def batch(*events: object, **fields: object) -> dict[str, object]:
 Shown = Callable[..., list[dict[str, Any]]]
 
 
-@pytest.fixture(autouse=True)
-def _restored_process() -> Iterator[None]:
-    """Puts back what a command sets for its whole process."""
-    hook, root = sys.excepthook, logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    sys.excepthook = hook
-    root.handlers[:], root.level = handlers, level
+pytestmark = pytest.mark.usefixtures("own_process")
 
 
 @pytest.fixture

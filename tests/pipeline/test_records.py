@@ -5,6 +5,7 @@ import os
 import pickle
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.pvalue import TaggedOutput
 
-from pipeline.deadletters import DEAD_LETTER_SCHEMA, QUARANTINE_SCHEMA
+from pipeline.deadletters import (
+    DEAD_LETTER_LAYOUT,
+    DEAD_LETTER_SCHEMA,
+    QUARANTINE_SCHEMA,
+    DeadLetterRows,
+    QuarantineRows,
+)
 from pipeline.progress import PROGRESS
 from pipeline.records import RecordOutcomes, Records
-from pipeline.rowfiles import WriteError
+from pipeline.rowfiles import RowFiles, WriteError
 from pipeline.summary import read_counters, summarize, write_summary
 from transforms import coders as coders  # registers the coder of outcomes
 from transforms.model import Form, Kind, MatchKey, Note, Outcome, Payload, Reason, Stage
@@ -319,12 +326,12 @@ def test_the_quarantine_is_its_owners_alone_and_the_ledger_is_not(tmp_path: Path
     assert modes == {"l": {0o755, 0o644}, "q": {0o700, 0o600}}
 
 
-def test_large_dead_letters_do_not_pile_up(tmp_path: Path) -> None:
-    large = msgspec.structs.replace(OUTAGE, payload=b'"' + b"x" * 1_000_000 + b'"')
-    record(Records(dead_letters=str(tmp_path)), *([large] * 5 for _ in range(16)))
-    sizes = [pq.ParquetFile(path).metadata.num_rows for path in tmp_path.rglob("*.parquet")]
-    assert sum(sizes) == 80
-    assert max(sizes) <= 35
+@pytest.mark.parametrize("kept", [DeadLetterRows({}), QuarantineRows({})], ids=["dead letters", "quarantine"])
+def test_large_rows_do_not_pile_up(tmp_path: Path, kept: DeadLetterRows | QuarantineRows) -> None:
+    large = msgspec.structs.replace(MISSING_URL, payload=b"x" * 500_000, original=b"x" * 500_000)
+    with ThreadPoolExecutor(1) as pool:
+        files = RowFiles(pool, str(tmp_path), kept, DEAD_LETTER_LAYOUT, "r1")
+        assert [files.add([large] * 11) for _ in range(4)] == [False, False, False, True]
 
 
 def test_what_cannot_be_written_fails_the_run_and_names_the_file(tmp_path: Path) -> None:

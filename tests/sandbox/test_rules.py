@@ -131,7 +131,11 @@ def test_a_bad_event_of_events_api_2_is_named(track: Make, path: str, value: Any
         ("timestamp", "2024-06-20T16:15:23", "Batch.1.timestamp: Not a valid datetime"),
         ("context", ABSENT, "Batch.1.context: Missing data for required field"),
         ("context.page", ABSENT, "Batch.1.context.page: Missing data for required field"),
-        ("context.page.url", "ftp://x", "Batch.1.context.page.url: Not a valid URL, must start with http:// or https://"),
+        (
+            "context.page.url",
+            "ftp://x",
+            "Batch.1.context.page.url: Not a valid URL, must start with http:// or https://",
+        ),
         ("context.user.email", ["a"], "Batch.1.context.user.email: Not a valid string"),
         ("context.user.external_id", 5, "Batch.1.context.user.external_id: Not a valid string"),
         ("context.ad.callback", 5, "Batch.1.context.ad.callback: Not a valid string"),

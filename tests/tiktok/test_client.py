@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import gzip
+import importlib.metadata
 import ipaddress
 import logging
 import socket
@@ -247,6 +248,18 @@ def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(connect:
     assert not token or token not in str(caught.value)
 
 
+def test_a_checkout_that_is_not_installed_has_a_name_too(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_installed(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", not_installed)
+    server = serve(http_reply(ACCEPTED))
+    connect(server.port).post(Form.WEB, BODY, TOKEN)
+    assert headers_of(server.requests[0])["user-agent"] == "tiktok-events-pipeline"
+
+
 def test_a_base_in_clear_to_another_machine_is_refused(connect: Connect) -> None:
     with pytest.raises(ValueError, match="use https://"):
         connect(80, host="business-api.tiktok.com")
@@ -475,6 +488,18 @@ def test_a_reply_that_drips_for_ever_ends_with_the_read_time_out(
 
     reply = connect(serve(behave=drip).port).post(Form.WEB, BODY, TOKEN)
     assert outcome(reply) == (status, Trouble.TIMED_OUT, True)
+    assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
+
+
+def test_a_reply_that_floods_in_tiny_pieces_ends_with_the_read_time_out(serve: Serve, connect: Connect) -> None:
+    def flood(server: Server, conn: socket.socket) -> None:
+        server.requests.append(read_request(conn))
+        conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not server.over.is_set():
+            conn.sendall(b"1\r\nx\r\n" * 10_000)
+
+    reply = connect(serve(behave=flood).port).post(Form.WEB, BODY, TOKEN)
+    assert outcome(reply) == (200, Trouble.TIMED_OUT, True)
     assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
 
 

@@ -22,6 +22,8 @@ EVENT = json.dumps(
         "properties": {
             "contents": [{"content_id": "12", "content_name": "Grüner Wollmantel", "content_category": "event"}],
             "order_id": "A-1",
+            "value": 46.0,
+            "num_items": None,
             "description": "string of pearls",
         },
         "page": {"url": "https://demo.example.com/jane/purchase"},

@@ -11,7 +11,7 @@ from typing import Any
 from transforms.mapping import tables
 from transforms.mapping.forms import Content
 from transforms.mapping.values import amount, given, identifier, scalar
-from transforms.model import EventData, Note, Product, ProductAction
+from transforms.model import Note, Product
 
 # TikTok's `quantity` is an int; more than a signed 32-bit one is a mistake of the sender.
 _MAX_QUANTITY = 2**31 - 1
@@ -24,7 +24,7 @@ _VALUE_DECIMALS = 6
 
 
 def read_contents(
-    products: tuple[Product | None, ...], content_type: str | None, notes: list[Note]
+    products: tuple[Product | None, ...] | None, content_type: str | None, notes: list[Note]
 ) -> tuple[list[Content], list[str], float | None]:
     """Returns the contents, their ids, and Σ price × quantity (None if no product has a price).
 
@@ -37,7 +37,7 @@ def read_contents(
     content_ids: list[str] = []
     total = 0.0
     priced = invalid = fractional = False
-    for product in products:
+    for product in products or ():
         if product is None:
             continue
         price = product.price
@@ -56,10 +56,11 @@ def read_contents(
             else:
                 quantity = max(1, ceil(round(number, _WEIGHT_DECIMALS)))
                 fractional = True
-        content_id = identifier(product.id)
-        name = scalar(product.name)
-        category = scalar(product.category)
-        brand = scalar(product.brand)
+        content_id, name, category, brand = product.id, product.name, product.category, product.brand
+        content_id = content_id.strip() or None if type(content_id) is str else identifier(content_id)
+        name = name.strip() or None if type(name) is str else scalar(name)
+        category = category.strip() or None if type(category) is str else scalar(category)
+        brand = brand.strip() or None if type(brand) is str else scalar(brand)
         if price is None and content_id is None and name is None and category is None and brand is None:
             continue
         if price is not None:
@@ -94,8 +95,6 @@ def value_rule(fallback: str) -> Callable[[Any, float | None, bool, list[Note]],
           sends_zero: the batch is of a Web SDK that wrote 0 when the site gave no revenue.
           notes: takes what had to be decided.
         """
-        if type(total_amount) is float and 0.0 < total_amount < inf:
-            return total_amount
         total = amount(total_amount)
         if total is None and given(total_amount) and Note.INVALID_AMOUNT not in notes:
             notes.append(Note.INVALID_AMOUNT)
@@ -110,14 +109,12 @@ def value_rule(fallback: str) -> Callable[[Any, float | None, bool, list[Note]],
     return read_value
 
 
-def read_currency(data: EventData, action: ProductAction, default: str | None, notes: list[Note]) -> str | None:
+def read_currency(of_event: str | None, of_action: str | None, default: str | None, notes: list[Note]) -> str | None:
     """Returns the currency as ISO 4217 in upper case, None if there is none.
 
     mParticle's schema has it on the event; some senders put it on the product action, as the specification does.
     """
-    if data.currency_code in tables.CURRENCIES:
-        return data.currency_code
-    for code in (data.currency_code, action.currency):
+    for code in (of_event, of_action):
         if code is None or not code.strip():
             continue
         code = code.strip().upper()

@@ -1,60 +1,64 @@
 """What a batch says about all its events: who, from where, under which consent. Raw values, not yet judged."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from transforms.mapping import tables, wire
+from transforms.mapping.salvage import parse
 from transforms.mapping.values import epoch_ms, given, identifier, integer
 from transforms.model import BatchContext
+
+_TYPES: Mapping[str | None, str] = {**tables.IDENTITY_TYPE_BY_SPELLING}
 
 # Distinct values kept by each small cache below; platforms, versions and languages are few.
 _CACHE = 256
 
 
-def read_context(batch: wire.Batch) -> BatchContext:
+def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes) -> BatchContext:
     """Returns what the events of a batch have in common."""
     environment = batch.environment
     if environment != "production":
         # Absent means production. Source: mParticle's JSON reference, `environment`.
         environment = (environment or "").strip().lower() or "production"
-    device, info, partners, state = (
-        batch.device_info,
-        batch.source_info,
-        batch.partner_identities,
-        batch.consent_state,
-    )
-    channel = info.channel if info is not None else None
-    platform = device.platform if device is not None else None
-    system = batch.application_info.os if batch.application_info is not None else None
-    source = "feed" if _marked_as_feed(batch) else _input(channel, platform, system)
+    user_agent = locale = platform = None
+    device = batch.device_info
+    if device is not None:
+        platform = device.platform
+        user_agent = device.http_header_user_agent
+        locale = _locale(device.locale_language, device.locale_country)
+    info, application, partners = batch.source_info, batch.application_info, batch.partner_identities
+    channel = None if info is None else info.channel
+    source = _input(channel, platform, None if application is None else application.os)
+    if source != "feed":
+        for event in events:
+            # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
+            if event is None or event.data is None or event.data.custom_attributes is None:
+                continue
+            mark = event.data.custom_attributes.source_feed
+            if mark is not None and given(mark):
+                source = "feed"
+    gdpr: dict[str, bool] = {}
+    opted_out = unreadable = False
+    state = batch.consent_state
+    if state is not None:
+        gdpr, opted_out, unreadable = _gdpr(state), _opted_out(state), type(state) is wire.BadConsentState
+    version = batch.sdk_version
     return BatchContext(
         environment,
         source,
         batch.ip,
-        device.http_header_user_agent if device is not None else None,
-        _identities(batch.user_identities) if batch.user_identities else {},
+        user_agent,
+        _identities(batch.user_identities, data) if batch.user_identities else {},
         batch.user_attributes or {},
-        _gdpr(state) if state is not None and state.gdpr else {},
-        _opted_out(state) if state is not None else False,
-        type(state) is wire.BadConsentState,
-        partners.tiktok_cookie_id if partners is not None else None,
-        _locale(device.locale_language, device.locale_country) if device is not None else None,
-        source == "web" and batch.sdk_version is not None and _sends_zero(batch.sdk_version, channel),
+        gdpr,
+        opted_out,
+        unreadable,
+        None if partners is None else partners.tiktok_cookie_id,
+        locale,
+        version is not None and source == "web" and _sends_zero(version, channel),
         epoch_ms(batch.timestamp_unixtime_ms),
     )
-
-
-def _marked_as_feed(batch: wire.Batch) -> bool:
-    """Says whether an event carries mParticle's mark of a data feed.
-
-    Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
-    """
-    for event in batch.events or ():
-        if event is not None and event.data is not None:
-            mark = event.data.custom_attributes
-            if mark is not None and given(mark.source_feed):
-                return True
-    return False
 
 
 @lru_cache(_CACHE)
@@ -116,39 +120,34 @@ def _opted_out(state: wire.ConsentState) -> bool:
     return sale is not None and sale.consented is True
 
 
-def _identities(entries: list[wire.Identity | None] | dict[str, Any]) -> dict[str, str]:
-    """Returns identity type → value. An empty value never displaces another."""
-    found: dict[str, str] = {}
+def _identities(entries: list[wire.Identity | None] | dict[str, Any], data: bytes) -> dict[str, str]:
+    """Returns identity type → value, the newest of each type."""
+    if type(entries) is list:
+        try:
+            found = {_TYPES[entry.identity_type]: entry.identity for entry in entries}
+        except (AttributeError, KeyError):
+            found = {}
+        if len(found) == len(entries) and None not in found.values():
+            return found
+        entries = parse(data)["user_identities"]  # nulls, other spellings, a type twice
+    return _newest(entries)
+
+
+def _newest(entries: list[Any] | dict[str, Any]) -> dict[str, str]:
+    """Returns the newest value of each type, the last one if times do not tell; real values before junk.
+
+    A type that comes twice is not documented by mParticle; this is our reading.
+    """
     if isinstance(entries, dict):
-        for spelling, value in entries.items():
-            name, text = tables.identity_type(spelling), identifier(value)
-            if name is not None and text is not None and (name not in found or text.lower() not in tables.JUNK):
-                found[name] = text
-        return found
-    for entry in entries:
-        if entry is None or not entry.identity or entry.identity_type is None:
-            continue
-        text = entry.identity if type(entry.identity) is str else identifier(entry.identity)
-        name = tables.IDENTITY_TYPE_BY_SPELLING.get(entry.identity_type) or tables.identity_type(entry.identity_type)
-        if name is None or text is None or text.isspace():
-            continue
-        if name in found:
-            return _newest(entries)
-        found[name] = text
-    return found
-
-
-def _newest(entries: list[wire.Identity | None]) -> dict[str, str]:
-    """Returns the newest value of each type, the last one if times do not tell; real values before junk."""
+        entries = [{"identity_type": name, "identity": value} for name, value in entries.items()]
     best: dict[str, tuple[tuple[bool, int], str]] = {}
     for entry in entries:
-        if entry is None:
+        if type(entry) is not dict:
             continue
-        name = tables.identity_type(entry.identity_type or "")
-        text = identifier(entry.identity)
-        if name is None or text is None:
-            continue
-        rank = (text.lower() not in tables.JUNK, integer(entry.timestamp_unixtime_ms) or 0)
-        if name not in best or rank >= best[name][0]:
-            best[name] = (rank, text)
+        spelling, text = entry.get("identity_type"), identifier(entry.get("identity"))
+        name = tables.identity_type(spelling) if type(spelling) is str else None
+        if name is not None and text is not None:
+            rank = (text.lower() not in tables.JUNK, integer(entry.get("timestamp_unixtime_ms")) or 0)
+            if name not in best or rank >= best[name][0]:
+                best[name] = (rank, text)
     return {name: text for name, (_, text) in best.items()}

@@ -10,7 +10,7 @@ from transforms.mapping.decode import decode
 from transforms.mapping.identity import hasher
 from transforms.mapping.payload import builder
 from transforms.mapping.select import selector
-from transforms.model import Message, Outcome, Payload
+from transforms.model import Message, MParticleEvent, Outcome, Payload
 
 
 def converter(
@@ -35,11 +35,10 @@ def converter(
         """Returns one entry per event, or one for a message without events that can be read."""
         results: list[Payload | Outcome] = []
         for entry in decode(message, keep_original=keep_original):
-            if isinstance(entry, Outcome):
+            if type(entry) is MParticleEvent:
+                results.append(select(entry) or build(hash_identities(entry)))
+            else:
                 results.append(entry)
-                continue
-            outcome = select(entry)
-            results.append(build(hash_identities(entry)) if outcome is None else outcome)
         return results
 
     return convert

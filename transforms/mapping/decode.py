@@ -5,13 +5,14 @@ messages fit those types and are decoded in one pass; the others go through `sal
 """
 
 import json
+from typing import Any
 
 import msgspec
 
 from transforms.mapping import salvage, tables, wire
 from transforms.mapping.context import read_context
 from transforms.mapping.values import epoch_ms, identifier
-from transforms.model import EventData, Kind, Message, MParticleEvent, Outcome, Reason, Stage
+from transforms.model import BatchContext, EventData, Kind, Message, MParticleEvent, Outcome, Reason, Stage
 
 # Nothing to look at for these; every other reason of this step is a rejection.
 _SKIPPED = frozenset(
@@ -43,45 +44,45 @@ def decode(message: Message, *, keep_original: bool = False) -> list[MParticleEv
             if isinstance(salvaged, Reason):
                 return [_ended(message, salvaged, keep_original)]
             batch = salvaged
-        if not batch.events or batch.request_type is not None or batch.event_type is not None:
-            reason = _not_events(batch, data)
-            if reason is not None:
-                return [_ended(message, reason, keep_original)]
-        return _entries(message, data, batch, keep_original)
+        if not batch.events:
+            return [_ended(message, _without_events(data), keep_original)]
+        ref = message.ref
+        original = message.data if keep_original else None
+        context = read_context(batch, batch.events, data)
+        entries: list[MParticleEvent | Outcome] = []
+        for index, event in enumerate(batch.events):
+            if event is None or event.data is None or event.event_type != "commerce_event":
+                entries.append(_other_event(message, index, event, context, keep_original))
+                continue
+            content = event.data
+            event_id = _event_id(content)
+            raw = b"" if event_id else _own_content(data, index)
+            at_ms = epoch_ms(content.timestamp_unixtime_ms)
+            entries.append(
+                MParticleEvent(ref, index, "commerce_event", context, content, raw, original, event_id, at_ms)
+            )
+        return entries
     except RecursionError:  # nested too deep for every JSON reader there is here
         return [_ended(message, Reason.UNREADABLE_MESSAGE, keep_original)]
 
 
-def _entries(message: Message, data: bytes, batch: wire.Batch, keep_original: bool) -> list[MParticleEvent | Outcome]:
-    """Returns one entry per element of `events`."""
-    ref = message.ref
+def _other_event(
+    message: Message, index: int, event: wire.Event | None, context: BatchContext, keep_original: bool
+) -> MParticleEvent | Outcome:
+    """Returns the entry of an event that is not a commerce event, or has nothing to say."""
+    if event is None:
+        return _ended(message, Reason.EMPTY_EVENT, keep_original, index)
+    if event.event_type is None:
+        fault = event.fault if isinstance(event, wire.BadEvent) else "event_type"
+        return _ended(message, Reason.MALFORMED_EVENT, keep_original, index, fault)
+    event_type = event.event_type.strip().lower()
+    if event_type == tables.VALIDATION_RESULT:
+        return _ended(message, Reason.VALIDATION_RESULT, keep_original, index)
+    if event.data is None:
+        return _ended(message, Reason.EMPTY_EVENT, keep_original, index)
     original = message.data if keep_original else None
-    context = read_context(batch)
-    entries: list[MParticleEvent | Outcome] = []
-    for index, event in enumerate(batch.events or ()):
-        if event is None:
-            entries.append(_ended(message, Reason.EMPTY_EVENT, keep_original, index))
-            continue
-        event_type, content = event.event_type, event.data
-        if event_type is None:
-            fault = event.fault if isinstance(event, wire.BadEvent) else "event_type"
-            entries.append(_ended(message, Reason.MALFORMED_EVENT, keep_original, index, fault))
-            continue
-        if event_type != tables.COMMERCE_EVENT:
-            event_type = event_type.strip().lower()
-        if event_type == tables.VALIDATION_RESULT:
-            entries.append(_ended(message, Reason.VALIDATION_RESULT, keep_original, index))
-        elif content is None:
-            entries.append(_ended(message, Reason.EMPTY_EVENT, keep_original, index))
-        else:
-            event_id = _event_id(content)
-            at_ms = epoch_ms(content.timestamp_unixtime_ms)
-            if event_type == tables.COMMERCE_EVENT:
-                raw = b"" if event_id else _own_content(data, index)
-                entries.append(MParticleEvent(ref, index, event_type, context, content, raw, original, event_id, at_ms))
-            else:
-                entries.append(MParticleEvent(ref, index, event_type, context, None, b"", original, event_id, at_ms))
-    return entries
+    at_ms = epoch_ms(event.data.timestamp_unixtime_ms)
+    return MParticleEvent(message.ref, index, event_type, context, None, b"", original, _event_id(event.data), at_ms)
 
 
 def _event_id(data: EventData) -> str:
@@ -91,11 +92,12 @@ def _event_id(data: EventData) -> str:
     the same when mParticle sends an event again in another batch, the second does not
     (mparticle-apple-sdk issue 787).
     """
-    from_source = identifier(data.source_message_id)
-    if from_source is not None and from_source.lower() not in tables.JUNK:
-        return from_source
-    from_mparticle = identifier(data.event_id)
-    return from_mparticle if from_mparticle is not None and from_mparticle != _NO_ID else ""
+    own = data.source_message_id
+    own = own.strip() if type(own) is str else identifier(own)
+    if own and own.lower() not in tables.JUNK:
+        return own
+    made = identifier(data.event_id)
+    return made if made is not None and made != _NO_ID else ""
 
 
 def _own_content(data: bytes, index: int) -> bytes:
@@ -105,19 +107,22 @@ def _own_content(data: bytes, index: int) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _not_events(batch: wire.Batch, data: bytes) -> Reason | None:
-    """Returns what a message is if it is not a batch with events."""
-    if batch.request_type is not None and batch.request_type.strip().lower() == tables.ALIAS_REQUEST:
-        return Reason.ALIAS_REQUEST
-    if batch.event_type is not None and batch.event_type.strip().lower() == tables.VALIDATION_RESULT:
-        return Reason.VALIDATION_RESULT
-    if batch.events:
-        return None
+def _without_events(data: bytes) -> Reason:
+    """Returns what a message is that holds no events."""
     message = salvage.parse(data)
     if not message:
         return Reason.EMPTY_MESSAGE
+    if _word(message.get("request_type")) == tables.ALIAS_REQUEST:
+        return Reason.ALIAS_REQUEST
+    if _word(message.get("event_type")) == tables.VALIDATION_RESULT:
+        return Reason.VALIDATION_RESULT
     known = message.get("events") in (None, []) and not tables.BATCH_FIELDS.isdisjoint(message)
     return Reason.NO_EVENTS if known else Reason.NOT_A_BATCH
+
+
+def _word(value: Any) -> str | None:
+    """Returns one of mParticle's words, None for what is no text."""
+    return value.strip().lower() if type(value) is str else None
 
 
 def _ended(

@@ -6,12 +6,16 @@ customer's specification, sections 3 to 5; of the rules: TikTok's Events API as 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any
 
 from transforms.connection import Connection
 from transforms.mapping import normalise, tables
+from transforms.mapping.normalise import public_ip
 from transforms.mapping.phone import e164
+from transforms.mapping.tables import JUNK
 from transforms.mapping.values import first_scalar, is_hash
 from transforms.model import BatchContext, EventData, Form, IdentifiedEvent, MatchKey, MParticleEvent, Note, User
 
@@ -19,47 +23,51 @@ _EMAIL, _PHONE, _EXTERNAL_ID = int(MatchKey.EMAIL), int(MatchKey.PHONE), int(Mat
 _TTP, _IP_AND_USER_AGENT = int(MatchKey.TTP), int(MatchKey.IP_AND_USER_AGENT)
 _IDENTIFIERS = _EMAIL | _PHONE | _EXTERNAL_ID
 
-_FIRST_NAME, _LAST_NAME, _ZIP, _CITY, _STATE, _COUNTRY = tables.USER_ATTRIBUTES
+_all_six = itemgetter(*tables.USER_ATTRIBUTES)
 _ATTRIBUTE_BY_LOWER = {attribute.lower(): attribute for attribute in tables.USER_ATTRIBUTES}
 
 _NO_DATA = EventData()
+_NO_FIELDS = (None, None, None, None, None, None)
+
+# Longer values need no look at the list.
+_LONGEST_JUNK = max(map(len, JUNK))
+
+# SHA-256 in hex.
+_HASH_CHARS = 64
+
+# Distinct names, and places, kept with their hash; both repeat.
+_CACHE = 8_192
 
 
-class _Identity(NamedTuple):
-    """What the events of one batch have in common once it is hashed."""
-
-    batch: BatchContext
-    form: Form
-    user: User
-    limited_data_use: bool
-    match_keys: int
-    notes: tuple[Note, ...]
+# What the events of one batch have in common once it is hashed: the batch, the request's form, the user, whether to
+# limit the use of data, the match keys, and what had to be decided.
+_Identified = tuple[BatchContext, Form, User, bool, int, tuple[Note, ...]]
 
 
 def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent]:
     """Returns the function that replaces an event's batch by a hashed user, for one connection."""
     identify = _identifier(connection)
-    last: _Identity | None = None
+    last: _Identified | None = None
 
     def hash_identities(event: MParticleEvent) -> IdentifiedEvent:
         """Returns the event with its user; the events of one batch share one user."""
         nonlocal last
         batch = event.batch
-        known = last
-        if known is None or known.batch is not batch:
-            last = known = identify(batch)
+        if last is None or last[0] is not batch:
+            last = identify(batch)
+        _, form, user, limited_data_use, match_keys, notes = last
         return IdentifiedEvent(
             event.ref,
             event.index,
-            known.form,
+            form,
             event.data or _NO_DATA,
-            known.user,
+            user,
             event.raw,
             batch.sends_zero_for_missing_total,
             batch.received_at_ms,
-            known.limited_data_use,
-            known.match_keys,
-            known.notes,
+            limited_data_use,
+            match_keys,
+            notes,
             event.original,
             event.event_id,
             event.occurred_at_ms,
@@ -68,134 +76,116 @@ def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent
     return hash_identities
 
 
-def _identifier(connection: Connection) -> Callable[[BatchContext], _Identity]:
+def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]:
     """Returns the function that hashes the identities of a batch."""
     email_type = connection.email_identity_type
     phone_type = connection.phone_identity_type
     external_type = connection.external_identity_type
-    lower_external_id = connection.external_id_case == "lower"
+    lowers_external_id = connection.external_id_case == "lower"
     region = connection.default_phone_region.upper() if connection.default_phone_region else None
-    source = None if connection.input == "auto" else connection.input
-    forms = {word: connection.form(word) for word in ("web", "feed", "app")}
     limits = connection.consent.ccpa_opt_out == "limit"
-    fields_of = {Form.LEGACY: False, Form.WEB: True, Form.OFFLINE: connection.send_user_fields_offline}
+    plans = {source: _plan(connection, source) for source in ("web", "feed", "app")}
 
-    def identify(batch: BatchContext) -> _Identity:
+    def identify(batch: BatchContext) -> _Identified:
         """Returns what TikTok may know about the user of a batch, and what had to be left out."""
-        form = forms[source or batch.input]
+        form, is_web, sends_fields, sends_ttp = plans[batch.input]
         identities = batch.identities
         notes: list[Note] = []
         keys = 0
-        email = phone = external_id = ip = ttp = locale = None
-        if (value := identities.get(email_type)) is not None:
-            email = _email(value)
-            if email is None:
-                notes.append(Note.UNUSABLE_EMAIL)
-            else:
+        email = phone = external_id = ip = user_agent = ttp = None
+        given = identities.get(email_type)
+        if given:
+            # Trimmed and in lower case, nothing else: no folding of dots or plus signs.
+            value = given.strip().lower()
+            if len(value) == _HASH_CHARS and is_hash(value):
+                email = value
+            elif value not in JUNK:
+                email = sha256(value.encode()).hexdigest()
+            if email is not None:
                 keys = _EMAIL
-        if (value := identities.get(phone_type)) is not None:
-            phone = _phone(value, region)
-            if phone is None:
-                notes.append(Note.UNUSABLE_PHONE)
+            elif value:
+                notes.append(Note.UNUSABLE_EMAIL)
+        given = identities.get(phone_type)
+        if given:
+            value = given.strip()
+            if len(value) == _HASH_CHARS and is_hash(value):
+                phone = value.lower()
             else:
+                # The hash is of E.164 with its plus sign, which other networks strip and TikTok does not.
+                number = e164(value, region)
+                if number is not None:
+                    phone = sha256(number.encode()).hexdigest()
+            if phone is not None:
                 keys |= _PHONE
-        if (value := identities.get(external_type)) is not None:
-            external_id = _external_id(value, lower_external_id)
-            if external_id is None:
-                notes.append(Note.UNUSABLE_EXTERNAL_ID)
-            else:
+            elif value:
+                notes.append(Note.UNUSABLE_PHONE)
+        given = identities.get(external_type)
+        if given:
+            # Its case must equal what the site's pixel sends, hence the setting; the default is that of TikTok's own
+            # tag. Source: tiktok/gtm-template-eapi 089e34e, `template.js` (trimmed, case kept).
+            value = given.strip()
+            folded = value.lower()
+            if len(value) == _HASH_CHARS and is_hash(value):
+                external_id = folded
+            elif folded not in JUNK:
+                external_id = sha256((folded if lowers_external_id else value).encode()).hexdigest()
+            if external_id is not None:
                 keys |= _EXTERNAL_ID
+            elif value:
+                notes.append(Note.UNUSABLE_EXTERNAL_ID)
         if not keys:
             notes.append(Note.NO_IDENTIFIER)
         if batch.ip:
-            ip = normalise.public_ip(batch.ip)
+            ip = public_ip(batch.ip)
             if ip is None and not batch.ip.isspace():
                 notes.append(Note.INVALID_IP)
-        user_agent = _raw(batch.user_agent)
+        if batch.user_agent:
+            user_agent = _raw(batch.user_agent)
         if ip is not None and user_agent is not None:
             keys |= _IP_AND_USER_AGENT
-        elif form is Form.WEB:
+        elif is_web:
             notes.append(Note.WEAKLY_MATCHABLE)
-        if form is not Form.OFFLINE:
+        if batch.ttp and sends_ttp:
             ttp = _raw(batch.ttp)
             if ttp is not None:
                 keys |= _TTP
         limited = limits and batch.ccpa_opted_out
         if limited:
             notes.append(Note.LIMITED_DATA_USE)
-        if form is Form.WEB:
-            locale = batch.locale
-        first_name = last_name = zip_code = city = state = country = None
-        if fields_of[form] and batch.attributes:
-            first_name, last_name, zip_code, city, state, country = _user_fields(batch.attributes)
+        first_name = last_name = code = city = state = country = None
+        if sends_fields and batch.attributes:
+            first_name, last_name, code, city, state, country = _user_fields(batch.attributes)
         user = User(
             email,
             phone,
             external_id,
             first_name,
             last_name,
-            zip_code,
+            code,
             city,
             state,
             country,
             ip,
             user_agent,
             ttp,
-            locale,
+            batch.locale if is_web else None,
         )
-        return _Identity(batch, form, user, limited, keys, tuple(notes))
+        return batch, form, user, limited, keys, tuple(notes) if notes else ()
 
     return identify
 
 
-def _sha256(value: str) -> str:
-    """Returns the SHA-256 of a text as 64 lower-case hex digits."""
-    return sha256(value.encode()).hexdigest()
+def _plan(connection: Connection, source: str) -> tuple[Form, bool, bool, bool]:
+    """Returns the form for a batch's input; whether it is Events API 2.0 of the web, takes names and takes `ttp`."""
+    form = connection.form(source if connection.input == "auto" else connection.input)
+    is_web, is_offline = form is Form.WEB, form is Form.OFFLINE
+    return form, is_web, is_web or (is_offline and connection.send_user_fields_offline), not is_offline
 
 
-def _email(value: str) -> str | None:
-    """Returns a hashed e-mail: trimmed and in lower case, nothing else (no folding of dots or plus signs)."""
-    value = value.strip().lower()
-    if is_hash(value):
-        return value
-    return None if value in tables.JUNK or not value else _sha256(value)
-
-
-def _phone(value: str, region: str | None) -> str | None:
-    """Returns a hashed phone: E.164 with its plus sign, which other networks strip and TikTok does not."""
-    value = value.strip()
-    if is_hash(value):
-        return value.lower()
-    number = e164(value, region)
-    return None if number is None else _sha256(number)
-
-
-def _external_id(value: str, lower: bool) -> str | None:
-    """Returns a hashed external id; its case must equal what the site's pixel sends, hence the setting.
-
-    Source: tiktok/gtm-template-eapi 089e34e, `template.js` (trimmed, case kept).
-    """
-    value = value.strip()
-    if is_hash(value):
-        return value.lower()
-    if not value or value.lower() in tables.JUNK:
-        return None
-    return _sha256(value.lower() if lower else value)
-
-
-def _raw(value: str | None) -> str | None:
+def _raw(value: str) -> str | None:
     """Returns what TikTok takes as it is (user agent, `_ttp` cookie), None if there is nothing or a placeholder."""
-    if value is None:
-        return None
     value = value.strip()
-    return None if not value or value.lower() in tables.JUNK else value
-
-
-def _hashed(value: str, normalised: str | None) -> str | None:
-    """Returns a hashed name or zip; one that came hashed passes."""
-    if len(value) >= 64 and is_hash(value.strip()):
-        return value.strip().lower()
-    return None if normalised is None else _sha256(normalised)
+    return None if not value or (len(value) <= _LONGEST_JUNK and value.lower() in JUNK) else value
 
 
 def _user_fields(attributes: dict[str, Any]) -> tuple[str | None, ...]:
@@ -203,25 +193,55 @@ def _user_fields(attributes: dict[str, Any]) -> tuple[str | None, ...]:
 
     Source: the customer's specification, section 5; names are never sent in clear.
     """
-    first, last, code, city, state, country = _attributes(attributes)
-    in_country = normalise.country(country) if country is not None else None
+    try:
+        first, last, code, city, state, country = _all_six(attributes)
+        usual = type(first) is type(last) is type(code) is type(city) is type(state) is type(country) is str
+    except KeyError:
+        usual = False
+    if not usual:
+        first, last, code, city, state, country = _attributes(attributes)
     return (
-        _hashed(first, normalise.name(first)) if first is not None else None,
-        _hashed(last, normalise.name(last)) if last is not None else None,
-        _hashed(code, normalise.zip_code(code, in_country)) if code is not None else None,
-        normalise.name(city) if city is not None else None,
-        normalise.state(state, in_country) if state is not None else None,
+        None if first is None else _name(first),
+        None if last is None else _name(last),
+        *_place(code, city, state, country),
+    )
+
+
+@lru_cache(_CACHE)
+def _name(value: str) -> str | None:
+    """Returns a hashed first or last name."""
+    return _hashed(value, normalise.name(value))
+
+
+@lru_cache(_CACHE)
+def _place(
+    code: str | None, city: str | None, state: str | None, country: str | None
+) -> tuple[str | None, str | None, str | None, str | None]:
+    """Returns zip (hashed), city, state and country."""
+    in_country = None if country is None else normalise.country(country)
+    return (
+        None if code is None else _hashed(code, normalise.zip_code(code, in_country)),
+        None if city is None else normalise.name(city),
+        None if state is None else normalise.state(state, in_country),
         in_country,
     )
 
 
+def _hashed(value: str, normalised: str | None) -> str | None:
+    """Returns the hash of a normalised value; a value that came hashed passes."""
+    value = value.strip()
+    if len(value) == _HASH_CHARS and is_hash(value):
+        return value.lower()
+    return None if normalised is None else sha256(normalised.encode()).hexdigest()
+
+
 def _attributes(attributes: dict[str, Any]) -> list[str | None]:
     """Returns the six attributes as text, found in any case: SDKs write `$FirstName`, servers `$firstname`."""
-    found = {}
+    found: dict[str, str] = {}
     for key, value in attributes.items():
         if key[:1] == "$":
             name = _ATTRIBUTE_BY_LOWER.get(key.lower())
-            if name is not None and (name not in found or key == name):
+            if name is not None and (key == name or name not in found):
                 text = None if type(value) is bool else first_scalar(value)
                 if text is not None:
                     found[name] = text

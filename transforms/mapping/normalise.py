@@ -38,7 +38,9 @@ def letters(value: str) -> str:
     ('obriensmith', 'sãopaulo', '東京')
     """
     if value.isascii():
-        return (value if value.isalnum() else value.translate(_DROPPED)).lower()
+        if not value.isalnum():
+            value = value.translate(_DROPPED)
+        return value.lower()
     # Marks belong to letters in many scripts (Devanagari vowels, Thai tones) and are not alphanumeric by themselves.
     kept = (
         char for char in unicodedata.normalize("NFC", value) if char.isalnum() or unicodedata.category(char)[0] == "M"
@@ -47,7 +49,7 @@ def letters(value: str) -> str:
 
 
 def name(value: str) -> str | None:
-    """Returns a first or last name, or a city, None for junk and for what holds no letter.
+    """Returns a first or last name or a city, None for junk and for what holds no letter.
 
     >>> name("  JOSÉ "), name("Doe"), name("undefined"), name("---")
     ('josé', 'doe', None, None)
@@ -82,7 +84,6 @@ def country(value: str) -> str | None:
     return None
 
 
-@lru_cache(_CACHE)
 def state(value: str, in_country: str | None) -> str | None:
     """Returns a state or region; those of the United States in two letters.
 

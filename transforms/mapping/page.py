@@ -10,7 +10,8 @@ from transforms.mapping import tables
 from transforms.mapping.values import first_scalar
 from transforms.model import Note
 
-_SCHEMES = ("https://", "http://")
+# What the URL of a page starts with. Source: the customer's specification, section 7.
+SCHEMES = ("https://", "http://")
 _PREFIX = tables.CLICK_ID_PREFIX
 _FULL_PREFIX = _PREFIX + "."
 
@@ -51,7 +52,7 @@ def is_web_url(url: str) -> bool:
     >>> is_web_url("https://shop.example.com"), is_web_url("HTTP://shop.example.com"), is_web_url("shop.example.com")
     (True, True, False)
     """
-    return url.startswith(_SCHEMES) or url[:8].lower().startswith(_SCHEMES)
+    return url.startswith(SCHEMES) or url[:8].lower().startswith(SCHEMES)
 
 
 def click_id(flag: str | None, url: str | None, strict: bool, notes: list[Note]) -> str | None:

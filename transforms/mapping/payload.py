@@ -5,12 +5,14 @@ What is not known is left out: no null, no empty text, list or object ever goes 
 
 from collections.abc import Callable
 from hashlib import sha256
+from math import inf
 
 from transforms.connection import Connection
 from transforms.mapping import forms
 from transforms.mapping.commerce import read_contents, read_currency, value_rule
-from transforms.mapping.page import click_id, is_web_url, read_flags
+from transforms.mapping.page import SCHEMES, click_id, is_web_url, read_flags
 from transforms.mapping.select import canonical_action, event_names
+from transforms.mapping.tables import CURRENCIES
 from transforms.mapping.values import identifier, iso_8601
 from transforms.model import (
     Form,
@@ -26,8 +28,12 @@ from transforms.model import (
     User,
 )
 
+# Looking up a member of an enum costs more than comparing it.
+_LEGACY, _WEB = Form.LEGACY, Form.WEB
 _CLICK_ID = int(MatchKey.CLICK_ID)
 _NO_ACTION = ProductAction()
+_NO_LEGACY_USER = forms.LegacyUser()
+_NO_TRACK_USER = forms.TrackUser()
 _NO_FLAGS = (None, None, None)
 
 # A sender's clock that is wrong by less than this is not worth a note.
@@ -44,9 +50,8 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
     default_currency = connection.default_currency.strip().upper() if connection.default_currency else None
     read_value = value_rule(connection.value_fallback)
     strict = connection.strict_click_id
-    addressed = {"legacy": (Form.LEGACY,), "always": (Form.LEGACY, Form.WEB), "never": ()}[
-        connection.require_ip_and_user_agent
-    ]
+    legacy_needs_address = connection.require_ip_and_user_agent != "never"
+    web_needs_address = connection.require_ip_and_user_agent == "always"
 
     def build(event: IdentifiedEvent) -> Payload | Outcome:
         """Returns the event as TikTok wants it."""
@@ -58,40 +63,41 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
         at_ms = event.occurred_at_ms
         if at_ms is None:
             return _rejected(event, name, Reason.MISSING_TIMESTAMP)
-        if form in addressed:
+        legacy, web = form is _LEGACY, form is _WEB
+        if (legacy and legacy_needs_address) or (web and web_needs_address):
             if user.ip is None:
                 return _rejected(event, name, Reason.MISSING_IP)
             if user.user_agent is None:
                 return _rejected(event, name, Reason.MISSING_USER_AGENT)
         page = click = None
         keys = event.match_keys
-        if form is not Form.OFFLINE:
+        if legacy or web:
             url, referrer, flag = read_flags(data.custom_flags) if data.custom_flags else _NO_FLAGS
             if url is None:
                 url = data.page_url.strip() if data.page_url else ""
                 if not is_web_url(url):
                     return _rejected(event, name, Reason.MISSING_PAGE_URL)
                 notes.append(Note.PAGE_URL_FALLBACK)
-            elif not is_web_url(url):
+            elif not url.startswith(SCHEMES) and not is_web_url(url):
                 return _rejected(event, name, Reason.INVALID_PAGE_URL)
             page = forms.Page(url, referrer)
             click = click_id(flag, url, strict, notes)
             if click is not None:
                 keys |= _CLICK_ID
-        contents, content_ids, of_items = (
-            read_contents(action.products, content_type if form is Form.LEGACY else None, notes)
-            if action.products
-            else ([], [], None)
-        )
-        value = read_value(action.total_amount, of_items, event.sends_zero_for_missing_total, notes)
-        currency = read_currency(data, action, default_currency, notes)
+        contents, content_ids, of_items = read_contents(action.products, content_type if legacy else None, notes)
+        value = action.total_amount
+        if type(value) is not float or not 0.0 < value < inf:
+            value = read_value(value, of_items, event.sends_zero_for_missing_total, notes)
+        currency = data.currency_code
+        if currency not in CURRENCIES:
+            currency = read_currency(currency, action.currency, default_currency, notes)
         event_id = event.event_id
         if not event_id:
             event_id = sha256(event.raw).hexdigest()[:_DERIVED_ID_DIGITS]
             notes.append(Note.DERIVED_EVENT_ID)
         if event.received_at_ms is not None and at_ms - event.received_at_ms > _FUTURE_MS:
             notes.append(Note.IN_THE_FUTURE)
-        if form is Form.LEGACY:
+        if legacy:
             body = forms.encode(
                 forms.LegacyEvent(
                     "track",
@@ -177,10 +183,6 @@ def _track_user(user: User, click: str | None) -> forms.TrackUser | None:
         user.country,
     )
     return made if user.user_agent is not None or made != _NO_TRACK_USER else None
-
-
-_NO_LEGACY_USER = forms.LegacyUser()
-_NO_TRACK_USER = forms.TrackUser()
 
 
 def _rejected(event: IdentifiedEvent, name: str, reason: Reason) -> Outcome:

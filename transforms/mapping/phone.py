@@ -6,25 +6,15 @@ country code"). The library is phonenumbers, a port of Google's libphonenumber; 
 
 import re
 from collections.abc import Callable
-from functools import cache
-from typing import NamedTuple
+from typing import Any
 
-# Digits of an E.164 number, with a margin below that no numbering plan reaches. Source: ITU-T E.164 (at most 15).
-_MIN_CHARS, _MAX_CHARS = 8, 16
+# What the numbers that start with the same four characters have in common: their possible lengths, where the national
+# number starts, and how a national prefix is told (the 0 of `+44 (0)20 …`, which does not belong into E.164): by
+# these characters, or by a pattern if there is none.
+_Plan = tuple[frozenset[int], int, str, Callable[[str, int], object]]
 
-
-class _Plan(NamedTuple):
-    """What numbers that start with the same three digits have in common.
-
-    Attributes:
-      lengths: how many characters a possible number has, the plus sign included.
-      start: where the national number starts.
-      has_prefix: finds a national prefix (the 0 of `+44 (0)20 …`), which does not belong into E.164.
-    """
-
-    lengths: frozenset[int]
-    start: int
-    has_prefix: Callable[[str, int], object]
+# By the plus sign and the first three digits, hence at most 1,000; made when such a number first comes.
+_plans: dict[str, _Plan] = {}
 
 
 def e164(value: str, default_region: str | None = None) -> str | None:
@@ -41,26 +31,28 @@ def e164(value: str, default_region: str | None = None) -> str | None:
 
     Source: the customer's specification, section 4.
     """
-    if value[:1] == "+" and _MIN_CHARS <= len(value) <= _MAX_CHARS and value.isascii() and value[1:].isdecimal():
-        plan = _plan(value[:4])
-        if plan is not None and len(value) in plan.lengths and not plan.has_prefix(value, plan.start):
+    plan = _plans.get(value[:4])
+    if plan is not None and value[4:].isdigit() and value.isascii():
+        lengths, start, prefix, pattern = plan
+        prefixed = value.startswith(prefix, start) if prefix else pattern(value, start)
+        if len(value) in lengths and not prefixed:
             return value  # what the library would answer, without asking it
-    return _ask_library(value, default_region)
+    number = _ask_library(value, default_region)
+    if number is not None and number[:4] not in _plans:
+        _plans[number[:4]] = _plan(number)
+    return number
 
 
-@cache
-def _plan(head: str) -> _Plan | None:
-    """Returns the numbering plan behind a plus sign and three digits, None if there is none."""
-    from phonenumbers import PhoneMetadata, region_code_for_country_code
+def _plan(number: str) -> _Plan:
+    """Returns the numbering plan of a number that the library has given."""
+    from phonenumbers import PhoneMetadata, parse, region_code_for_country_code
 
-    for digits in (1, 2, 3):
-        code = int(head[1 : 1 + digits])
-        metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, region_code_for_country_code(code))
-        if metadata is not None and metadata.general_desc is not None:
-            lengths = frozenset(1 + digits + length for length in metadata.general_desc.possible_length)
-            prefix = re.compile(metadata.national_prefix_for_parsing or r"(?!)")
-            return _Plan(lengths, 1 + digits, prefix.match)
-    return None
+    code = parse(number).country_code or 0
+    metadata: Any = PhoneMetadata.metadata_for_region_or_calling_code(code, region_code_for_country_code(code))
+    start = 1 + len(str(code))
+    lengths = frozenset(start + length for length in metadata.general_desc.possible_length)
+    prefix = metadata.national_prefix_for_parsing or "(?!)"  # the latter matches nothing
+    return lengths, start, prefix if prefix.isdigit() else "", re.compile(prefix).match
 
 
 def _ask_library(value: str, default_region: str | None) -> str | None:

@@ -109,8 +109,6 @@ def read(data: bytes) -> wire.Batch | Reason:
     events = message.get("events")
     if type(events) is list:
         batch.events = [_event(event) for event in events]
-    elif events is not None and batch.request_type is None and batch.event_type is None:
-        return Reason.NOT_A_BATCH
     batch.device_info = _object(wire.Device, message.get("device_info"))
     batch.application_info = _object(wire.Application, message.get("application_info"))
     batch.source_info = _object(wire.SourceInfo, message.get("source_info"))
@@ -118,7 +116,7 @@ def read(data: bytes) -> wire.Batch | Reason:
     batch.consent_state = _consent_state(message.get("consent_state"))
     identities = message.get("user_identities")
     if type(identities) is list:
-        batch.user_identities = [_object(wire.Identity, entry) for entry in identities]
+        batch.user_identities = [None for _ in identities]  # the reader of identities goes back to the message
     elif type(identities) is dict:
         batch.user_identities = identities
     if batch.environment is None and message.get("environment") is not None:

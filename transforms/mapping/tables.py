@@ -189,6 +189,7 @@ CLICK_ID_PARAMETER = "ttclid"
 # (ak--47/mixpanel-import, `vendor/mparticle.js`).
 JUNK = frozenset(
     {
+        "",
         "-1",
         "0",
         "00000000-0000-0000-0000-000000000000",

@@ -13,9 +13,6 @@ _EXACT_INTEGERS = 2**53
 # The last millisecond of the year 9999: ISO 8601 and Python's datetime end there.
 _LAST_MS = 253_402_300_799_999
 
-# Longest text that can be a 64-bit integer with its sign.
-_MAX_INTEGER_CHARS = 20
-
 
 def integer(value: Any) -> int | None:
     """Returns an int64 that mParticle writes as a number or as text; never through a float that may have rounded it.
@@ -26,9 +23,10 @@ def integer(value: Any) -> int | None:
     if type(value) is int:
         return value
     if type(value) is str:
-        digits = value.strip()
-        plain = digits[1:] if digits[:1] in ("-", "+") else digits
-        return int(digits) if plain.isdecimal() and plain.isascii() and len(plain) <= _MAX_INTEGER_CHARS else None
+        try:
+            return int(value)
+        except ValueError:
+            return None
     if type(value) is float and abs(value) < _EXACT_INTEGERS and value.is_integer():
         return int(value)
     return None
@@ -36,7 +34,13 @@ def integer(value: Any) -> int | None:
 
 def epoch_ms(value: Any) -> int | None:
     """Returns a time in epoch milliseconds, None if there is none or it lies outside 1970 to 9999."""
-    ms = integer(value)
+    if type(value) is str:
+        try:
+            ms: int | None = int(value)
+        except ValueError:
+            return None
+    else:
+        ms = integer(value)
     return ms if ms is not None and 0 < ms <= _LAST_MS else None
 
 

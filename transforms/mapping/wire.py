@@ -20,11 +20,10 @@ class _Part(msgspec.Struct, gc=False):
 
 
 class Identity(_Part, gc=False):
-    """An entry of `user_identities` in the outgoing form."""
+    """An entry of `user_identities` in the outgoing form; its time is read only where a type comes twice."""
 
     identity_type: str | None = None
-    identity: str | int | float | bool | None = None
-    timestamp_unixtime_ms: int | str | float | None = None
+    identity: str | None = None
 
 
 class Device(_Part, gc=False):
@@ -112,8 +111,6 @@ class Batch(_Part, gc=False):
     ip: str | None = None
     sdk_version: str | None = None
     timestamp_unixtime_ms: int | str | float | None = None
-    request_type: str | None = None
-    event_type: str | None = None
 
 
 read = msgspec.json.Decoder(Batch).decode

@@ -61,7 +61,7 @@ class Request:
       sent_at: start of the last attempt.
       ambiguous: an attempt may have been accepted although no reply says so.
       renewed: the token has been read again for this request.
-      token_generation: set by the sender: which reading of the token the last attempt used.
+      token: the one of the last attempt; set by the sender, asked for when it is refused.
     """
 
     form: Form
@@ -74,7 +74,7 @@ class Request:
     sent_at: float = 0.0
     ambiguous: bool = False
     renewed: bool = False
-    token_generation: int = 0
+    token: str = field(default="", repr=False)
 
     def part(self, payloads: Sequence[Payload]) -> "Request":
         """Returns a request for some of the payloads, with this one's history."""

@@ -2,7 +2,6 @@
 
 import math
 import queue
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,10 +23,6 @@ class Transport(Protocol):
         """Returns the reply; trouble on the way is a reply too, never an exception."""
         ...
 
-    def close(self) -> None:
-        """Closes the connections."""
-        ...
-
 
 class Runtime:
     """One per process and connection.
@@ -45,28 +40,8 @@ class Runtime:
         self.envelopes = {form: envelope(connection, form) for form in Form}
         self.transport = transport(connection)
         self.pool = ThreadPoolExecutor(connection.max_in_flight, thread_name_prefix="tiktok")
-        self._tokens = TokenSource(connection.access_token or "")
-        self._token, self._generation = self._tokens.get(), 0
-        self._lock = threading.Lock()
-
-    def token(self) -> tuple[str, int]:
-        """Returns the token and the number of its reading."""
-        with self._lock:
-            token = self._tokens.get()
-            if token != self._token:
-                self._token, self._generation = token, self._generation + 1
-            return self._token, self._generation
-
-    def renew(self, generation: int) -> bool:
-        """Reads the token again, unless somebody already did; returns whether it is another than that reading's."""
-        if self.token()[1] == generation:
-            self._tokens.refresh()
-        return self.token()[1] != generation
-
-    def close(self) -> None:
-        """Ends the threads and closes the connections."""
-        self.pool.shutdown(wait=True, cancel_futures=True)
-        self.transport.close()
+        self.tokens = TokenSource(connection.access_token or "")
+        self.tokens.get()
 
 
 class PooledSender:
@@ -103,12 +78,12 @@ class PooledSender:
 
     def renew_token(self, request: Request) -> bool:
         """Reads the token again; returns whether it is another than the request's last attempt had."""
-        return self._runtime.renew(request.token_generation)
+        return self._runtime.tokens.refresh(request.token)
 
     def _post(self, request: Request, at: float) -> Reply | None:
         runtime = self._runtime
         body = runtime.envelopes[request.form].join([payload.body for payload in request.payloads])
-        token, request.token_generation = runtime.token()
+        token = request.token = runtime.tokens.get()
         early = at - time.time()
         if early > 0:
             time.sleep(early)

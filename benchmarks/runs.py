@@ -1,0 +1,122 @@
+"""What the benchmarks of whole runs share: input files, a transport that sends nothing, and runs in this process."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline.flow import build
+from pipeline.records import Records
+from pipeline.source_files import expand_patterns
+from pipeline.sources import ReadMessages, iter_messages
+from pipeline.summary import Summary, read_counters, summarize
+from sandbox.generator import purchases, write_parquet
+from transforms.connection import Connection, Consent
+from transforms.mapping.convert import converter
+from transforms.model import Form, Outcome, Payload
+from transforms.tiktok.client import EventsApi, Reply
+from transforms.tiktok.request import envelope
+from transforms.tiktok.runtime import Transport
+
+SEED = 20240620
+ROWS_PER_GROUP = 20_000
+
+_ACCEPTED = b'{"code":0,"message":"OK","request_id":"20240705092320323C2F514AF49BCF4621","data":{}}'
+
+
+class NullTransport:
+    """Takes every request and sends nothing: what is left is the pipeline itself."""
+
+    def __init__(self, connection: Connection) -> None:
+        pass
+
+    def post(self, form: Form, body: bytes, token: str) -> Reply:
+        """Returns TikTok's word for success."""
+        return Reply(200, _ACCEPTED, None, None, True, time.time(), 0.0)
+
+
+def write_purchases(folder: Path, events: int) -> Path:
+    """Returns a folder of Parquet files with so many messages of about 2 kB, one purchase each; made only once."""
+    wanted = folder / f"purchases-{events}"
+    if not wanted.exists():
+        unfinished = folder / f"unfinished-{events}"
+        write_parquet(unfinished, purchases(events, SEED), rows_per_group=ROWS_PER_GROUP)
+        unfinished.rename(wanted)
+    return wanted
+
+
+def write_token(folder: Path, token: str = "a-token-of-no-use") -> str:  # noqa: S107  # invented
+    """Returns a reference to a token."""
+    path = folder / "token"
+    path.write_text(token)
+    return f"file:{path}"
+
+
+def connection(token: str, **settings: object) -> Connection:
+    """Returns a connection to Events API 2.0 whose budget is out of the way."""
+    return Connection(
+        **{
+            "event_source_id": "PIXEL",
+            "access_token": token,
+            "enable_web_migration": True,
+            "consent": Consent(ccpa_opt_out="ignore"),
+            "requests_per_second": 1000.0,
+            **settings,
+        }
+    )
+
+
+def run(
+    files: Path,
+    settings: Connection,
+    records: Records | None = None,
+    transport: type[Transport] = EventsApi,
+) -> Summary:
+    """Runs the whole pipeline on the local runner, in this process; `seconds` of the result is the whole of it."""
+    began = time.perf_counter()
+    pipeline = beam.Pipeline(options=PipelineOptions(["--no_save_main_session", "--runner=FnApiRunner"]))
+    build(pipeline, ReadMessages([str(files)]), settings, records or Records(), transport=transport)
+    result = pipeline.run()
+    result.wait_until_finish()
+    summary = summarize(read_counters(result.metrics()), time.perf_counter() - began, "benchmark")
+    if not summary.adds_up:
+        raise RuntimeError(f"the counts do not add up: {summary}")
+    return summary
+
+
+def plain_loop(files: Path, settings: Connection) -> float:
+    """Returns the seconds of a plain loop over the same functions: read, map, join into bodies; nothing is sent."""
+    began = time.perf_counter()
+    convert = converter(settings)
+    join = envelope(settings, Form.WEB).join
+    held: list[Payload] = []
+    counts: dict[str, int] = {}
+    for file in expand_patterns([str(files)]):
+        for messages in iter_messages(file):
+            for message in messages:
+                for result in convert(message):
+                    if isinstance(result, Outcome):
+                        counts[result.kind] = counts.get(result.kind, 0) + 1
+                        continue
+                    held.append(result)
+                    if len(held) == 1000:
+                        join([payload.body for payload in held])
+                        counts["delivered"] = counts.get("delivered", 0) + len(held)
+                        held = []
+    join([payload.body for payload in held])
+    return time.perf_counter() - began
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keeps this process, and the threads it starts, on the first of its cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,21 @@
+"""What the tests of the command line share."""
+
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+LOGGERS = ("", "pipeline", "transforms", "sandbox", "apache_beam.runners.common")
+
+
+@pytest.fixture
+def own_process() -> Iterator[None]:
+    """Puts back what a command sets for its whole process: the hook for exceptions, and logging."""
+    hook, handlers = sys.excepthook, logging.getLogger().handlers[:]
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    yield
+    sys.excepthook = hook
+    logging.getLogger().handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
