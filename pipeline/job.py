@@ -1,6 +1,5 @@
 """Runs one job: everything that can be refused is refused before it starts, and its counts are told at its end."""
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from importlib import metadata
 
 import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
@@ -17,17 +17,15 @@ from pipeline.problems import UsageError
 from pipeline.progress import ProgressDisplay
 from pipeline.records import Records
 from pipeline.rowfiles import WriteError
-from pipeline.sources import ReadMessages
+from pipeline.sources import Layout, ReadMessages, expand_patterns
 from pipeline.summary import exit_code, read_counters, render, summarize, write_summary
 from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
 from transforms.tiktok.token import TokenReferenceError, TokenSource
 
-_log = logging.getLogger(__name__)
-
 _LOCAL = "FnApiRunner"
-_FAILED, _USAGE = 1, 2
+_FAILED = 1
 
 
 def run(options: RunOptions, transport: Callable[[Connection], Transport] = EventsApi) -> int:
@@ -42,20 +40,19 @@ def run(options: RunOptions, transport: Callable[[Connection], Transport] = Even
     """
     connection = options.connection
     runner = beam_runner(options.runner)
+    beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}"])
+    FileSystems.set_options(beam_options)
     try:
+        expand_patterns(options.inputs)
         records = _records(options)
         records.check()
-        read = ReadMessages(
-            list(options.inputs), layout=options.layout, column=options.column, strict_files=options.strict_files
-        )
+        read = ReadMessages(list(options.inputs), Layout(options.layout), options.column, options.strict_files)
         if runner == _LOCAL:
             TokenSource(connection.access_token or "").get()
     except (ValueError, WriteError, TokenReferenceError) as error:
         raise UsageError(str(error)) from error
     began = time.monotonic()
-    pipeline = beam.Pipeline(
-        options=PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}"])
-    )
+    pipeline = beam.Pipeline(options=beam_options)
     build(pipeline, read, connection, records, options.since_ms, options.until_ms, transport)
     with _progress(options, runner):
         result = pipeline.run()

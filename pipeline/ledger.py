@@ -61,15 +61,14 @@ LEDGER_SCHEMA = pa.schema(
 )
 
 # Statistics are for readers of a part: a time, a kind, an event. Those of random ids would exclude nothing.
-_UNIQUE = {"event_id", "event_time", "payload_digest", "value", "input_ref"}
+_MANY = {"event_id", "event_time", "payload_digest", "value", "input_ref"}
 LEDGER_LAYOUT = Layout(
-    dictionary=tuple(name for name in LEDGER_SCHEMA.names if name not in _UNIQUE),
+    dictionary=tuple(name for name in LEDGER_SCHEMA.names if name not in _MANY),
     statistics=("event", "event_source_id", "event_time", "kind", "reason", "sent_time", "recorded_time"),
     compressed=("event_id", "event_time", "input_ref", "message", "request_id", "value"),
 )
 
-# Rows whose unique columns wait as Python objects: large enough that converting them costs no more, small enough that
-# they take two megabytes.
+# Rows after which the columns of unique values become arrays, which take a third of the memory.
 _CHUNK_ROWS = 2_000
 
 # Columns with few different values within a file, as they stand in an outcome.
@@ -90,6 +89,34 @@ _FEW: dict[str, Callable[[list[Any]], list[Any]]] = {
 }
 
 
+def _digests(payloads: list[bytes | None]) -> list[bytes | None]:
+    digest: Callable[[Any], bytes] = xxhash.xxh3_128_digest
+    try:
+        return list(map(digest, payloads))
+    except TypeError:  # some have no payload
+        return [None if payload is None else digest(payload) for payload in payloads]
+
+
+def _digest_array(digests: list[bytes | None]) -> pa.Array:
+    try:
+        joined = b"".join(digests)  # type: ignore[arg-type]
+    except TypeError:  # some are None
+        return pa.array(digests, pa.binary(16))
+    # Six times as quick as converting one by one.
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(digests), [None, pa.py_buffer(joined)])
+
+
+# Columns with a value of its own in each row, and how their values become an array.
+_UNIQUE: dict[str, Callable[[list[Any]], pa.Array]] = {
+    "event_id": lambda values: pa.array(values, pa.string()),
+    "event_time": lambda values: pa.array(values, pa.int64()).view(_TIME),
+    "payload_digest": _digest_array,
+    "value": lambda values: pa.array(values, pa.float64()),
+    "input_ref": lambda values: pa.array(values, pa.string()),
+    "input_index": lambda values: pa.array(values, pa.int32()),
+}
+
+
 class LedgerRows:
     """Collects the ledger's rows.
 
@@ -104,17 +131,8 @@ class LedgerRows:
     def _clear(self) -> None:
         self._count = 0
         self._few = {name: _FewValues() for name in _FEW}
+        self._unique = {name: _UniqueValues(convert) for name, convert in _UNIQUE.items()}
         self._match_keys = bytearray()
-        self._chunks: list[dict[str, pa.Array]] = []
-        self._clear_chunk()
-
-    def _clear_chunk(self) -> None:
-        self._event_ids: list[str | None] = []
-        self._event_times: list[int | None] = []
-        self._digests: list[bytes | None] = []
-        self._values: list[float | None] = []
-        self._refs: list[str] = []
-        self._indexes: list[int | None] = []
 
     def __len__(self) -> int:
         return self._count
@@ -144,32 +162,16 @@ class LedgerRows:
         few["detail"].extend([outcome.detail for outcome in outcomes])
         few["notes"].extend([outcome.notes for outcome in outcomes])
         self._match_keys += bytes([outcome.match_keys for outcome in outcomes])
-        self._event_ids += [outcome.event_id for outcome in outcomes]
-        self._event_times += [outcome.occurred_at_ms for outcome in outcomes]
-        self._digests += _digests([outcome.payload for outcome in outcomes])
-        self._values += [outcome.value for outcome in outcomes]
-        self._refs += [outcome.ref for outcome in outcomes]
-        self._indexes += [outcome.index for outcome in outcomes]
-        if len(self._refs) >= _CHUNK_ROWS:
-            self._end_chunk()
-
-    def _end_chunk(self) -> None:
-        self._chunks.append(
-            {
-                "event_id": pa.array(self._event_ids, pa.string()),
-                "event_time": pa.array(self._event_times, pa.int64()).view(_TIME),
-                "payload_digest": _digest_array(self._digests),
-                "value": pa.array(self._values, pa.float64()),
-                "input_ref": pa.array(self._refs, pa.string()),
-                "input_index": pa.array(self._indexes, pa.int32()),
-            }
-        )
-        self._clear_chunk()
+        unique = self._unique
+        unique["event_id"].extend([outcome.event_id for outcome in outcomes])
+        unique["event_time"].extend([outcome.occurred_at_ms for outcome in outcomes])
+        unique["payload_digest"].extend(_digests([outcome.payload for outcome in outcomes]))
+        unique["value"].extend([outcome.value for outcome in outcomes])
+        unique["input_ref"].extend([outcome.ref for outcome in outcomes])
+        unique["input_index"].extend([outcome.index for outcome in outcomes])
 
     def take(self, recorded_at_ms: int) -> pa.Table:
         """Returns the rows and forgets them. Columns with few values are dictionaries; the names are the schema's."""
-        if self._refs:
-            self._end_chunk()
         constants: dict[str, str | int] = {**self._constants, "recorded_time": recorded_at_ms}
         match_keys = np.frombuffer(self._match_keys, np.uint8)
         columns: dict[str, Any] = {}
@@ -182,12 +184,39 @@ class LedgerRows:
             elif name in _HAS:
                 columns[name] = pa.array((match_keys & _HAS[name]).astype(bool))
             else:
-                columns[name] = pa.chunked_array([chunk[name] for chunk in self._chunks])
+                columns[name] = self._unique[name].array()
         self._clear()
         return pa.table(columns)
 
 
+# Column of each match key.
 _HAS = {f"has_{name}": int(key) for key, name in MATCH_KEY_NAMES.items()}
+
+
+class _UniqueValues:
+    """A column with a value of its own in each row.
+
+    Args:
+      convert: values → array.
+    """
+
+    def __init__(self, convert: Callable[[list[Any]], pa.Array]) -> None:
+        self._convert = convert
+        self._values: list[Any] = []
+        self._arrays: list[pa.Array] = []
+
+    def extend(self, values: list[Any]) -> None:
+        """Appends values."""
+        self._values += values
+        if len(self._values) >= _CHUNK_ROWS:
+            self._arrays.append(self._convert(self._values))
+            self._values = []
+
+    def array(self) -> pa.ChunkedArray:
+        """Returns the column."""
+        if self._values:
+            self._arrays.append(self._convert(self._values))
+        return pa.chunked_array(self._arrays)
 
 
 class _FewValues:
@@ -226,23 +255,6 @@ class _FewValues:
         if kind == pa.string() and not values.null_count:
             return pa.DictionaryArray.from_arrays(numbers, values)
         return values.take(numbers)
-
-
-def _digests(payloads: list[bytes | None]) -> list[bytes | None]:
-    digest: Callable[[Any], bytes] = xxhash.xxh3_128_digest
-    try:
-        return list(map(digest, payloads))
-    except TypeError:  # some have no payload
-        return [None if payload is None else digest(payload) for payload in payloads]
-
-
-def _digest_array(digests: list[bytes | None]) -> pa.Array:
-    try:
-        joined = b"".join(digests)  # type: ignore[arg-type]
-    except TypeError:  # some are None
-        return pa.array(digests, pa.binary(16))
-    # Six times as quick as converting one by one.
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(digests), [None, pa.py_buffer(joined)])
 
 
 def _repeated(value: str | int, kind: pa.DataType, count: int) -> pa.Array:

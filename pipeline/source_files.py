@@ -8,6 +8,7 @@ for what a pattern names without wildcards.
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from enum import StrEnum, unique
 from typing import BinaryIO, NamedTuple
@@ -116,8 +117,8 @@ def expand_patterns(patterns: Iterable[str]) -> list[FileInfo]:
             ) from error
         except OSError as error:
             raise NoInputError(f"--input {pattern}: cannot be listed ({error.strerror}: {error.filename}).") from error
-        except ValueError as error:
-            raise NoInputError(f"--input {pattern}: not a path or URL that can be read ({error}).") from error
+        except (ValueError, re.error) as error:
+            raise NoInputError(f"--input {pattern}: not a path, URL or glob that can be read ({error}).") from error
         if not found:
             raise NoInputError(
                 f"--input {pattern}: matches no file. Check the path; * and ? do not cross folders, ** does; names "
@@ -144,9 +145,15 @@ def _local(pattern: str) -> Iterator[FileInfo]:
         folders[:] = [name for name in folders if not _is_hidden(name)]
         for name in names:
             path = os.path.join(folder, name)
-            # Not a file: a socket, a pipe, a link to nowhere; or gone since it was listed.
-            if not _is_hidden(name) and fits.fullmatch(path) and os.path.isfile(path):
-                yield FileInfo(path.removeprefix("./"), os.path.getsize(path))
+            if _is_hidden(name) or not fits.fullmatch(path):
+                continue
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:
+                # A link to nowhere, or gone since it was listed.
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield FileInfo(path.removeprefix("./"), status.st_size)
 
 
 def _remote(pattern: str) -> Iterator[FileInfo]:

@@ -261,6 +261,7 @@ def test_warnings_of_the_connection_go_to_standard_error(
     assert len(shown(batch(VIEW), flags=("--environments", "production,development"))) == 1
 
 
+@pytest.mark.alone
 def test_a_preview_answers_within_half_a_second_and_loads_no_beam(tmp_path: Path) -> None:
     """Whole process, start of the interpreter included; the best of five, since the machine may be busy."""
     path = tmp_path / "message.json"

@@ -387,8 +387,12 @@ def test_a_changed_byte_is_found_where_the_writer_left_checksums(tmp_path: Path)
         ("a.avro", b"Obj\x01\x04\x16avro.schema", "the file is Avro"),
         ("a.txt.zst", b"\x28\xb5\x2f\xfd\x04\x00", "the file is zstd"),
         ("a.zip", b"PK\x03\x04\x14\x00", "the file is zip"),
-        ("a.gz", gzip.compress(b"PAR1\x15\x04"), "the file is Parquet inside gzip (Parquet is compressed inside)"),
-        ("a.gz", gzip.compress(gzip.compress(b"{}")), "the file is gzip inside gzip"),
+        (
+            "a.gz",
+            gzip.compress(b"PAR1\x15\x04", mtime=0),
+            "the file is Parquet inside gzip (Parquet is compressed inside)",
+        ),
+        ("a.gz", gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0), "the file is gzip inside gzip"),
         ("a.txt", b"\x00\x01\x02\x03", "neither Parquet nor lines of JSON, and nothing of both in gzip"),
     ],
 )
@@ -542,9 +546,16 @@ def test_a_pattern_without_a_file_is_refused_by_its_name(tree: Path, pattern: st
     assert isinstance(caught.value, ValueError)
 
 
-def test_a_file_system_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(NoInputError, match="--input gopher://bucket/a: not a path or URL that can be read"):
-        expand_patterns(["gopher://bucket/a"])
+@pytest.mark.parametrize("pattern", ["gopher://bucket/a", "./[z-a]", "./[!]"])
+def test_a_pattern_that_makes_no_sense_is_refused(pattern: str) -> None:
+    with pytest.raises(NoInputError, match="not a path, URL or glob that can be read") as caught:
+        expand_patterns([pattern])
+    assert f"--input {pattern}: " in str(caught.value)
+
+
+def test_files_are_listed_in_the_order_of_their_names(tree: Path) -> None:
+    found = [file.path for file in expand_patterns([f"{tree}/top.txt", f"{tree}/2024-06-21/*.txt"])]
+    assert found == [f"{tree}/2024-06-21/[1].txt", f"{tree}/2024-06-21/a_1.txt", f"{tree}/top.txt"]
 
 
 def test_a_folder_that_may_not_be_listed_is_refused(request: pytest.FixtureRequest) -> None:

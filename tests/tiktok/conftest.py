@@ -12,7 +12,8 @@ from transforms.connection import Connection
 from transforms.model import Form, Fragment, Outcome, Payload
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
 from transforms.tiktok.client import Reply, Trouble
-from transforms.tiktok.delivery import Answer, Circuit, Delivery, Request
+from transforms.tiktok.delivery import Delivery
+from transforms.tiktok.exchange import Answer, Circuit, Request
 
 
 class SimulatedSender:

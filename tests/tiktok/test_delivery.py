@@ -9,7 +9,7 @@ import pytest
 
 from transforms.model import Kind, Reason
 from transforms.tiktok.client import Trouble
-from transforms.tiktok.delivery import Circuit
+from transforms.tiktok.exchange import Circuit
 
 Deliver = Callable[..., Any]
 

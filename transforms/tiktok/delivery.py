@@ -20,16 +20,16 @@ import logging
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from transforms.connection import Connection
-from transforms.model import Form, Fragment, Kind, Outcome, Payload, Reason, Stage
+from transforms.model import Form, Fragment, Kind, Outcome, Payload, Reason
 from transforms.tiktok import reply as replies
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
 from transforms.tiktok.client import Reply
-from transforms.tiktok.codes import NAMES
+from transforms.tiktok.codes import describe
+from transforms.tiktok.exchange import Answer, Circuit, Request, Sender, Tally
 from transforms.tiktok.request import envelope
+from transforms.tiktok.settle import settled
 
 _log = logging.getLogger(__name__)
 
@@ -40,118 +40,9 @@ _TRANSIENT_FIRST_SECS, _THROTTLED_FIRST_SECS, _LONGEST_SECS = 0.5, 1.0, 60.0
 # A throttled shard uses at least every 16th of its slots, so that it notices when the throttling ends.
 _SLOWEST_STRIDE = 16
 
-# A failure so long ago says nothing about the present: between the two nobody tried.
-_FORGOTTEN_SECS = 2 * _LONGEST_SECS
-
 # Fragments that one bundle holds beyond those in flight, in multiples of `max_in_flight`: keeps the sender busy while
 # requests wait for their back-off, and bounds memory.
 _HELD = 4
-
-
-@dataclass(slots=True)
-class Request:
-    """One request on its way: the same payloads through all its attempts.
-
-    Attributes:
-      shard: whose slot the last attempt used.
-      attempts: requests of this run that carried these payloads.
-      failures: attempts in a row that failed, for the back-off.
-      first_at: start of the first attempt that carried these payloads, epoch seconds; 0 before it.
-      since: start of the first attempt of this very request: `retry_secs` count from here; 0 before it.
-      sent_at: start of the last attempt.
-      ambiguous: an attempt may have been accepted although no reply says so.
-      renewed: the token has been read again for this request.
-      token: the one of the last attempt; set by the sender, asked for when it is refused.
-    """
-
-    form: Form
-    payloads: Sequence[Payload]
-    shard: int = -1
-    attempts: int = 0
-    failures: int = 0
-    first_at: float = 0.0
-    since: float = 0.0
-    sent_at: float = 0.0
-    ambiguous: bool = False
-    renewed: bool = False
-    token: str = field(default="", repr=False)
-
-    def part(self, payloads: Sequence[Payload]) -> "Request":
-        """Returns a request for some of the payloads, with this one's history."""
-        return Request(
-            self.form,
-            payloads,
-            attempts=self.attempts,
-            first_at=self.first_at,
-            sent_at=self.sent_at,
-            ambiguous=self.ambiguous,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a sender hands back: the reply, or None if the request was not started because its slot had passed."""
-
-    request: Request
-    reply: Reply | None
-
-
-class Sender(Protocol):
-    """Sends requests from threads, and tells the time; the tests' sender has a clock of its own."""
-
-    def now(self) -> float:
-        """Returns epoch seconds."""
-        ...
-
-    def start(self, request: Request, at: float) -> None:
-        """Sends a request at a time, or hands it back unsent if it is more than `TOLERANCE_SECS` late."""
-        ...
-
-    def wait(self, until: float) -> Answer | None:
-        """Returns the next answer, or None if none comes before a time."""
-        ...
-
-    def renew_token(self, request: Request) -> bool:
-        """Reads the token again; returns whether it is another than the request's last attempt had."""
-        ...
-
-
-@dataclass(slots=True)
-class Circuit:
-    """What the requests of one process know of their destination together.
-
-    Attributes:
-      reason: why nothing is sent any more, None while closed.
-      code, message: TikTok's, for the log and the outcomes.
-      failing_since: epoch seconds since when nothing has succeeded, None while things work.
-      failed_at: epoch seconds of the last failure.
-    """
-
-    reason: Reason | None = None
-    code: int | None = None
-    message: str | None = None
-    request_id: str | None = None
-    failing_since: float | None = None
-    failed_at: float = 0.0
-
-    def succeeded(self) -> None:
-        """Notes an answer that shows the destination at work."""
-        self.failing_since = None
-
-    def failed(self, now: float) -> float:
-        """Notes an answer, or the lack of one, that shows trouble; returns since when there is nothing else."""
-        if self.failing_since is None or now - self.failed_at > _FORGOTTEN_SECS:
-            self.failing_since = now
-        self.failed_at = now
-        return self.failing_since
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a bundle did, for the counters; read and cleared on the bundle's thread."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    throttled_secs: float = 0.0
 
 
 class Delivery:
@@ -375,7 +266,7 @@ class Delivery:
             circuit.request_id = verdict.request_id
             _log.error(
                 "Stopped sending: TikTok answered %s (%s), request id %s. Run `check --online`, then replay.",
-                _named(verdict.code),
+                _described(verdict.code),
                 verdict.message or reason,
                 verdict.request_id,
             )
@@ -405,42 +296,7 @@ class Delivery:
         code: int | None = None,
         message: str | None = None,
     ) -> None:
-        code = verdict.code if code is None else code
-        message = verdict.message if message is None else message
-        request_id, attempts = verdict.request_id, request.attempts
-        sent_at_ms = int(request.sent_at * 1000) if attempts else None
-        first_at_ms = int(request.first_at * 1000) if attempts else None
-        if kind is Kind.DELIVERED:
-            message = None
-        self._outcomes.append(
-            [
-                Outcome(
-                    kind,
-                    Stage.WRITE,
-                    reason,
-                    payload.ref,
-                    payload.index,
-                    None,
-                    payload.form,
-                    payload.event,
-                    payload.event_id,
-                    payload.occurred_at_ms,
-                    payload.match_keys,
-                    payload.value,
-                    payload.currency,
-                    payload.notes,
-                    code,
-                    message,
-                    request_id,
-                    payload.attempts + attempts,
-                    sent_at_ms,
-                    first_at_ms,
-                    payload.body,
-                    payload.original if kind is Kind.REJECTED else None,
-                )
-                for payload in payloads
-            ]
-        )
+        self._outcomes.append(settled(request, payloads, kind, reason, verdict, code, message))
 
     def _warn(self, request: Request, reply: Reply, verdict: replies.Verdict) -> None:
         """Logs a refused request; codes, counts and ids only."""
@@ -450,11 +306,11 @@ class Delivery:
             len(request.payloads),
             request.attempts,
             reply.status,
-            _named(verdict.code),
+            _described(verdict.code),
             verdict.message or "no message",
             verdict.request_id,
         )
 
 
-def _named(code: int | None) -> str:
-    return "no code" if code is None else f"code {code} {NAMES.get(code, '')}".rstrip()
+def _described(code: int | None) -> str:
+    return "no code" if code is None else f"code {describe(code)}"

@@ -11,7 +11,7 @@ from transforms.connection import Connection
 from transforms.model import Form
 from transforms.tiktok.budget import TOLERANCE_SECS
 from transforms.tiktok.client import EventsApi, Reply
-from transforms.tiktok.delivery import Answer, Circuit, Request
+from transforms.tiktok.exchange import Answer, Circuit, Request
 from transforms.tiktok.request import envelope
 from transforms.tiktok.token import TokenSource
 

@@ -1,0 +1,118 @@
+"""What a delivery and its sender hand each other, and what the bundles of a process know together. No Beam."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from transforms.model import Form, Payload, Reason
+from transforms.tiktok.client import Reply
+
+# A failure so long ago says nothing about the present: between the two nobody tried. Twice the longest back-off.
+_FORGOTTEN_SECS = 120.0
+
+
+@dataclass(slots=True)
+class Request:
+    """One request on its way: the same payloads through all its attempts.
+
+    Attributes:
+      shard: whose slot the last attempt used.
+      attempts: requests of this run that carried these payloads.
+      failures: attempts in a row that failed, for the back-off.
+      first_at: start of the first attempt that carried these payloads, epoch seconds; 0 before it.
+      since: start of the first attempt of this very request: `retry_secs` count from here; 0 before it.
+      sent_at: start of the last attempt.
+      ambiguous: an attempt may have been accepted although no reply says so.
+      renewed: the token has been read again for this request.
+      token: the one of the last attempt; set by the sender, asked for when it is refused.
+    """
+
+    form: Form
+    payloads: Sequence[Payload]
+    shard: int = -1
+    attempts: int = 0
+    failures: int = 0
+    first_at: float = 0.0
+    since: float = 0.0
+    sent_at: float = 0.0
+    ambiguous: bool = False
+    renewed: bool = False
+    token: str = field(default="", repr=False)
+
+    def part(self, payloads: Sequence[Payload]) -> "Request":
+        """Returns a request for some of the payloads, with this one's history."""
+        return Request(
+            self.form,
+            payloads,
+            attempts=self.attempts,
+            first_at=self.first_at,
+            sent_at=self.sent_at,
+            ambiguous=self.ambiguous,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a sender hands back: the reply, or None if the request was not started because its slot had passed."""
+
+    request: Request
+    reply: Reply | None
+
+
+class Sender(Protocol):
+    """Sends requests from threads, and tells the time; the tests' sender has a clock of its own."""
+
+    def now(self) -> float:
+        """Returns epoch seconds."""
+        ...
+
+    def start(self, request: Request, at: float) -> None:
+        """Sends a request at a time, or hands it back unsent if it is more than `TOLERANCE_SECS` late."""
+        ...
+
+    def wait(self, until: float) -> Answer | None:
+        """Returns the next answer, or None if none comes before a time."""
+        ...
+
+    def renew_token(self, request: Request) -> bool:
+        """Reads the token again; returns whether it is another than the request's last attempt had."""
+        ...
+
+
+@dataclass(slots=True)
+class Circuit:
+    """What the requests of one process know of their destination together.
+
+    Attributes:
+      reason: why nothing is sent any more, None while closed.
+      code, message: TikTok's, for the log and the outcomes.
+      failing_since: epoch seconds since when nothing has succeeded, None while things work.
+      failed_at: epoch seconds of the last failure.
+    """
+
+    reason: Reason | None = None
+    code: int | None = None
+    message: str | None = None
+    request_id: str | None = None
+    failing_since: float | None = None
+    failed_at: float = 0.0
+
+    def succeeded(self) -> None:
+        """Notes an answer that shows the destination at work."""
+        self.failing_since = None
+
+    def failed(self, now: float) -> float:
+        """Notes an answer, or the lack of one, that shows trouble; returns since when there is nothing else."""
+        if self.failing_since is None or now - self.failed_at > _FORGOTTEN_SECS:
+            self.failing_since = now
+        self.failed_at = now
+        return self.failing_since
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a bundle did, for the counters; read and cleared on the bundle's thread."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    throttled_secs: float = 0.0
