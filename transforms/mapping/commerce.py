@@ -40,37 +40,44 @@ def read_contents(
     for product in products or ():
         if product is None:
             continue
-        price = product.price
-        if type(price) is not float or not 0.0 < price < inf:
+        price, number = product.price, product.quantity
+        if type(price) is not float or price <= 0.0:
             price = amount(price)
             invalid = invalid or (price is None and given(product.price))
-        number = product.quantity
-        quantity = 1
-        if number != 1.0 or type(number) is not float:
+        if type(number) is float and number == 1.0:
+            quantity = 1
+        else:
             number = amount(number)
             if number is None or number > _MAX_QUANTITY:
                 invalid = invalid or given(product.quantity)
                 number = 1.0
-            elif number.is_integer():
-                quantity = int(number)
-            else:
-                quantity = max(1, ceil(round(number, _WEIGHT_DECIMALS)))
+            quantity = ceil(round(number, _WEIGHT_DECIMALS))
+            if quantity != number:
+                quantity = max(1, quantity)
                 fractional = True
         content_id, name, category, brand = product.id, product.name, product.category, product.brand
-        content_id = content_id.strip() or None if type(content_id) is str else identifier(content_id)
-        name = name.strip() or None if type(name) is str else scalar(name)
-        category = category.strip() or None if type(category) is str else scalar(category)
-        brand = brand.strip() or None if type(brand) is str else scalar(brand)
-        if price is None and content_id is None and name is None and category is None and brand is None:
+        content_id = content_id.strip() if type(content_id) is str else identifier(content_id)
+        name = name.strip() if type(name) is str else scalar(name)
+        category = category.strip() if type(category) is str else scalar(category)
+        brand = brand.strip() if type(brand) is str else scalar(brand)
+        if content_id:
+            content_ids.append(content_id)
+        elif not name and not category and not brand and price is None:
             continue
         if price is not None:
             total += price * number
             priced = True
-        if content_id is not None:
-            content_ids.append(content_id)
-        if content_type is not None:
-            brand = None
-        contents.append(Content(price, quantity, content_type, content_id, name, category, brand))
+        contents.append(
+            Content(
+                price,
+                quantity,
+                content_type,
+                content_id or None,
+                name or None,
+                category or None,
+                brand or None if content_type is None else None,
+            )
+        )
     if invalid:
         notes.append(Note.INVALID_AMOUNT)
     if fractional:

@@ -1,76 +1,96 @@
 """What a batch says about all its events: who, from where, under which consent. Raw values, not yet judged."""
 
-from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from transforms.mapping import tables, wire
 from transforms.mapping.salvage import parse
+from transforms.mapping.tables import IDENTITY_TYPE_BY_SPELLING
 from transforms.mapping.values import epoch_ms, given, identifier, integer
 from transforms.model import BatchContext
 
-_TYPES: Mapping[str | None, str] = {**tables.IDENTITY_TYPE_BY_SPELLING}
-
-# Distinct values kept by each small cache below; platforms, versions and languages are few.
-_CACHE = 256
+# Few words come in these places, and each is looked at once. A sender that invents words all the time meets the limit.
+_MAX_KEPT = 1_000
+_inputs: dict[tuple[str | None, str | None, str | None], str] = {}
+_locales: dict[tuple[str | None, str | None], str | None] = {}
 
 
 def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes) -> BatchContext:
-    """Returns what the events of a batch have in common."""
+    """Returns what the events of a batch have in common.
+
+    Args:
+      batch: the batch, decoded.
+      events: its events.
+      data: the JSON it was decoded from, for what the types leave out.
+    """
     environment = batch.environment
     if environment != "production":
         # Absent means production. Source: mParticle's JSON reference, `environment`.
         environment = (environment or "").strip().lower() or "production"
-    user_agent = locale = platform = None
-    device = batch.device_info
-    if device is not None:
+    user_agent = locale = platform = channel = system = ttp = None
+    if batch.device_info is not None:
+        device = batch.device_info
         platform = device.platform
         user_agent = device.http_header_user_agent
-        locale = _locale(device.locale_language, device.locale_country)
-    info, application, partners = batch.source_info, batch.application_info, batch.partner_identities
-    channel = None if info is None else info.channel
-    source = _input(channel, platform, None if application is None else application.os)
-    if source != "feed":
-        for event in events:
-            # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
-            if event is None or event.data is None or event.data.custom_attributes is None:
-                continue
+        tongue = (device.locale_language, device.locale_country)
+        locale = _locales[tongue] if tongue in _locales else _locale(tongue)
+    if batch.source_info is not None:
+        channel = batch.source_info.channel
+    if batch.application_info is not None:
+        system = batch.application_info.os
+    if batch.partner_identities is not None:
+        ttp = batch.partner_identities.tiktok_cookie_id
+    signs = (channel, platform, system)
+    source = _inputs[signs] if signs in _inputs else _input(signs)
+    for event in events:
+        # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
+        if event is not None and event.data is not None and event.data.custom_attributes is not None:
             mark = event.data.custom_attributes.source_feed
             if mark is not None and given(mark):
                 source = "feed"
+    identities: dict[str, str] = {}
+    if batch.user_identities:
+        identities = _identities(batch.user_identities, data)
     gdpr: dict[str, bool] = {}
-    opted_out = unreadable = False
-    state = batch.consent_state
-    if state is not None:
-        gdpr, opted_out, unreadable = _gdpr(state), _opted_out(state), type(state) is wire.BadConsentState
-    version = batch.sdk_version
+    opted_out = unreadable = sends_zero = False
+    if batch.consent_state is not None:
+        gdpr, opted_out = _gdpr(batch.consent_state), _opted_out(batch.consent_state)
+        unreadable = type(batch.consent_state) is wire.BadConsentState
+    if batch.sdk_version is not None and source == "web":
+        sends_zero = _sends_zero(batch.sdk_version, channel)
     return BatchContext(
         environment,
         source,
         batch.ip,
         user_agent,
-        _identities(batch.user_identities, data) if batch.user_identities else {},
+        identities,
         batch.user_attributes or {},
         gdpr,
         opted_out,
         unreadable,
-        None if partners is None else partners.tiktok_cookie_id,
+        ttp,
         locale,
-        version is not None and source == "web" and _sends_zero(version, channel),
+        sends_zero,
         epoch_ms(batch.timestamp_unixtime_ms),
     )
 
 
-@lru_cache(_CACHE)
-def _input(channel: str | None, platform: str | None, system: str | None) -> str:
+def _input(signs: tuple[str | None, str | None, str | None]) -> str:
     """Returns `feed`, `app` or `web`; feed beats app, app beats web, and `server_to_server` says nothing.
+
+    Args:
+      signs: `source_info.channel`, `device_info.platform`, `application_info.os`.
 
     Source: the customer's specification, section 2.
     """
-    channel, platform, system = (_word(word) for word in (channel, platform, system))
+    channel, platform, system = (_word(sign) for sign in signs)
+    source = "web"
     if channel == tables.FEED_CHANNEL or platform == tables.FEED_PLATFORM or system == tables.FEED_OS:
-        return "feed"
-    return "app" if channel == tables.APP_CHANNEL or platform in tables.APP_PLATFORMS else "web"
+        source = "feed"
+    elif channel == tables.APP_CHANNEL or platform in tables.APP_PLATFORMS:
+        source = "app"
+    if len(_inputs) < _MAX_KEPT:
+        _inputs[signs] = source
+    return source
 
 
 def _word(word: str | None) -> str:
@@ -78,27 +98,30 @@ def _word(word: str | None) -> str:
     return "".join((word or "").split()).lower().replace("_", "")
 
 
-@lru_cache(_CACHE)
+def _locale(tongue: tuple[str | None, str | None]) -> str | None:
+    """Returns a BCP 47 tag such as `en-US`, None if the language does not look like one.
+
+    Args:
+      tongue: `device_info.locale_language` and `locale_country`.
+    """
+    language, country = ((part or "").strip() for part in tongue)
+    locale = None
+    if len(language) in (2, 3) and language.isascii() and language.isalpha():
+        locale = language.lower()
+        if len(country) == 2 and country.isascii() and country.isalpha():
+            locale += "-" + country.upper()
+    if len(_locales) < _MAX_KEPT:
+        _locales[tongue] = locale
+    return locale
+
+
 def _sends_zero(sdk_version: str, channel: str | None) -> bool:
     """Says whether the batch is of a Web SDK that wrote a total of 0 when the site gave no revenue."""
     if _word(channel) not in tables.WEB_SDK_CHANNELS:
         return False
-    numbers = [
-        int(part) if part.isdecimal() else -1
-        for part in sdk_version.strip().lower().lstrip("v").split("-")[0].split(".")
-    ]
-    return min(numbers) >= 0 and tuple(numbers) < tables.FIRST_WEB_SDK_WITH_TOTAL
-
-
-@lru_cache(_CACHE)
-def _locale(language: str | None, country: str | None) -> str | None:
-    """Returns a BCP 47 tag such as `en-US`, None if the language does not look like one."""
-    language, country = (language or "").strip(), (country or "").strip()
-    if not (len(language) in (2, 3) and language.isascii() and language.isalpha()):
-        return None
-    if len(country) == 2 and country.isascii() and country.isalpha():
-        return f"{language.lower()}-{country.upper()}"
-    return language.lower()
+    release = sdk_version.strip().lower().removeprefix("v").partition("-")[0]
+    numbers = tuple(integer(part) if part.isdecimal() else None for part in release.split("."))
+    return None not in numbers and (*numbers, 0, 0) < tables.FIRST_WEB_SDK_WITH_TOTAL
 
 
 def _gdpr(state: wire.ConsentState) -> dict[str, bool]:
@@ -122,15 +145,19 @@ def _opted_out(state: wire.ConsentState) -> bool:
 
 def _identities(entries: list[wire.Identity | None] | dict[str, Any], data: bytes) -> dict[str, str]:
     """Returns identity type → value, the newest of each type."""
-    if type(entries) is list:
-        try:
-            found = {_TYPES[entry.identity_type]: entry.identity for entry in entries}
-        except (AttributeError, KeyError):
-            found = {}
-        if len(found) == len(entries) and None not in found.values():
-            return found
-        entries = parse(data)["user_identities"]  # nulls, other spellings, a type twice
-    return _newest(entries)
+    if type(entries) is not list:
+        return _newest(entries)
+    found: dict[str, str] = {}
+    for entry in entries:
+        if entry is None or entry.identity is None:
+            break
+        name = IDENTITY_TYPE_BY_SPELLING.get(entry.identity_type)
+        if name is None or name in found:
+            break
+        found[name] = entry.identity
+    else:
+        return found
+    return _newest(parse(data)["user_identities"])  # nulls, numbers, other spellings, a type twice
 
 
 def _newest(entries: list[Any] | dict[str, Any]) -> dict[str, str]:
@@ -147,7 +174,7 @@ def _newest(entries: list[Any] | dict[str, Any]) -> dict[str, str]:
         spelling, text = entry.get("identity_type"), identifier(entry.get("identity"))
         name = tables.identity_type(spelling) if type(spelling) is str else None
         if name is not None and text is not None:
-            rank = (text.lower() not in tables.JUNK, integer(entry.get("timestamp_unixtime_ms")) or 0)
+            rank = (text not in tables.JUNK, integer(entry.get("timestamp_unixtime_ms")) or 0)
             if name not in best or rank >= best[name][0]:
                 best[name] = (rank, text)
     return {name: text for name, (_, text) in best.items()}

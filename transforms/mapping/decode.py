@@ -11,6 +11,7 @@ import msgspec
 
 from transforms.mapping import salvage, tables, wire
 from transforms.mapping.context import read_context
+from transforms.mapping.tables import JUNK
 from transforms.mapping.values import epoch_ms, identifier
 from transforms.model import BatchContext, EventData, Kind, Message, MParticleEvent, Outcome, Reason, Stage
 
@@ -55,7 +56,10 @@ def decode(message: Message, *, keep_original: bool = False) -> list[MParticleEv
                 entries.append(_other_event(message, index, event, context, keep_original))
                 continue
             content = event.data
-            event_id = _event_id(content)
+            own_id = content.source_message_id
+            event_id = own_id.strip() if type(own_id) is str else ""
+            if event_id in JUNK:
+                event_id = _event_id(content)
             raw = b"" if event_id else _own_content(data, index)
             at_ms = epoch_ms(content.timestamp_unixtime_ms)
             entries.append(
@@ -92,12 +96,11 @@ def _event_id(data: EventData) -> str:
     the same when mParticle sends an event again in another batch, the second does not
     (mparticle-apple-sdk issue 787).
     """
-    own = data.source_message_id
-    own = own.strip() if type(own) is str else identifier(own)
-    if own and own.lower() not in tables.JUNK:
-        return own
-    made = identifier(data.event_id)
-    return made if made is not None and made != _NO_ID else ""
+    own_id = identifier(data.source_message_id)
+    if own_id is not None and own_id not in JUNK:
+        return own_id
+    made_id = identifier(data.event_id)
+    return made_id if made_id is not None and made_id != _NO_ID else ""
 
 
 def _own_content(data: bytes, index: int) -> bytes:

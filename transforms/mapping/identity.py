@@ -29,9 +29,6 @@ _ATTRIBUTE_BY_LOWER = {attribute.lower(): attribute for attribute in tables.USER
 _NO_DATA = EventData()
 _NO_FIELDS = (None, None, None, None, None, None)
 
-# Longer values need no look at the list.
-_LONGEST_JUNK = max(map(len, JUNK))
-
 # SHA-256 in hex.
 _HASH_CHARS = 64
 
@@ -124,11 +121,12 @@ def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]
             # Its case must equal what the site's pixel sends, hence the setting; the default is that of TikTok's own
             # tag. Source: tiktok/gtm-template-eapi 089e34e, `template.js` (trimmed, case kept).
             value = given.strip()
-            folded = value.lower()
             if len(value) == _HASH_CHARS and is_hash(value):
-                external_id = folded
-            elif folded not in JUNK:
-                external_id = sha256((folded if lowers_external_id else value).encode()).hexdigest()
+                external_id = value.lower()
+            elif value not in JUNK:
+                if lowers_external_id:
+                    value = value.lower()
+                external_id = sha256(value.encode()).hexdigest()
             if external_id is not None:
                 keys |= _EXTERNAL_ID
             elif value:
@@ -140,14 +138,18 @@ def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]
             if ip is None and not batch.ip.isspace():
                 notes.append(Note.INVALID_IP)
         if batch.user_agent:
-            user_agent = _raw(batch.user_agent)
+            # TikTok takes it as it is.
+            value = batch.user_agent.strip()
+            if value not in JUNK:
+                user_agent = value
         if ip is not None and user_agent is not None:
             keys |= _IP_AND_USER_AGENT
         elif is_web:
             notes.append(Note.WEAKLY_MATCHABLE)
         if batch.ttp and sends_ttp:
-            ttp = _raw(batch.ttp)
-            if ttp is not None:
+            value = batch.ttp.strip()
+            if value not in JUNK:
+                ttp = value
                 keys |= _TTP
         limited = limits and batch.ccpa_opted_out
         if limited:
@@ -180,12 +182,6 @@ def _plan(connection: Connection, source: str) -> tuple[Form, bool, bool, bool]:
     form = connection.form(source if connection.input == "auto" else connection.input)
     is_web, is_offline = form is Form.WEB, form is Form.OFFLINE
     return form, is_web, is_web or (is_offline and connection.send_user_fields_offline), not is_offline
-
-
-def _raw(value: str) -> str | None:
-    """Returns what TikTok takes as it is (user agent, `_ttp` cookie), None if there is nothing or a placeholder."""
-    value = value.strip()
-    return None if not value or (len(value) <= _LONGEST_JUNK and value.lower() in JUNK) else value
 
 
 def _user_fields(attributes: dict[str, Any]) -> tuple[str | None, ...]:

@@ -13,7 +13,6 @@ from transforms.model import Note
 # What the URL of a page starts with. Source: the customer's specification, section 7.
 SCHEMES = ("https://", "http://")
 _PREFIX = tables.CLICK_ID_PREFIX
-_FULL_PREFIX = _PREFIX + "."
 
 
 def read_flags(flags: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
@@ -57,8 +56,6 @@ def is_web_url(url: str) -> bool:
 
 def click_id(flag: str | None, url: str | None, strict: bool, notes: list[Note]) -> str | None:
     """Returns the click id: from the flag, else from the page URL; what was decided goes into `notes`."""
-    if flag is not None and flag.startswith(_FULL_PREFIX) and len(flag) > len(_FULL_PREFIX):
-        return flag
     refused = False
     for candidate, from_url in ((flag, False), (None if url is None else _from_query(url), True)):
         if candidate is None:

@@ -5,14 +5,13 @@ What is not known is left out: no null, no empty text, list or object ever goes 
 
 from collections.abc import Callable
 from hashlib import sha256
-from math import inf
 
 from transforms.connection import Connection
 from transforms.mapping import forms
 from transforms.mapping.commerce import read_contents, read_currency, value_rule
 from transforms.mapping.page import SCHEMES, click_id, is_web_url, read_flags
 from transforms.mapping.select import canonical_action, event_names
-from transforms.mapping.tables import CURRENCIES
+from transforms.mapping.tables import CLICK_ID_PREFIX, CURRENCIES
 from transforms.mapping.values import identifier, iso_8601
 from transforms.model import (
     Form,
@@ -34,6 +33,8 @@ _CLICK_ID = int(MatchKey.CLICK_ID)
 _NO_ACTION = ProductAction()
 _NO_LEGACY_USER = forms.LegacyUser()
 _NO_TRACK_USER = forms.TrackUser()
+# What every click id of TikTok's starts with.
+_USUAL_CLICK_ID = CLICK_ID_PREFIX + "."
 _NO_FLAGS = (None, None, None)
 
 # A sender's clock that is wrong by less than this is not worth a note.
@@ -58,7 +59,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
         form, data, user = event.form, event.data, event.user
         action = data.product_action or _NO_ACTION
         word = action.action or ""
-        name = names.get(word) or names[canonical_action(word)]
+        name = names[word] if word in names else names[canonical_action(word)]
         notes: list[Note] = []
         at_ms = event.occurred_at_ms
         if at_ms is None:
@@ -81,12 +82,14 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
             elif not url.startswith(SCHEMES) and not is_web_url(url):
                 return _rejected(event, name, Reason.INVALID_PAGE_URL)
             page = forms.Page(url, referrer)
-            click = click_id(flag, url, strict, notes)
+            click = flag
+            if flag is None or not flag.startswith(_USUAL_CLICK_ID) or flag == _USUAL_CLICK_ID:
+                click = click_id(flag, url, strict, notes)
             if click is not None:
                 keys |= _CLICK_ID
         contents, content_ids, of_items = read_contents(action.products, content_type if legacy else None, notes)
         value = action.total_amount
-        if type(value) is not float or not 0.0 < value < inf:
+        if type(value) is not float or value <= 0.0:
             value = read_value(value, of_items, event.sends_zero_for_missing_total, notes)
         currency = data.currency_code
         if currency not in CURRENCIES:

@@ -7,6 +7,7 @@ Only what breaks the meaning of an event (data, product action or products of a 
 import json
 import zlib
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,8 +23,8 @@ _BOM = b"\xef\xbb\xbf"
 # A batch stays below about 1 MB and Pub/Sub takes at most 10 MB; more than this is a decompression bomb.
 _MAX_BYTES = 64 * 1024 * 1024
 
-# Integers with more digits are read as floats: Python refuses to read thousands of digits.
-_MAX_INTEGER_DIGITS = 40
+# Longer integers are read as floats: they are no ids, and Python refuses to read thousands of digits.
+_MAX_INTEGER_CHARS = 40
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -62,7 +63,7 @@ def _unpacked(data: bytes) -> bytes | None:
 def parse(data: bytes) -> Any:
     """Returns the message as plain values.
 
-    What msgspec refuses and JSON allows is read too: numbers beyond a double (as infinity, which no rule takes for an
+    What msgspec refuses and JSON allows is read too: numbers beyond a double (as text, which no rule takes for an
     amount) and halves of surrogate pairs (as U+FFFD; they arise when a script cuts a text inside an emoji).
 
     Raises:
@@ -71,12 +72,16 @@ def parse(data: bytes) -> Any:
     try:
         return msgspec.json.decode(data)
     except msgspec.DecodeError:
-        return _scrubbed(json.loads(data.decode(), parse_int=_parse_int, parse_constant=_refuse))
+        text = data.decode()
+        return _scrubbed(json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse))
 
 
-def _parse_int(digits: str) -> int | float:
-    """Returns an integer, as a float if it is far beyond 64 bits."""
-    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else float(digits)
+def _number(text: str) -> float | int | str:
+    """Returns a number, as the text that it was if no double can hold it."""
+    if len(text) <= _MAX_INTEGER_CHARS and text.lstrip("-").isdigit():
+        return int(text)
+    number = float(text)
+    return number if isfinite(number) else text
 
 
 def _refuse(constant: str) -> None:

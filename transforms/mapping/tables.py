@@ -187,30 +187,30 @@ CLICK_ID_PARAMETER = "ttclid"
 
 # Values that stand for "nothing", in lower case. Source: the skip list of Mixpanel's mParticle importer
 # (ak--47/mixpanel-import, `vendor/mparticle.js`).
-JUNK = frozenset(
-    {
-        "",
-        "-1",
-        "0",
-        "00000000-0000-0000-0000-000000000000",
-        "<nil>",
-        "anon",
-        "anonymous",
-        "false",
-        "n/a",
-        "na",
-        "nil",
-        "none",
-        "null",
-        "true",
-        "undefined",
-        "unknown",
-        "{}",
-    }
+_JUNK_WORDS = (
+    "-1",
+    "0",
+    "00000000-0000-0000-0000-000000000000",
+    "<nil>",
+    "anon",
+    "anonymous",
+    "false",
+    "n/a",
+    "na",
+    "nil",
+    "none",
+    "null",
+    "true",
+    "undefined",
+    "unknown",
+    "{}",
 )
 
-# The part of it that cannot be a name or a place; Na, Nil and True are names of people.
-JUNK_NAMES = JUNK - {"na", "nil", "anon", "true"}
+# The same as people and languages write it: null, NULL, Null; and the empty text.
+JUNK = frozenset({"", *_JUNK_WORDS, *map(str.upper, _JUNK_WORDS), *map(str.capitalize, _JUNK_WORDS)})
+
+# The part of it, in lower case, that cannot be a name or a place; Na, Nil and True are names of people.
+JUNK_NAMES = frozenset(_JUNK_WORDS) - {"na", "nil", "anon", "true"}
 
 # Click ids of test pages and of links whose macro was never replaced, in lower case. Source: the customer's
 # specification, section 7 ("dummy values are left out"); `__CLICKID__` is TikTok's macro.
