@@ -1,7 +1,7 @@
 """The sentences under the members of an enumeration, such as the remedy of each `Reason`.
 
 Python drops a string literal that follows an assignment, so it is read from the module's source, which is installed
-with the package. In this way a reason and its remedy stay in one place (`transforms.model`).
+with the package. In this way a reason and its remedy stay in one place (`transforms.vocabulary`).
 """
 
 import ast

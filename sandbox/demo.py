@@ -51,7 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
       0 if the run settled every event and all counts add up, else 1.
     """
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.batches < 1:
+        parser.error("--batches: a number from 1 is needed")
     console = Console(highlight=False)
     folder: Path = options.output
     if not _recreate(folder):
@@ -131,7 +134,7 @@ def _run(folder: Path, token: str, console: Console) -> int:
         *("--dead_letters", str(folder / "dead_letters")),
         *("--summary", str(folder / "summary.json")),
     ]
-    console.print(f"\n[bold]$ python {shlex.join(command)}[/]", soft_wrap=True)
+    console.print(f"\n[bold]$ {_python()} {shlex.join(command)}[/]", soft_wrap=True)
     environment = os.environ | {TOKEN_VARIABLE: token}
     with (folder / "run.txt").open("wb") as tables:
         return subprocess.run([sys.executable, *command], env=environment, stdout=tables, check=False).returncode
@@ -153,15 +156,21 @@ def _report(folder: Path, holding: Holding, console: Console) -> bool:
 
 
 def _what_next(folder: Path, console: Console) -> None:
-    preview = f"python -m pipeline preview {folder / 'sample.ndjson'} --connection {folder / 'connection.yaml'}"
+    preview = f"-m pipeline preview {folder / 'sample.ndjson'} --connection {folder / 'connection.yaml'}"
     console.print("\nWhat to look at next:")
     for line in (
         f"{folder / 'run.txt'}: what the run printed, with what to do about each reason",
         f"{folder / 'ledger'}: a row for each outcome (Parquet)",
         f"{folder / 'dead_letters'}: what was rejected, and why (Parquet)",
-        preview,
+        f"{_python()} {preview}",
     ):
         console.print(f"  {line}", soft_wrap=True)
+
+
+def _python() -> str:
+    """Returns this interpreter as one would type it: a path within the working directory, or `python`."""
+    program, here = Path(sys.executable), Path.cwd()
+    return str(program.relative_to(here)) if program.is_relative_to(here) else "python"
 
 
 def _wait_for_interrupt(console: Console) -> None:

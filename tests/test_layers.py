@@ -14,6 +14,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 
 # The lowest layer first; the first prefix that fits a module decides. `transforms` itself re-exports the public names.
 LAYERS = (
+    ("transforms.vocabulary", 1),
     ("transforms.model", 1),
     ("transforms.connection", 1),
     ("transforms.mapping", 2),
@@ -23,7 +24,14 @@ LAYERS = (
 )
 # Neither reads a rule from the other: what both need stands in layer 1.
 SIDE_BY_SIDE = {("transforms.mapping", "transforms.tiktok"), ("transforms.tiktok", "transforms.mapping")}
-WITHOUT_BEAM = ("transforms.model", "transforms.connection", "transforms.mapping", "transforms.tiktok", "sandbox")
+WITHOUT_BEAM = (
+    "transforms.vocabulary",
+    "transforms.model",
+    "transforms.connection",
+    "transforms.mapping",
+    "transforms.tiktok",
+    "sandbox",
+)
 
 
 def module_name(path: Path) -> str:

@@ -79,6 +79,7 @@ class _DeliverFn(beam.DoFn):
         self._runtime = self._shared.acquire(lambda: Runtime(self._connection, self._transport))
 
     def start_bundle(self) -> None:
+        self._held: set[int] = set()
         self._delivery = Delivery(
             self._connection, PooledSender(self._runtime), self._runtime.circuit, random.SystemRandom().random
         )
@@ -90,11 +91,15 @@ class _DeliverFn(beam.DoFn):
     ) -> Iterator[list[Outcome]]:
         shard, fragment = element
         delivery = self._delivery
-        before = slot.read()
-        delivery.hold(shard, -1 if before is None else before)
+        if first := shard not in self._held:
+            self._held.add(shard)
+            before = slot.read()
+            delivery.hold(shard, -1 if before is None else before)
         delivery.submit(fragment)
-        if (last := delivery.last_slot(shard)) != before:
-            slot.write(last)
+        if first:
+            # Once a bundle, because Beam's cache measures a state's size anew at every write (2 ms). The slots that are
+            # used later are over when the bundle ends: `drain` waits for that.
+            slot.write(delivery.last_slot(shard))
         self._count()
         yield from delivery.take()
 

@@ -14,7 +14,7 @@ from transforms.mapping.values import amount, given, identifier, scalar
 from transforms.model import Note, Product
 
 # TikTok's `quantity` is an int; more than a signed 32-bit one is a mistake of the sender.
-_MAX_QUANTITY = 2**31 - 1
+_MAX_QUANTITY = 2.0**31 - 1
 
 # A weight such as 2.0000000001 comes from arithmetic, not from a scale.
 _WEIGHT_DECIMALS = 6
@@ -44,8 +44,8 @@ def read_contents(
         if type(price) is not float or price <= 0.0:
             price = amount(price)
             invalid = invalid or (price is None and given(product.price))
-        if type(number) is float and number == 1.0:
-            quantity = 1
+        if type(number) is float and number.is_integer() and 0.0 < number < _MAX_QUANTITY:
+            quantity = int(number)
         else:
             number = amount(number)
             if number is None or number > _MAX_QUANTITY:
@@ -57,9 +57,12 @@ def read_contents(
                 fractional = True
         content_id, name, category, brand = product.id, product.name, product.category, product.brand
         content_id = content_id.strip() if type(content_id) is str else identifier(content_id)
-        name = name.strip() if type(name) is str else scalar(name)
-        category = category.strip() if type(category) is str else scalar(category)
-        brand = brand.strip() if type(brand) is str else scalar(brand)
+        if name is not None and type(name) is not str:
+            name = scalar(name)
+        if category is not None and type(category) is not str:
+            category = scalar(category)
+        if brand is not None and type(brand) is not str:
+            brand = scalar(brand)
         if content_id:
             content_ids.append(content_id)
         elif not name and not category and not brand and price is None:

@@ -1,17 +1,19 @@
 """What a batch says about all its events: who, from where, under which consent. Raw values, not yet judged."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from transforms.mapping import tables, wire
 from transforms.mapping.salvage import parse
-from transforms.mapping.tables import IDENTITY_TYPE_BY_SPELLING
 from transforms.mapping.values import epoch_ms, given, identifier, integer
 from transforms.model import BatchContext
 
+_TYPES: Mapping[str | None, str] = tables.IDENTITY_TYPE_BY_SPELLING
+
 # Few words come in these places, and each is looked at once. A sender that invents words all the time meets the limit.
 _MAX_KEPT = 1_000
-_inputs: dict[tuple[str | None, str | None, str | None], str] = {}
-_locales: dict[tuple[str | None, str | None], str | None] = {}
+_inputs: dict[str, str] = {}
+_locales: dict[str, str | None] = {}
 
 
 def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes) -> BatchContext:
@@ -31,7 +33,7 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
         device = batch.device_info
         platform = device.platform
         user_agent = device.http_header_user_agent
-        tongue = (device.locale_language, device.locale_country)
+        tongue = f"{device.locale_language}-{device.locale_country}"
         locale = _locales[tongue] if tongue in _locales else _locale(tongue)
     if batch.source_info is not None:
         channel = batch.source_info.channel
@@ -39,8 +41,8 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
         system = batch.application_info.os
     if batch.partner_identities is not None:
         ttp = batch.partner_identities.tiktok_cookie_id
-    signs = (channel, platform, system)
-    source = _inputs[signs] if signs in _inputs else _input(signs)
+    signs = f"{channel} {platform} {system}"
+    source = _inputs[signs] if signs in _inputs else _input(signs, channel, platform, system)
     for event in events:
         # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
         if event is not None and event.data is not None and event.data.custom_attributes is not None:
@@ -74,21 +76,21 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
     )
 
 
-def _input(signs: tuple[str | None, str | None, str | None]) -> str:
+def _input(signs: str, channel: str | None, platform: str | None, system: str | None) -> str:
     """Returns `feed`, `app` or `web`; feed beats app, app beats web, and `server_to_server` says nothing.
-
-    Args:
-      signs: `source_info.channel`, `device_info.platform`, `application_info.os`.
 
     Source: the customer's specification, section 2.
     """
-    channel, platform, system = (_word(sign) for sign in signs)
     source = "web"
-    if channel == tables.FEED_CHANNEL or platform == tables.FEED_PLATFORM or system == tables.FEED_OS:
+    if (
+        _word(channel) == tables.FEED_CHANNEL
+        or _word(platform) == tables.FEED_PLATFORM
+        or _word(system) == tables.FEED_OS
+    ):
         source = "feed"
-    elif channel == tables.APP_CHANNEL or platform in tables.APP_PLATFORMS:
+    elif _word(channel) == tables.APP_CHANNEL or _word(platform) in tables.APP_PLATFORMS:
         source = "app"
-    if len(_inputs) < _MAX_KEPT:
+    if len(_inputs) < _MAX_KEPT and signs.count(" ") == 2:
         _inputs[signs] = source
     return source
 
@@ -98,13 +100,14 @@ def _word(word: str | None) -> str:
     return "".join((word or "").split()).lower().replace("_", "")
 
 
-def _locale(tongue: tuple[str | None, str | None]) -> str | None:
+def _locale(tongue: str) -> str | None:
     """Returns a BCP 47 tag such as `en-US`, None if the language does not look like one.
 
     Args:
-      tongue: `device_info.locale_language` and `locale_country`.
+      tongue: language and country, joined by a dash; either may be `None`.
     """
-    language, country = ((part or "").strip() for part in tongue)
+    language, _, country = tongue.partition("-")
+    language, country = language.strip(), country.strip()
     locale = None
     if len(language) in (2, 3) and language.isascii() and language.isalpha():
         locale = language.lower()
@@ -143,21 +146,19 @@ def _opted_out(state: wire.ConsentState) -> bool:
     return sale is not None and sale.consented is True
 
 
-def _identities(entries: list[wire.Identity | None] | dict[str, Any], data: bytes) -> dict[str, str]:
+def _identities(entries: list[Any] | dict[str, Any], data: bytes) -> dict[str, str]:
     """Returns identity type → value, the newest of each type."""
     if type(entries) is not list:
         return _newest(entries)
-    found: dict[str, str] = {}
-    for entry in entries:
-        if entry is None or entry.identity is None:
-            break
-        name = IDENTITY_TYPE_BY_SPELLING.get(entry.identity_type)
-        if name is None or name in found:
-            break
-        found[name] = entry.identity
-    else:
-        return found
-    return _newest(parse(data)["user_identities"])  # nulls, numbers, other spellings, a type twice
+    found: dict[str, Any] = {}
+    try:
+        for entry in entries:
+            found[_TYPES[entry.identity_type]] = entry.identity
+    except (AttributeError, KeyError):  # a null entry, another spelling
+        found = {}
+    if len(found) != len(entries) or None in found.values():  # a type twice, a null or a number as value
+        return _newest(parse(data)["user_identities"])
+    return found
 
 
 def _newest(entries: list[Any] | dict[str, Any]) -> dict[str, str]:

@@ -33,18 +33,14 @@ def decode(message: Message, *, keep_original: bool = False) -> list[MParticleEv
     """
     try:
         data = message.data
-        if not data.isascii():
-            plain = salvage.plain(data)
-            if plain is None:
-                return [_ended(message, Reason.UNREADABLE_MESSAGE, keep_original)]
-            data = plain
         try:
             batch = wire.read(data)
-        except msgspec.DecodeError:
-            salvaged = salvage.read(data)
-            if isinstance(salvaged, Reason):
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            plain = salvage.plain(data)
+            salvaged = Reason.UNREADABLE_MESSAGE if plain is None else salvage.read(plain)
+            if plain is None or isinstance(salvaged, Reason):
                 return [_ended(message, salvaged, keep_original)]
-            batch = salvaged
+            data, batch = plain, salvaged
         if not batch.events:
             return [_ended(message, _without_events(data), keep_original)]
         ref = message.ref

@@ -6,7 +6,6 @@ customer's specification, sections 3 to 5; of the rules: TikTok's Events API as 
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import sha256
 from operator import itemgetter
 from typing import Any
@@ -27,13 +26,14 @@ _all_six = itemgetter(*tables.USER_ATTRIBUTES)
 _ATTRIBUTE_BY_LOWER = {attribute.lower(): attribute for attribute in tables.USER_ATTRIBUTES}
 
 _NO_DATA = EventData()
-_NO_FIELDS = (None, None, None, None, None, None)
 
-# SHA-256 in hex.
-_HASH_CHARS = 64
+# A place: zip (hashed), city, state, country.
+_Place = tuple[str | None, str | None, str | None, str | None]
 
-# Distinct names, and places, kept with their hash; both repeat.
-_CACHE = 8_192
+# Names and places repeat, so what was made of them is kept, by what they were; at the limit it starts anew.
+_MAX_KEPT = 10_000
+_names: dict[str, str | None] = {}
+_places: dict[str, _Place] = {}
 
 
 # What the events of one batch have in common once it is hashed: the batch, the request's form, the user, whether to
@@ -91,53 +91,49 @@ def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]
         keys = 0
         email = phone = external_id = ip = user_agent = ttp = None
         given = identities.get(email_type)
-        if given:
+        if given is not None:
             # Trimmed and in lower case, nothing else: no folding of dots or plus signs.
             value = given.strip().lower()
-            if len(value) == _HASH_CHARS and is_hash(value):
-                email = value
-            elif value not in JUNK:
-                email = sha256(value.encode()).hexdigest()
-            if email is not None:
+            if value not in JUNK:
+                email = value if len(value) == 64 and is_hash(value) else sha256(value.encode()).hexdigest()
                 keys = _EMAIL
             elif value:
                 notes.append(Note.UNUSABLE_EMAIL)
         given = identities.get(phone_type)
-        if given:
+        if given is not None:
             value = given.strip()
-            if len(value) == _HASH_CHARS and is_hash(value):
+            if len(value) == 64 and is_hash(value):
                 phone = value.lower()
+                keys |= _PHONE
             else:
                 # The hash is of E.164 with its plus sign, which other networks strip and TikTok does not.
                 number = e164(value, region)
                 if number is not None:
                     phone = sha256(number.encode()).hexdigest()
-            if phone is not None:
-                keys |= _PHONE
-            elif value:
-                notes.append(Note.UNUSABLE_PHONE)
+                    keys |= _PHONE
+                elif value:
+                    notes.append(Note.UNUSABLE_PHONE)
         given = identities.get(external_type)
-        if given:
+        if given is not None:
             # Its case must equal what the site's pixel sends, hence the setting; the default is that of TikTok's own
             # tag. Source: tiktok/gtm-template-eapi 089e34e, `template.js` (trimmed, case kept).
             value = given.strip()
-            if len(value) == _HASH_CHARS and is_hash(value):
-                external_id = value.lower()
-            elif value not in JUNK:
+            if value not in JUNK:
                 if lowers_external_id:
                     value = value.lower()
-                external_id = sha256(value.encode()).hexdigest()
-            if external_id is not None:
+                external_id = (
+                    sha256(value.encode()).hexdigest() if len(value) != 64 else _passed_or_hashed(value, value)
+                )
                 keys |= _EXTERNAL_ID
             elif value:
                 notes.append(Note.UNUSABLE_EXTERNAL_ID)
         if not keys:
             notes.append(Note.NO_IDENTIFIER)
-        if batch.ip:
+        if batch.ip is not None:
             ip = public_ip(batch.ip)
-            if ip is None and not batch.ip.isspace():
+            if ip is None and batch.ip.strip():
                 notes.append(Note.INVALID_IP)
-        if batch.user_agent:
+        if batch.user_agent is not None:
             # TikTok takes it as it is.
             value = batch.user_agent.strip()
             if value not in JUNK:
@@ -146,7 +142,7 @@ def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]
             keys |= _IP_AND_USER_AGENT
         elif is_web:
             notes.append(Note.WEAKLY_MATCHABLE)
-        if batch.ttp and sends_ttp:
+        if batch.ttp is not None and sends_ttp:
             value = batch.ttp.strip()
             if value not in JUNK:
                 ttp = value
@@ -154,9 +150,10 @@ def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]
         limited = limits and batch.ccpa_opted_out
         if limited:
             notes.append(Note.LIMITED_DATA_USE)
-        first_name = last_name = code = city = state = country = None
         if sends_fields and batch.attributes:
-            first_name, last_name, code, city, state, country = _user_fields(batch.attributes)
+            first_name, last_name, (code, city, state, country) = _user_fields(batch.attributes)
+        else:
+            first_name = last_name = code = city = state = country = None
         user = User(
             email,
             phone,
@@ -184,54 +181,58 @@ def _plan(connection: Connection, source: str) -> tuple[Form, bool, bool, bool]:
     return form, is_web, is_web or (is_offline and connection.send_user_fields_offline), not is_offline
 
 
-def _user_fields(attributes: dict[str, Any]) -> tuple[str | None, ...]:
-    """Returns first name, last name and zip hashed, city, state and country plain.
+def _user_fields(attributes: dict[str, Any]) -> tuple[str | None, str | None, _Place]:
+    """Returns first name and last name hashed, and the place.
 
     Source: the customer's specification, section 5; names are never sent in clear.
     """
     try:
-        first, last, code, city, state, country = _all_six(attributes)
-        usual = type(first) is type(last) is type(code) is type(city) is type(state) is type(country) is str
-    except KeyError:
-        usual = False
-    if not usual:
-        first, last, code, city, state, country = _attributes(attributes)
+        six = _all_six(attributes)
+        where = "\0".join(six[2:])
+    except (KeyError, TypeError):  # not all six under these names, or not all of them text
+        six = _attributes(attributes)
+        where = "\0".join(six[2:])
+    first, last = six[0], six[1]
     return (
-        None if first is None else _name(first),
-        None if last is None else _name(last),
-        *_place(code, city, state, country),
+        _names[first] if first in _names else _name(first),
+        _names[last] if last in _names else _name(last),
+        _places[where] if where in _places else _place(where, *six[2:]),
     )
 
 
-@lru_cache(_CACHE)
 def _name(value: str) -> str | None:
     """Returns a hashed first or last name."""
-    return _hashed(value, normalise.name(value))
+    hashed = _passed_or_hashed(value, normalise.name(value))
+    if len(_names) >= _MAX_KEPT:
+        _names.clear()
+    _names[value] = hashed
+    return hashed
 
 
-@lru_cache(_CACHE)
-def _place(
-    code: str | None, city: str | None, state: str | None, country: str | None
-) -> tuple[str | None, str | None, str | None, str | None]:
-    """Returns zip (hashed), city, state and country."""
-    in_country = None if country is None else normalise.country(country)
-    return (
-        None if code is None else _hashed(code, normalise.zip_code(code, in_country)),
-        None if city is None else normalise.name(city),
-        None if state is None else normalise.state(state, in_country),
+def _place(where: str, code: str, city: str, state: str, country: str) -> _Place:
+    """Returns zip (hashed), city, state and country; `where` is the four of them, joined by NUL."""
+    in_country = normalise.country(country)
+    place = (
+        _passed_or_hashed(code, normalise.zip_code(code, in_country)),
+        normalise.name(city),
+        normalise.state(state, in_country),
         in_country,
     )
+    if len(_places) >= _MAX_KEPT:
+        _places.clear()
+    if where.count("\0") == 3:  # none of the four has a NUL itself
+        _places[where] = place
+    return place
 
 
-def _hashed(value: str, normalised: str | None) -> str | None:
+def _passed_or_hashed(value: str, normalised: str | None) -> str | None:
     """Returns the hash of a normalised value; a value that came hashed passes."""
-    value = value.strip()
-    if len(value) == _HASH_CHARS and is_hash(value):
+    if is_hash(value):
         return value.lower()
     return None if normalised is None else sha256(normalised.encode()).hexdigest()
 
 
-def _attributes(attributes: dict[str, Any]) -> list[str | None]:
+def _attributes(attributes: dict[str, Any]) -> list[str]:
     """Returns the six attributes as text, found in any case: SDKs write `$FirstName`, servers `$firstname`."""
     found: dict[str, str] = {}
     for key, value in attributes.items():
@@ -241,4 +242,4 @@ def _attributes(attributes: dict[str, Any]) -> list[str | None]:
                 text = None if type(value) is bool else first_scalar(value)
                 if text is not None:
                     found[name] = text
-    return [found.get(name) for name in tables.USER_ATTRIBUTES]
+    return [found.get(name, "") for name in tables.USER_ATTRIBUTES]

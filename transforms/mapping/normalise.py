@@ -6,17 +6,11 @@ specification, section 5. Letters outside ASCII survive, which that project gets
 """
 
 import unicodedata
-from functools import cache, lru_cache
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from socket import AF_INET, AF_INET6, inet_pton
 
 from transforms.mapping import tables
-
-# Distinct places kept by each cache; the orders of a shop come from a few thousand places.
-_CACHE = 4096
-
-# No name of a place is longer; the limit keeps the caches small.
-_MAX_PLACE_CHARS = 128
 
 # ASCII characters that names and places lose: everything but letters and digits.
 _DROPPED = {code: None for code in range(128) if not chr(code).isalnum()}
@@ -59,7 +53,6 @@ def name(value: str) -> str | None:
     return letters(value) or None
 
 
-@lru_cache(_CACHE)
 def country(value: str) -> str | None:
     """Returns a country as ISO 3166-1 alpha-2 in lower case, None if it is none.
 
@@ -69,7 +62,7 @@ def country(value: str) -> str | None:
     Source: the customer's specification, section 5 (`"United States" → us` with a library).
     """
     plain = letters(value)
-    if not plain or len(value) > _MAX_PLACE_CHARS:
+    if not plain:
         return None
     if plain in tables.COUNTRY_NAMES:
         return tables.COUNTRY_NAMES[plain]
@@ -91,7 +84,7 @@ def state(value: str, in_country: str | None) -> str | None:
     ('va', 'ny', 'ny', 'îledefrance')
     """
     plain = name(value)
-    if plain is None or in_country != "us" or len(plain) == 2 or len(value) > _MAX_PLACE_CHARS:
+    if plain is None or in_country != "us" or len(plain) == 2:
         return plain
     return _us_states().get(plain, plain)
 

@@ -15,24 +15,8 @@ SCHEMES = ("https://", "http://")
 _PREFIX = tables.CLICK_ID_PREFIX
 
 
-def read_flags(flags: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
-    """Returns page URL, referrer and click id as the flags give them, None for what is absent or empty."""
-    url, referrer, click_id = (
-        flags.get(tables.URL_FLAG),
-        flags.get(tables.REFERRER_FLAG),
-        flags.get(tables.CLICK_ID_FLAG),
-    )
-    if type(url) is str and type(referrer) is str and type(click_id) is str and url and referrer and click_id:
-        return url.strip() or None, referrer.strip() or None, click_id.strip() or None
-    return (
-        _flag(flags, tables.URL_FLAG),
-        _flag(flags, tables.REFERRER_FLAG),
-        _flag(flags, tables.CLICK_ID_FLAG),
-    )
-
-
-def _flag(flags: dict[str, Any], name: str) -> str | None:
-    """Returns a flag by its name, or by its name in another case."""
+def read_flag(flags: dict[str, Any], name: str) -> str | None:
+    """Returns a custom flag by its name, else by its name in another case; None if it is absent or empty."""
     text = first_scalar(flags.get(name))
     if text is not None:
         return text

@@ -5,13 +5,14 @@ What is not known is left out: no null, no empty text, list or object ever goes 
 
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Any
 
 from transforms.connection import Connection
 from transforms.mapping import forms
 from transforms.mapping.commerce import read_contents, read_currency, value_rule
-from transforms.mapping.page import SCHEMES, click_id, is_web_url, read_flags
+from transforms.mapping.page import SCHEMES, click_id, is_web_url, read_flag
 from transforms.mapping.select import canonical_action, event_names
-from transforms.mapping.tables import CLICK_ID_PREFIX, CURRENCIES
+from transforms.mapping.tables import CLICK_ID_FLAG, CLICK_ID_PREFIX, CURRENCIES, REFERRER_FLAG, URL_FLAG
 from transforms.mapping.values import identifier, iso_8601
 from transforms.model import (
     Form,
@@ -32,10 +33,10 @@ _LEGACY, _WEB = Form.LEGACY, Form.WEB
 _CLICK_ID = int(MatchKey.CLICK_ID)
 _NO_ACTION = ProductAction()
 _NO_LEGACY_USER = forms.LegacyUser()
-_NO_TRACK_USER = forms.TrackUser()
+_NOBODY = User()
 # What every click id of TikTok's starts with.
 _USUAL_CLICK_ID = CLICK_ID_PREFIX + "."
-_NO_FLAGS = (None, None, None)
+_NO_FLAGS: dict[str, Any] = {}
 
 # A sender's clock that is wrong by less than this is not worth a note.
 _FUTURE_MS = 3_600_000
@@ -73,18 +74,22 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
         page = click = None
         keys = event.match_keys
         if legacy or web:
-            url, referrer, flag = read_flags(data.custom_flags) if data.custom_flags else _NO_FLAGS
-            if url is None:
+            flags = data.custom_flags or _NO_FLAGS
+            # Most flags come as text under their own name; the others take the longer way.
+            url, referrer, click = flags.get(URL_FLAG), flags.get(REFERRER_FLAG), flags.get(CLICK_ID_FLAG)
+            url = url.strip() if type(url) is str and url else read_flag(flags, URL_FLAG)
+            referrer = referrer.strip() if type(referrer) is str and referrer else read_flag(flags, REFERRER_FLAG)
+            if not url:
                 url = data.page_url.strip() if data.page_url else ""
                 if not is_web_url(url):
                     return _rejected(event, name, Reason.MISSING_PAGE_URL)
                 notes.append(Note.PAGE_URL_FALLBACK)
             elif not url.startswith(SCHEMES) and not is_web_url(url):
                 return _rejected(event, name, Reason.INVALID_PAGE_URL)
-            page = forms.Page(url, referrer)
-            click = flag
-            if flag is None or not flag.startswith(_USUAL_CLICK_ID) or flag == _USUAL_CLICK_ID:
-                click = click_id(flag, url, strict, notes)
+            page = forms.Page(url, referrer or None)
+            click = click.strip() if type(click) is str else ""
+            if not click.startswith(_USUAL_CLICK_ID) or click == _USUAL_CLICK_ID:
+                click = click_id(read_flag(flags, CLICK_ID_FLAG), url, strict, notes)
             if click is not None:
                 keys |= _CLICK_ID
         contents, content_ids, of_items = read_contents(action.products, content_type if legacy else None, notes)
@@ -120,7 +125,24 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                     name,
                     at_ms // 1000,
                     event_id,
-                    _track_user(user, click),
+                    forms.TrackUser(
+                        None if user.email is None else [user.email],
+                        None if user.phone is None else [user.phone],
+                        None if user.external_id is None else [user.external_id],
+                        click,
+                        user.ttp,
+                        user.ip,
+                        user.user_agent,
+                        user.locale,
+                        user.first_name,
+                        user.last_name,
+                        user.zip_code,
+                        user.city,
+                        user.state,
+                        user.country,
+                    )
+                    if click is not None or user != _NOBODY
+                    else None,
                     forms.TrackProperties(
                         contents or None,
                         content_ids or None,
@@ -165,27 +187,6 @@ def _legacy_properties(
     if not contents and currency is None and value is None:
         return None
     return forms.LegacyProperties(contents or None, currency, value)
-
-
-def _track_user(user: User, click: str | None) -> forms.TrackUser | None:
-    """Returns the user for Events API 2.0, None if nothing is known."""
-    made = forms.TrackUser(
-        None if user.email is None else [user.email],
-        None if user.phone is None else [user.phone],
-        None if user.external_id is None else [user.external_id],
-        click,
-        user.ttp,
-        user.ip,
-        user.user_agent,
-        user.locale,
-        user.first_name,
-        user.last_name,
-        user.zip_code,
-        user.city,
-        user.state,
-        user.country,
-    )
-    return made if user.user_agent is not None or made != _NO_TRACK_USER else None
 
 
 def _rejected(event: IdentifiedEvent, name: str, reason: Reason) -> Outcome:

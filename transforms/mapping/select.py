@@ -53,8 +53,10 @@ def selector(
     environments = frozenset(word.strip().lower() for word in connection.environments)
     names = event_names(connection)
     consent_refused = _consent_check(connection)
+    asks_purpose = connection.consent.gdpr_purpose is not None
     first_ms = since_ms if since_ms is not None else 0
     end_ms = until_ms if until_ms is not None else 1 << 62
+    windowed = since_ms is not None or until_ms is not None
 
     def select(event: MParticleEvent) -> Outcome | None:
         """Returns the outcome of an event that is not sent."""
@@ -66,33 +68,32 @@ def selector(
         data = event.data
         if data is None:
             return _ended(event, Kind.SKIPPED, Reason.UNSUPPORTED_EVENT_TYPE, _known(event.event_type, _EVENT_TYPES))
-        action = data.product_action.action if data.product_action is not None else None
+        action = None if data.product_action is None else data.product_action.action
         if action not in names and (action is None or canonical_action(action) not in names):
             return _ended(event, Kind.SKIPPED, Reason.UNSUPPORTED_ACTION, _action_word(data, action))
-        if consent_refused is not None:
+        if asks_purpose or batch.ccpa_opted_out or batch.consent_unreadable:
             outcome = consent_refused(event)
             if outcome is not None:
                 return outcome
         at_ms = event.occurred_at_ms
         if at_ms is None:
             return _ended(event, Kind.REJECTED, Reason.MISSING_TIMESTAMP)
-        if not first_ms <= at_ms < end_ms:
+        if windowed and not first_ms <= at_ms < end_ms:
             return _ended(event, Kind.SKIPPED, Reason.OUTSIDE_TIME_WINDOW)
         return None
 
     return select
 
 
-def _consent_check(connection: Connection) -> Callable[[MParticleEvent], Outcome | None] | None:
-    """Returns the function that applies the consent policy, None if the policy asks for nothing.
+def _consent_check(connection: Connection) -> Callable[[MParticleEvent], Outcome | None]:
+    """Returns the function that applies the consent policy.
 
     A second line behind mParticle's own forwarding rules. Source: mParticle documentation, "Data privacy controls".
     """
     policy = connection.consent
     purpose = policy.gdpr_purpose.strip().lower() if policy.gdpr_purpose is not None else None
     drops_missing = policy.gdpr_missing == "drop"
-    if purpose is None and policy.ccpa_opt_out == "ignore":
-        return None
+    asks = purpose is not None or policy.ccpa_opt_out != "ignore"
     source = None if connection.input == "auto" else connection.input
 
     def drops_opted_out(batch: BatchContext) -> bool:
@@ -104,7 +105,7 @@ def _consent_check(connection: Connection) -> Callable[[MParticleEvent], Outcome
     def consent_refused(event: MParticleEvent) -> Outcome | None:
         """Returns the outcome of an event that consent forbids."""
         batch = event.batch
-        if batch.consent_unreadable:
+        if batch.consent_unreadable and asks:
             return _ended(event, Kind.REJECTED, Reason.UNREADABLE_CONSENT)
         if purpose is not None:
             agreed = batch.gdpr.get(purpose)

@@ -36,12 +36,15 @@ def epoch_ms(value: Any) -> int | None:
     """Returns a time in epoch milliseconds, None if there is none or it lies outside 1970 to 9999."""
     if type(value) is str:
         try:
-            ms: int | None = int(value)
+            ms = int(value)
         except ValueError:
             return None
     else:
-        ms = integer(value)
-    return ms if ms is not None and 0 < ms <= _LAST_MS else None
+        number = integer(value)
+        if number is None:
+            return None
+        ms = number
+    return ms if 0 < ms <= _LAST_MS else None
 
 
 def iso_8601(ms: int) -> str:

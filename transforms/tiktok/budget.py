@@ -19,8 +19,8 @@ _FILLED = 0.85
 TOLERANCE_SECS = 0.05
 
 # One shard for so many requests a second: fewer shards fill batches better, more shards allow more workers.
-_REQUESTS_PER_SHARD = 4
-_MAX_SHARDS = 64
+_REQUESTS_PER_SHARD = 8
+_MAX_SHARDS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Budget:
 
     >>> budget = Budget(10)
     >>> budget.shards
-    3
+    2
     >>> [round(budget.time(slot), 3) for slot in (0, 1, 9, 10)]
     [0.0, 0.085, 0.765, 1.0]
     """
