@@ -10,11 +10,7 @@ connection pools are made for that, and the rest of a call is its own.
 """
 
 import email.utils
-import http.client
 import importlib.metadata
-import io
-import math
-import socket
 import ssl
 import time
 import zlib
@@ -25,11 +21,11 @@ from typing import Any, Final
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from transforms.connection import Connection
 from transforms.model import Form
 from transforms.tiktok import request
+from transforms.tiktok.deadline import DeadlineAdapter
 
 # TikTok's replies have some hundred bytes; what is longer than this is no reply of the Events API.
 MAX_REPLY_BYTES: Final = 1 << 20
@@ -82,69 +78,6 @@ class Reply:
     elapsed_secs: float
 
 
-class _DeadlineStream(io.RawIOBase):
-    """What a socket receives, until a deadline for all of it; a socket's own time-out starts anew with every byte.
-
-    Stands in for the socket in `http.client.HTTPResponse`, which calls `makefile` and nothing else.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._raw = sock.makefile("rb", buffering=0)
-        # urllib3 has set the read time-out on the socket just before it makes the response.
-        self._deadline = time.monotonic() + (sock.gettimeout() or math.inf)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """Returns this stream with a buffer, for reading."""
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        """Returns True, which the buffer asks for."""
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        """Receives into the buffer; raises TimeoutError at the deadline."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        """Lets go of the socket; the connection stays open for the next request."""
-        self._raw.close()
-        super().close()
-
-
-class _DeadlineResponse(http.client.HTTPResponse):
-    """A response whose status line, headers and body together must arrive within the read time-out."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_DeadlineStream(sock), *args, **kwargs)  # type: ignore[arg-type]
-
-
-class _HTTPConnection(urllib3.connection.HTTPConnection):
-    response_class = _DeadlineResponse
-
-
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
-    response_class = _DeadlineResponse
-
-
-class _HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-
-
-class _HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, **pool_kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-
-
 class _Upload:
     """A body on its way: sent piece by piece, so that it is known whether any of it left, and has an end in time."""
 
@@ -183,7 +116,7 @@ class EventsApi:
         self._clock = clock
         self._timeouts = (connection.connect_timeout_secs, connection.read_timeout_secs)
         self._gzip = connection.gzip_requests
-        self._adapter = _Adapter(pool_connections=1, pool_maxsize=connection.max_in_flight, max_retries=0)
+        self._adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=connection.max_in_flight, max_retries=0)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": _user_agent(),
