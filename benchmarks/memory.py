@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, nargs="+", default=[100_000, 300_000, 1_000_000])
     parser.add_argument("--ledger", action="store_true", help="with a ledger")
-    parser.add_argument("--folder", help="keep the input there (10 million events have 9 GB)")
+    parser.add_argument("--folder", help="keep the input there")
     parser.add_argument("--out")
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

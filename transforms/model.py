@@ -92,15 +92,16 @@ class FeedMark(msgspec.Struct, frozen=True, gc=False):
 class EventData(msgspec.Struct, frozen=True, gc=False):
     """`events[].data`: the fields that a rule reads (mParticle's names), everything else is skipped on decoding."""
 
-    timestamp_unixtime_ms: int | float | str | None = None
-    event_id: int | float | str | None = None
-    source_message_id: str | int | None = None
-    currency_code: str | None = None
-    page_url: str | None = None
-    custom_flags: dict[str, Any] | None = None
+    # In the order in which mParticle writes them: a decoder finds the next field fastest.
     product_action: ProductAction | None = None
     promotion_action: Present | None = None
     product_impressions: tuple[Present | None, ...] | None = None
+    currency_code: str | None = None
+    custom_flags: dict[str, Any] | None = None
+    page_url: str | None = None
+    timestamp_unixtime_ms: int | float | str | None = None
+    event_id: int | float | str | None = None
+    source_message_id: str | int | None = None
     custom_attributes: FeedMark | None = None
 
     def __repr__(self) -> str:
@@ -121,6 +122,7 @@ class BatchContext(msgspec.Struct, frozen=True, gc=False):
       locale: BCP 47, from the device's language and country.
       sends_zero_for_missing_total: the batch is of a Web SDK before 2.72.0.
       received_at_ms: the batch's own time, if it has one.
+      has_one_event: nobody else will ask about this batch, so that nothing needs to be kept about it.
     """
 
     environment: str = "production"
@@ -136,6 +138,7 @@ class BatchContext(msgspec.Struct, frozen=True, gc=False):
     locale: str | None = None
     sends_zero_for_missing_total: bool = False
     received_at_ms: int | None = None
+    has_one_event: bool = False
 
     def __repr__(self) -> str:
         """Returns the type and the input only."""

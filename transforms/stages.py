@@ -129,6 +129,7 @@ class _StepFn(beam.DoFn, Generic[In]):
 
     def setup(self) -> None:
         self._step = self.make()
+        self._told: set[tuple[str, str]] = set()
 
     def make(self) -> Callable[[Any], Any]:
         """Returns the step: a value in, a value, an outcome or a list of both out."""
@@ -162,9 +163,11 @@ class _StepFn(beam.DoFn, Generic[In]):
             yield passed
 
     def _defect(self, value: In, error: Exception) -> Outcome:
-        """Returns the outcome of a value that met a defect; logs where, never what."""
+        """Returns the outcome of a value that met a defect; logs where, never what, and each place once."""
         where = "; ".join(f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))
-        _log.error("defect in %s: %s at %s", self.stage, type(error).__name__, where)
+        if (type(error).__name__, where) not in self._told:
+            self._told.add((type(error).__name__, where))
+            _log.error("A defect in %s, please report it: %s at %s", self.stage, type(error).__name__, where)
         return Outcome(
             Kind.REJECTED,
             self.stage,

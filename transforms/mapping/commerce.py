@@ -11,7 +11,7 @@ from typing import Any
 from transforms.mapping import tables
 from transforms.mapping.forms import Content
 from transforms.mapping.values import amount, given, identifier, scalar
-from transforms.model import Note, Product
+from transforms.model import Note, Product, ProductAction
 
 # TikTok's `quantity` is an int; more than a signed 32-bit one is a mistake of the sender.
 _MAX_QUANTITY = 2.0**31 - 1
@@ -24,9 +24,9 @@ _VALUE_DECIMALS = 6
 
 
 def read_contents(
-    products: tuple[Product | None, ...] | None, content_type: str | None, notes: list[Note]
-) -> tuple[list[Content], list[str], float | None]:
-    """Returns the contents, their ids, and Σ price × quantity (None if no product has a price).
+    products: tuple[Product | None, ...], content_type: str | None, notes: list[Note]
+) -> tuple[list[Content], list[str]]:
+    """Returns the contents and their ids.
 
     Args:
       products: as mParticle sends them; null products and products without any known field are left out.
@@ -35,60 +35,68 @@ def read_contents(
     """
     contents: list[Content] = []
     content_ids: list[str] = []
-    total = 0.0
-    priced = invalid = fractional = False
-    for product in products or ():
+    invalid = fractional = False
+    for product in products:
         if product is None:
             continue
         price, number = product.price, product.quantity
         if type(price) is not float or price <= 0.0:
+            invalid = invalid or (given(price) and amount(price) is None)
             price = amount(price)
-            invalid = invalid or (price is None and given(product.price))
         if type(number) is float and number.is_integer() and 0.0 < number < _MAX_QUANTITY:
             quantity = int(number)
         else:
-            number = amount(number)
-            if number is None or number > _MAX_QUANTITY:
-                invalid = invalid or given(product.quantity)
-                number = 1.0
-            quantity = ceil(round(number, _WEIGHT_DECIMALS))
-            if quantity != number:
-                quantity = max(1, quantity)
-                fractional = True
+            quantity, is_fraction, is_invalid = _odd_quantity(number)
+            fractional, invalid = fractional or is_fraction, invalid or is_invalid
         content_id, name, category, brand = product.id, product.name, product.category, product.brand
         content_id = content_id.strip() if type(content_id) is str else identifier(content_id)
         if name is not None and type(name) is not str:
             name = scalar(name)
         if category is not None and type(category) is not str:
             category = scalar(category)
-        if brand is not None and type(brand) is not str:
+        if content_type is not None:
+            brand = None
+        elif brand is not None and type(brand) is not str:
             brand = scalar(brand)
         if content_id:
             content_ids.append(content_id)
         elif not name and not category and not brand and price is None:
             continue
-        if price is not None:
-            total += price * number
-            priced = True
         contents.append(
-            Content(
-                price,
-                quantity,
-                content_type,
-                content_id or None,
-                name or None,
-                category or None,
-                brand or None if content_type is None else None,
-            )
+            Content(price, quantity, content_type, content_id or None, name or None, category or None, brand or None)
         )
     if invalid:
         notes.append(Note.INVALID_AMOUNT)
     if fractional:
         notes.append(Note.FRACTIONAL_QUANTITY)
-    return contents, content_ids, total if priced and total < inf else None
+    return contents, content_ids
 
 
-def value_rule(fallback: str) -> Callable[[Any, float | None, bool, list[Note]], float | None]:
+def _odd_quantity(value: Any) -> tuple[int, bool, bool]:
+    """Returns a quantity as an integer; whether it is a rounded fraction; whether it was no amount.
+
+    Missing or no amount is 1, a fraction (goods by weight) is rounded up to at least 1.
+    """
+    number = amount(value)
+    if number is None or number > _MAX_QUANTITY:
+        return 1, False, given(value)
+    quantity = ceil(round(number, _WEIGHT_DECIMALS))
+    return (quantity, False, False) if quantity == number else (max(1, quantity), True, False)
+
+
+def items_value(products: tuple[Product | None, ...]) -> float | None:
+    """Returns Σ price × quantity, None if no product has a price; a weight counts as it is, not rounded."""
+    parts = []
+    for product in products:
+        price = None if product is None else amount(product.price)
+        if product is not None and price is not None:
+            number = amount(product.quantity)
+            parts.append(price * (1.0 if number is None or number > _MAX_QUANTITY else number))
+    total = sum(parts)
+    return round(total, _VALUE_DECIMALS) if parts and total < inf else None
+
+
+def value_rule(fallback: str) -> Callable[[ProductAction, bool, list[Note]], float | None]:
     """Returns the function that gives the order's value, for one setting of `value_fallback`.
 
     Args:
@@ -96,20 +104,19 @@ def value_rule(fallback: str) -> Callable[[Any, float | None, bool, list[Note]],
     """
     always_missing = fallback == "missing_or_zero"
 
-    def read_value(total_amount: Any, of_items: float | None, sends_zero: bool, notes: list[Note]) -> float | None:
+    def read_value(action: ProductAction, sends_zero: bool, notes: list[Note]) -> float | None:
         """Returns the total, or Σ price × quantity where the total counts as missing.
 
         Args:
-          total_amount: as mParticle sends it.
-          of_items: Σ price × quantity.
+          action: total amount and products.
           sends_zero: the batch is of a Web SDK that wrote 0 when the site gave no revenue.
           notes: takes what had to be decided.
         """
-        total = amount(total_amount)
-        if total is None and given(total_amount) and Note.INVALID_AMOUNT not in notes:
+        total = amount(action.total_amount)
+        if total is None and given(action.total_amount) and Note.INVALID_AMOUNT not in notes:
             notes.append(Note.INVALID_AMOUNT)
         if fallback != "never" and (total is None or (total == 0.0 and (sends_zero or always_missing))):
-            total = None if of_items is None else round(of_items, _VALUE_DECIMALS)
+            total = items_value(action.products or ())
             if total is not None:
                 notes.append(Note.VALUE_FROM_ITEMS)
         if total is None:

@@ -8,7 +8,11 @@ from transforms.mapping.salvage import parse
 from transforms.mapping.values import epoch_ms, given, identifier, integer
 from transforms.model import BatchContext
 
-_TYPES: Mapping[str | None, str] = tables.IDENTITY_TYPE_BY_SPELLING
+_TYPES: Mapping[Any, str] = tables.IDENTITY_TYPE_BY_SPELLING
+
+# Metadata and partners may be absent ("Include Metadata" off).
+_NO_DEVICE, _NO_SOURCE_INFO, _NO_APPLICATION = wire.Device(), wire.SourceInfo(), wire.Application()
+_NO_PARTNERS = wire.Partners()
 
 # Few words come in these places, and each is looked at once. A sender that invents words all the time meets the limit.
 _MAX_KEPT = 1_000
@@ -28,21 +32,13 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
     if environment != "production":
         # Absent means production. Source: mParticle's JSON reference, `environment`.
         environment = (environment or "").strip().lower() or "production"
-    user_agent = locale = platform = channel = system = ttp = None
-    if batch.device_info is not None:
-        device = batch.device_info
-        platform = device.platform
-        user_agent = device.http_header_user_agent
-        tongue = f"{device.locale_language}-{device.locale_country}"
-        locale = _locales[tongue] if tongue in _locales else _locale(tongue)
-    if batch.source_info is not None:
-        channel = batch.source_info.channel
-    if batch.application_info is not None:
-        system = batch.application_info.os
-    if batch.partner_identities is not None:
-        ttp = batch.partner_identities.tiktok_cookie_id
-    signs = f"{channel} {platform} {system}"
-    source = _inputs[signs] if signs in _inputs else _input(signs, channel, platform, system)
+    device = batch.device_info or _NO_DEVICE
+    info = batch.source_info or _NO_SOURCE_INFO
+    system = batch.application_info or _NO_APPLICATION
+    partners = batch.partner_identities or _NO_PARTNERS
+    tongue = f"{device.locale_language}-{device.locale_country}"
+    signs = f"{info.channel} {device.platform} {system.os}"
+    source = _inputs.get(signs) or _input(signs, info.channel, device.platform, system.os)
     for event in events:
         # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
         if event is not None and event.data is not None and event.data.custom_attributes is not None:
@@ -58,21 +54,22 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
         gdpr, opted_out = _gdpr(batch.consent_state), _opted_out(batch.consent_state)
         unreadable = type(batch.consent_state) is wire.BadConsentState
     if batch.sdk_version is not None and source == "web":
-        sends_zero = _sends_zero(batch.sdk_version, channel)
+        sends_zero = _sends_zero(batch.sdk_version, info.channel)
     return BatchContext(
         environment,
         source,
         batch.ip,
-        user_agent,
+        device.http_header_user_agent,
         identities,
         batch.user_attributes or {},
         gdpr,
         opted_out,
         unreadable,
-        ttp,
-        locale,
+        partners.tiktok_cookie_id,
+        _locales[tongue] if tongue in _locales else _locale(tongue),
         sends_zero,
         epoch_ms(batch.timestamp_unixtime_ms),
+        len(events) == 1,
     )
 
 
@@ -148,17 +145,15 @@ def _opted_out(state: wire.ConsentState) -> bool:
 
 def _identities(entries: list[Any] | dict[str, Any], data: bytes) -> dict[str, str]:
     """Returns identity type → value, the newest of each type."""
-    if type(entries) is not list:
-        return _newest(entries)
     found: dict[str, Any] = {}
     try:
         for entry in entries:
             found[_TYPES[entry.identity_type]] = entry.identity
-    except (AttributeError, KeyError):  # a null entry, another spelling
-        found = {}
-    if len(found) != len(entries) or None in found.values():  # a type twice, a null or a number as value
-        return _newest(parse(data)["user_identities"])
-    return found
+        if len(found) == len(entries) and None not in found.values():
+            return found
+    except (AttributeError, KeyError):  # the inbound form (an object), a null entry, another spelling
+        pass
+    return _newest(parse(data)["user_identities"])  # also: a type twice, a null or a number as value
 
 
 def _newest(entries: list[Any] | dict[str, Any]) -> dict[str, str]:

@@ -35,7 +35,7 @@ def converter(
         """Returns one entry per event, or one for a message without events that can be read."""
         results: list[Payload | Outcome] = []
         for entry in decode(message, keep_original=keep_original):
-            if type(entry) is MParticleEvent:
+            if isinstance(entry, MParticleEvent):
                 results.append(select(entry) or build(hash_identities(entry)))
             else:
                 results.append(entry)

@@ -36,11 +36,10 @@ def decode(message: Message, *, keep_original: bool = False) -> list[MParticleEv
         try:
             batch = wire.read(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            plain = salvage.plain(data)
-            salvaged = Reason.UNREADABLE_MESSAGE if plain is None else salvage.read(plain)
-            if plain is None or isinstance(salvaged, Reason):
+            salvaged = salvage.read(data)
+            if isinstance(salvaged, Reason):
                 return [_ended(message, salvaged, keep_original)]
-            data, batch = plain, salvaged
+            data, batch = salvaged
         if not batch.events:
             return [_ended(message, _without_events(data), keep_original)]
         ref = message.ref

@@ -50,9 +50,13 @@ def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent
         """Returns the event with its user; the events of one batch share one user."""
         nonlocal last
         batch = event.batch
-        if last is None or last[0] is not batch:
-            last = identify(batch)
-        _, form, user, limited_data_use, match_keys, notes = last
+        if batch.has_one_event:
+            identified = identify(batch)  # not kept: memory that is free at once is quicker to use again
+        elif last is not None and last[0] is batch:
+            identified = last
+        else:
+            last = identified = identify(batch)
+        _, form, user, limited_data_use, match_keys, notes = identified
         return IdentifiedEvent(
             event.ref,
             event.index,
@@ -109,7 +113,7 @@ def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]
                 # The hash is of E.164 with its plus sign, which other networks strip and TikTok does not.
                 number = e164(value, region)
                 if number is not None:
-                    phone = sha256(number.encode()).hexdigest()
+                    phone = sha256(number).hexdigest()
                     keys |= _PHONE
                 elif value:
                     notes.append(Note.UNUSABLE_PHONE)
@@ -194,9 +198,9 @@ def _user_fields(attributes: dict[str, Any]) -> tuple[str | None, str | None, _P
         where = "\0".join(six[2:])
     first, last = six[0], six[1]
     return (
-        _names[first] if first in _names else _name(first),
-        _names[last] if last in _names else _name(last),
-        _places[where] if where in _places else _place(where, *six[2:]),
+        _names.get(first) or _name(first),
+        _names.get(last) or _name(last),
+        _places.get(where) or _place(where, *six[2:]),
     )
 
 

@@ -77,8 +77,8 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
             flags = data.custom_flags or _NO_FLAGS
             # Most flags come as text under their own name; the others take the longer way.
             url, referrer, click = flags.get(URL_FLAG), flags.get(REFERRER_FLAG), flags.get(CLICK_ID_FLAG)
-            url = url.strip() if type(url) is str and url else read_flag(flags, URL_FLAG)
-            referrer = referrer.strip() if type(referrer) is str and referrer else read_flag(flags, REFERRER_FLAG)
+            url = url.strip() if type(url) is str else read_flag(flags, URL_FLAG)
+            referrer = referrer.strip() if type(referrer) is str else read_flag(flags, REFERRER_FLAG)
             if not url:
                 url = data.page_url.strip() if data.page_url else ""
                 if not is_web_url(url):
@@ -92,10 +92,10 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                 click = click_id(read_flag(flags, CLICK_ID_FLAG), url, strict, notes)
             if click is not None:
                 keys |= _CLICK_ID
-        contents, content_ids, of_items = read_contents(action.products, content_type if legacy else None, notes)
+        contents, content_ids = read_contents(action.products or (), content_type if legacy else None, notes)
         value = action.total_amount
         if type(value) is not float or value <= 0.0:
-            value = read_value(value, of_items, event.sends_zero_for_missing_total, notes)
+            value = read_value(action, event.sends_zero_for_missing_total, notes)
         currency = data.currency_code
         if currency not in CURRENCIES:
             currency = read_currency(currency, action.currency, default_currency, notes)

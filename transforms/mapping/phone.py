@@ -10,15 +10,15 @@ from typing import Any
 
 # What the numbers that start with the same four characters have in common: their possible lengths, where the national
 # number starts, and how a national prefix is told (the 0 of `+44 (0)20 …`, which does not belong into E.164): by
-# these characters, or by a pattern if there is none.
-_Plan = tuple[frozenset[int], int, str, Callable[[str, int], object]]
+# these characters, or by a pattern if there are none.
+_Plan = tuple[frozenset[int], int, bytes, Callable[[bytes, int], object]]
 
 # By the plus sign and the first three digits, hence at most 1,000; made when such a number first comes.
-_plans: dict[str, _Plan] = {}
+_plans: dict[bytes, _Plan] = {}
 
 
-def e164(value: str, default_region: str | None = None) -> str | None:
-    """Returns a phone in E.164, None if it cannot be one.
+def e164(value: str, default_region: str | None = None) -> bytes | None:
+    """Returns a phone in E.164, ready to be hashed; None if it cannot be one.
 
     *Possible* is enough, because a library's table of assigned ranges ages: `+15555555555` is a published test vector.
 
@@ -27,35 +27,35 @@ def e164(value: str, default_region: str | None = None) -> str | None:
       default_region: ISO 3166-1 alpha-2 region of numbers without country code.
 
     >>> e164("(+1)2133734253"), e164("00 44 20 7946 0018"), e164("800-555-0111"), e164("800-555-0111", "US")
-    ('+12133734253', '+442079460018', None, '+18005550111')
+    (b'+12133734253', b'+442079460018', None, b'+18005550111')
 
     Source: the customer's specification, section 4.
     """
-    plan = _plans.get(value[:4])
-    if plan is not None and value[4:].isdigit() and value.isascii():
+    raw = value.encode()
+    plan = _plans.get(raw[:4])
+    if plan is not None and raw[4:].isdigit():
         lengths, start, prefix, pattern = plan
-        prefixed = value.startswith(prefix, start) if prefix else pattern(value, start)
-        if len(value) in lengths and not prefixed:
-            return value  # what the library would answer, without asking it
+        if len(raw) in lengths and not (raw.startswith(prefix, start) if prefix else pattern(raw, start)):
+            return raw  # what the library would answer, without asking it
     number = _ask_library(value, default_region)
     if number is not None and number[:4] not in _plans:
         _plans[number[:4]] = _plan(number)
     return number
 
 
-def _plan(number: str) -> _Plan:
+def _plan(number: bytes) -> _Plan:
     """Returns the numbering plan of a number that the library has given."""
     from phonenumbers import PhoneMetadata, parse, region_code_for_country_code
 
-    code = parse(number).country_code or 0
+    code = parse(number.decode()).country_code or 0
     metadata: Any = PhoneMetadata.metadata_for_region_or_calling_code(code, region_code_for_country_code(code))
     start = 1 + len(str(code))
     lengths = frozenset(start + length for length in metadata.general_desc.possible_length)
-    prefix = metadata.national_prefix_for_parsing or "(?!)"  # the latter matches nothing
-    return lengths, start, prefix if prefix.isdigit() else "", re.compile(prefix).match
+    prefix = (metadata.national_prefix_for_parsing or "(?!)").encode()  # the latter matches nothing
+    return lengths, start, prefix if prefix.isdigit() else b"", re.compile(prefix).match
 
 
-def _ask_library(value: str, default_region: str | None) -> str | None:
+def _ask_library(value: str, default_region: str | None) -> bytes | None:
     """Returns the library's answer."""
     import phonenumbers
 
@@ -68,4 +68,4 @@ def _ask_library(value: str, default_region: str | None) -> str | None:
         return None
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None  # among others, a number without area code
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).encode()

@@ -29,7 +29,7 @@ _MAX_INTEGER_CHARS = 40
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def plain(data: bytes) -> bytes | None:
+def _plain(data: bytes) -> bytes | None:
     """Returns the message without compression and byte order mark; None if it is damaged or not UTF-8."""
     if data[:2] == _GZIP_MAGIC:
         unpacked = _unpacked(data)
@@ -100,12 +100,15 @@ def _scrubbed(value: Any) -> Any:
     return value
 
 
-def read(data: bytes) -> wire.Batch | Reason:
-    """Returns what can be read of a batch, or why nothing can."""
-    if not data.strip():
+def read(data: bytes) -> tuple[bytes, wire.Batch] | Reason:
+    """Returns the message as plain JSON and what can be read of its batch, or why nothing can."""
+    plain = _plain(data)
+    if plain is None:
+        return Reason.UNREADABLE_MESSAGE
+    if not plain.strip():
         return Reason.EMPTY_MESSAGE
     try:
-        message = parse(data)
+        message = parse(plain)
     except ValueError:
         return Reason.UNREADABLE_MESSAGE
     if type(message) is not dict:
@@ -126,7 +129,7 @@ def read(data: bytes) -> wire.Batch | Reason:
         batch.user_identities = identities
     if batch.environment is None and message.get("environment") is not None:
         batch.environment = "unknown"  # an environment that cannot be read is not taken for production
-    return batch
+    return plain, batch
 
 
 def _fitting(struct: type[T], source: Mapping[str, Any], skip: tuple[str, ...] = ()) -> T:
@@ -164,9 +167,9 @@ def _event(event: Any) -> wire.Event | None:
     if type(event_type) is not str:
         return wire.BadEvent(fault="event_type")
     if data is None:
-        return wire.Event(event_type)
+        return wire.Event(event_type=event_type)
     if event_type.strip().lower() != tables.COMMERCE_EVENT:
-        return wire.Event(event_type, _object(EventData, data) or EventData())
+        return wire.Event(_object(EventData, data) or EventData(), event_type)
     if type(data) is not dict:
         return wire.BadEvent(fault="data")
     action = data.get("product_action")
@@ -182,4 +185,4 @@ def _event(event: Any) -> wire.Event | None:
             kept = tuple(_object(Product, product) for product in products)
             product_action = msgspec.structs.replace(product_action, products=kept)
         content = msgspec.structs.replace(content, product_action=product_action)
-    return wire.Event(event_type, content)
+    return wire.Event(content, event_type)

@@ -43,10 +43,7 @@ def _folded(text: str) -> str:
 _IDENTITY_TYPE_BY_FOLDED = {_folded(name): name for name in IDENTITY_TYPES} | _OTHER_SPELLINGS
 
 # The spellings that batches use, found without folding.
-IDENTITY_TYPE_BY_SPELLING: Mapping[str | None, str] = {
-    **{name: name for name in IDENTITY_TYPES},
-    **_IDENTITY_TYPE_BY_FOLDED,
-}
+IDENTITY_TYPE_BY_SPELLING = {name: name for name in IDENTITY_TYPES} | _IDENTITY_TYPE_BY_FOLDED
 
 
 def identity_type(text: str) -> str | None:
