@@ -6,7 +6,7 @@ Three shapes in turn, several rounds, side by side in one run:
     null      the whole pipeline on the local runner, to a sender that sends nothing
     sandbox   the same, over HTTP to the sandbox on the other core
 
-    python benchmarks/batch.py [--events 300000] [--rounds 3] [--out FILE]
+    python benchmarks/batch.py [--events 400000] [--rounds 3] [--out FILE]
 
 To reach: null ≥ 0.85 of plain, sandbox ≥ 0.6 of plain.
 """
@@ -26,7 +26,7 @@ from sandbox.control import Sandbox
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=300_000)
+    parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out")
     arguments = parser.parse_args()

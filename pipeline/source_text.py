@@ -22,8 +22,8 @@ MAX_LINE_BYTES = 64 << 20
 MAX_DOCUMENT_BYTES = 16 << 20
 
 # A list of messages for the steps that follow: enough to spread the cost of a step, small enough for the caches.
-BATCH_MESSAGES = 1_000
-BATCH_BYTES = 2 << 20
+BATCH_MESSAGES = 2_000
+BATCH_BYTES = 4 << 20
 
 # What is read and decompressed at a time.
 _CHUNK_BYTES = 256 << 10

@@ -4,6 +4,7 @@ Each returns a `Split`: what goes on, and the outcomes of what ended here. Every
 exactly one of the two.
 """
 
+import functools
 import logging
 import traceback
 from collections.abc import Callable, Iterator
@@ -132,7 +133,7 @@ class _StepFn(beam.DoFn, Generic[In]):
         self._told: set[tuple[str, str]] = set()
 
     def make(self) -> Callable[[Any], Any]:
-        """Returns the step: a value in, a value, an outcome or a list of both out."""
+        """Returns the step: a value in; a value, an outcome or a list of both out; None lets the value pass."""
         raise NotImplementedError
 
     def process(self, value: In) -> Iterator[Any]:
@@ -156,7 +157,12 @@ class _StepFn(beam.DoFn, Generic[In]):
                 result = step(value)
             except Exception as error:  # noqa: BLE001  # a defect of ours must not stop a stream or lose neighbours
                 result = self._defect(value, error)
-            (ended if type(result) is Outcome else passed).append(result)
+            if result is None:
+                passed.append(value)
+            elif type(result) is Outcome:
+                ended.append(result)
+            else:
+                passed.append(result)
         if ended:
             yield TaggedOutput(OUTCOMES, ended)
         if passed:
@@ -189,8 +195,7 @@ class _DecodeFn(_StepFn[Message]):
         self._units = Metrics.counter(NAMESPACE, UNITS)
 
     def make(self) -> Callable[[Message], list[MParticleEvent | Outcome]]:
-        keep = self._keep_original
-        return lambda message: decode.decode(message, keep_original=keep)
+        return functools.partial(decode.decode, keep_original=self._keep_original)
 
     def process_batch(self, batch: list[Message]) -> Iterator[list[MParticleEvent]]:
         passed: list[MParticleEvent] = []
@@ -221,9 +226,8 @@ class _SelectFn(_StepFn[MParticleEvent]):
     def __init__(self, connection: Connection, since_ms: int | None, until_ms: int | None) -> None:
         self._settings = (connection, since_ms, until_ms)
 
-    def make(self) -> Callable[[MParticleEvent], MParticleEvent | Outcome]:
-        ends = select.selector(*self._settings)
-        return lambda event: ends(event) or event
+    def make(self) -> Callable[[MParticleEvent], Outcome | None]:
+        return select.selector(*self._settings)
 
     def process_batch(self, batch: list[MParticleEvent]) -> Iterator[list[MParticleEvent]]:
         return self._outcomes_and_passed(batch)

@@ -41,9 +41,9 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
     source = _inputs.get(signs) or _input(signs, info.channel, device.platform, system.os)
     for event in events:
         # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
-        if event is not None and event.data is not None and event.data.custom_attributes is not None:
-            mark = event.data.custom_attributes.source_feed
-            if mark is not None and given(mark):
+        if event is not None and event.data is not None:
+            attributes = event.data.custom_attributes
+            if attributes is not None and attributes.source_feed is not None and given(attributes.source_feed):
                 source = "feed"
     identities: dict[str, str] = {}
     if batch.user_identities:
@@ -145,24 +145,24 @@ def _opted_out(state: wire.ConsentState) -> bool:
 
 def _identities(entries: list[Any] | dict[str, Any], data: bytes) -> dict[str, str]:
     """Returns identity type → value, the newest of each type."""
+    if isinstance(entries, dict):  # the inbound form
+        return _newest([{"identity_type": name, "identity": value} for name, value in entries.items()])
     found: dict[str, Any] = {}
     try:
         for entry in entries:
             found[_TYPES[entry.identity_type]] = entry.identity
         if len(found) == len(entries) and None not in found.values():
             return found
-    except (AttributeError, KeyError):  # the inbound form (an object), a null entry, another spelling
+    except (AttributeError, KeyError):  # a null entry, another spelling
         pass
     return _newest(parse(data)["user_identities"])  # also: a type twice, a null or a number as value
 
 
-def _newest(entries: list[Any] | dict[str, Any]) -> dict[str, str]:
+def _newest(entries: list[Any]) -> dict[str, str]:
     """Returns the newest value of each type, the last one if times do not tell; real values before junk.
 
     A type that comes twice is not documented by mParticle; this is our reading.
     """
-    if isinstance(entries, dict):
-        entries = [{"identity_type": name, "identity": value} for name, value in entries.items()]
     best: dict[str, tuple[tuple[bool, int], str]] = {}
     for entry in entries:
         if type(entry) is not dict:

@@ -34,6 +34,8 @@ def decode(message: Message, *, keep_original: bool = False) -> list[MParticleEv
     try:
         data = message.data
         try:
+            if not data.isascii():
+                data.decode()  # the decoder does not look at the text of fields that nobody reads
             batch = wire.read(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             salvaged = salvage.read(data)

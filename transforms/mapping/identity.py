@@ -20,7 +20,6 @@ from transforms.model import BatchContext, EventData, Form, IdentifiedEvent, Mat
 
 _EMAIL, _PHONE, _EXTERNAL_ID = int(MatchKey.EMAIL), int(MatchKey.PHONE), int(MatchKey.EXTERNAL_ID)
 _TTP, _IP_AND_USER_AGENT = int(MatchKey.TTP), int(MatchKey.IP_AND_USER_AGENT)
-_IDENTIFIERS = _EMAIL | _PHONE | _EXTERNAL_ID
 
 _all_six = itemgetter(*tables.USER_ATTRIBUTES)
 _ATTRIBUTE_BY_LOWER = {attribute.lower(): attribute for attribute in tables.USER_ATTRIBUTES}
@@ -36,39 +35,34 @@ _names: dict[str, str | None] = {}
 _places: dict[str, _Place] = {}
 
 
-# What the events of one batch have in common once it is hashed: the batch, the request's form, the user, whether to
-# limit the use of data, the match keys, and what had to be decided.
-_Identified = tuple[BatchContext, Form, User, bool, int, tuple[Note, ...]]
-
-
 def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent]:
     """Returns the function that replaces an event's batch by a hashed user, for one connection."""
     identify = _identifier(connection)
-    last: _Identified | None = None
+    last_batch: BatchContext | None = None
+    last: IdentifiedEvent | None = None
 
     def hash_identities(event: MParticleEvent) -> IdentifiedEvent:
         """Returns the event with its user; the events of one batch share one user."""
-        nonlocal last
-        batch = event.batch
-        if batch.has_one_event:
-            identified = identify(batch)  # not kept: memory that is free at once is quicker to use again
-        elif last is not None and last[0] is batch:
-            identified = last
-        else:
-            last = identified = identify(batch)
-        _, form, user, limited_data_use, match_keys, notes = identified
+        nonlocal last_batch, last
+        if event.batch.has_one_event:
+            return identify(event)  # not kept: memory that is free at once is quicker to use again
+        known = last
+        if known is None or event.batch is not last_batch:
+            last = identify(event)
+            last_batch = event.batch
+            return last
         return IdentifiedEvent(
             event.ref,
             event.index,
-            form,
+            known.form,
             event.data or _NO_DATA,
-            user,
+            known.user,
             event.raw,
-            batch.sends_zero_for_missing_total,
-            batch.received_at_ms,
-            limited_data_use,
-            match_keys,
-            notes,
+            known.sends_zero_for_missing_total,
+            known.received_at_ms,
+            known.limited_data_use,
+            known.match_keys,
+            known.notes,
             event.original,
             event.event_id,
             event.occurred_at_ms,
@@ -77,8 +71,8 @@ def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent
     return hash_identities
 
 
-def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]:
-    """Returns the function that hashes the identities of a batch."""
+def _identifier(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent]:
+    """Returns the function that hashes the identities of an event's batch."""
     email_type = connection.email_identity_type
     phone_type = connection.phone_identity_type
     external_type = connection.external_identity_type
@@ -87,8 +81,9 @@ def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]
     limits = connection.consent.ccpa_opt_out == "limit"
     plans = {source: _plan(connection, source) for source in ("web", "feed", "app")}
 
-    def identify(batch: BatchContext) -> _Identified:
-        """Returns what TikTok may know about the user of a batch, and what had to be left out."""
+    def identify(event: MParticleEvent) -> IdentifiedEvent:
+        """Returns the event with what TikTok may know about its user, and what had to be left out."""
+        batch = event.batch
         form, is_web, sends_fields, sends_ttp = plans[batch.input]
         identities = batch.identities
         notes: list[Note] = []
@@ -122,7 +117,7 @@ def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]
             # Its case must equal what the site's pixel sends, hence the setting; the default is that of TikTok's own
             # tag. Source: tiktok/gtm-template-eapi 089e34e, `template.js` (trimmed, case kept).
             value = given.strip()
-            if value not in JUNK:
+            if value.lower() not in JUNK:
                 if lowers_external_id:
                     value = value.lower()
                 external_id = (
@@ -173,7 +168,22 @@ def _identifier(connection: Connection) -> Callable[[BatchContext], _Identified]
             ttp,
             batch.locale if is_web else None,
         )
-        return batch, form, user, limited, keys, tuple(notes) if notes else ()
+        return IdentifiedEvent(
+            event.ref,
+            event.index,
+            form,
+            event.data or _NO_DATA,
+            user,
+            event.raw,
+            batch.sends_zero_for_missing_total,
+            batch.received_at_ms,
+            limited,
+            keys,
+            tuple(notes) if notes else (),
+            event.original,
+            event.event_id,
+            event.occurred_at_ms,
+        )
 
     return identify
 
@@ -191,16 +201,18 @@ def _user_fields(attributes: dict[str, Any]) -> tuple[str | None, str | None, _P
     Source: the customer's specification, section 5; names are never sent in clear.
     """
     try:
-        six = _all_six(attributes)
-        where = "\0".join(six[2:])
+        first, last, *place = _all_six(attributes)
+        where = "\0".join(place)
+        usual = type(first) is str and type(last) is str
     except (KeyError, TypeError):  # not all six under these names, or not all of them text
-        six = _attributes(attributes)
-        where = "\0".join(six[2:])
-    first, last = six[0], six[1]
+        usual = False
+    if not usual:
+        first, last, *place = _attributes(attributes)
+        where = "\0".join(place)
     return (
         _names.get(first) or _name(first),
         _names.get(last) or _name(last),
-        _places.get(where) or _place(where, *six[2:]),
+        _places.get(where) or _place(where, *place),
     )
 
 
@@ -231,6 +243,7 @@ def _place(where: str, code: str, city: str, state: str, country: str) -> _Place
 
 def _passed_or_hashed(value: str, normalised: str | None) -> str | None:
     """Returns the hash of a normalised value; a value that came hashed passes."""
+    value = value.strip()
     if is_hash(value):
         return value.lower()
     return None if normalised is None else sha256(normalised.encode()).hexdigest()

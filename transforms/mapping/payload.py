@@ -8,8 +8,20 @@ from hashlib import sha256
 from typing import Any
 
 from transforms.connection import Connection
-from transforms.mapping import forms
 from transforms.mapping.commerce import read_contents, read_currency, value_rule
+from transforms.mapping.forms import (
+    Ad,
+    Content,
+    LegacyContext,
+    LegacyEvent,
+    LegacyProperties,
+    LegacyUser,
+    Page,
+    TrackEvent,
+    TrackProperties,
+    TrackUser,
+    encode,
+)
 from transforms.mapping.page import SCHEMES, click_id, is_web_url, read_flag
 from transforms.mapping.select import canonical_action, event_names
 from transforms.mapping.tables import CLICK_ID_FLAG, CLICK_ID_PREFIX, CURRENCIES, REFERRER_FLAG, URL_FLAG
@@ -32,8 +44,9 @@ from transforms.model import (
 _LEGACY, _WEB = Form.LEGACY, Form.WEB
 _CLICK_ID = int(MatchKey.CLICK_ID)
 _NO_ACTION = ProductAction()
-_NO_LEGACY_USER = forms.LegacyUser()
+_NO_LEGACY_USER = LegacyUser()
 _NOBODY = User()
+
 # What every click id of TikTok's starts with.
 _USUAL_CLICK_ID = CLICK_ID_PREFIX + "."
 _NO_FLAGS: dict[str, Any] = {}
@@ -86,7 +99,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                 notes.append(Note.PAGE_URL_FALLBACK)
             elif not url.startswith(SCHEMES) and not is_web_url(url):
                 return _rejected(event, name, Reason.INVALID_PAGE_URL)
-            page = forms.Page(url, referrer or None)
+            page = Page(url, referrer or None)
             click = click.strip() if type(click) is str else ""
             if not click.startswith(_USUAL_CLICK_ID) or click == _USUAL_CLICK_ID:
                 click = click_id(read_flag(flags, CLICK_ID_FLAG), url, strict, notes)
@@ -106,26 +119,26 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
         if event.received_at_ms is not None and at_ms - event.received_at_ms > _FUTURE_MS:
             notes.append(Note.IN_THE_FUTURE)
         if legacy:
-            body = forms.encode(
-                forms.LegacyEvent(
+            body = encode(
+                LegacyEvent(
                     "track",
                     name,
                     event_id,
                     iso_8601(at_ms),
-                    forms.LegacyContext(
-                        None if click is None else forms.Ad(click), page, _legacy_user(user), user.user_agent, user.ip
+                    LegacyContext(
+                        None if click is None else Ad(click), page, _legacy_user(user), user.user_agent, user.ip
                     ),
                     _legacy_properties(contents, currency, value),
                     event.limited_data_use,
                 )
             )
         else:
-            body = forms.encode(
-                forms.TrackEvent(
+            body = encode(
+                TrackEvent(
                     name,
                     at_ms // 1000,
                     event_id,
-                    forms.TrackUser(
+                    TrackUser(
                         None if user.email is None else [user.email],
                         None if user.phone is None else [user.phone],
                         None if user.external_id is None else [user.external_id],
@@ -143,7 +156,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                     )
                     if click is not None or user != _NOBODY
                     else None,
-                    forms.TrackProperties(
+                    TrackProperties(
                         contents or None,
                         content_ids or None,
                         content_type,
@@ -174,19 +187,17 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
     return build
 
 
-def _legacy_user(user: User) -> forms.LegacyUser | None:
+def _legacy_user(user: User) -> LegacyUser | None:
     """Returns the identifiers for the legacy form, None if there is none."""
-    made = forms.LegacyUser(user.external_id, user.phone, user.email, user.ttp)
+    made = LegacyUser(user.external_id, user.phone, user.email, user.ttp)
     return made if made != _NO_LEGACY_USER else None
 
 
-def _legacy_properties(
-    contents: list[forms.Content], currency: str | None, value: float | None
-) -> forms.LegacyProperties | None:
+def _legacy_properties(contents: list[Content], currency: str | None, value: float | None) -> LegacyProperties | None:
     """Returns the properties for the legacy form, None if there is none."""
     if not contents and currency is None and value is None:
         return None
-    return forms.LegacyProperties(contents or None, currency, value)
+    return LegacyProperties(contents or None, currency, value)
 
 
 def _rejected(event: IdentifiedEvent, name: str, reason: Reason) -> Outcome:

@@ -168,7 +168,7 @@ def _event(event: Any) -> wire.Event | None:
         return wire.BadEvent(fault="event_type")
     if data is None:
         return wire.Event(event_type=event_type)
-    if event_type.strip().lower() != tables.COMMERCE_EVENT:
+    if event_type != tables.COMMERCE_EVENT:
         return wire.Event(_object(EventData, data) or EventData(), event_type)
     if type(data) is not dict:
         return wire.BadEvent(fault="data")
