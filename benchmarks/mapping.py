@@ -194,3 +194,57 @@ def bare(data: bytes) -> bytes:
             forms.Page(flags["TikTok.URL"], flags["TikTok.Referrer"]),
         )
     )
+
+
+def measure(work: Callable[[bytes], Any], messages: list[bytes]) -> float:
+    """Returns the seconds that a loop over all messages takes; what it makes is dropped at once, as in a stream."""
+    gc.collect()
+    began = time.perf_counter()
+    for data in messages:
+        work(data)
+    return time.perf_counter() - began
+
+
+def read_lines(path: str) -> list[bytes]:
+    """Returns the messages of a file, one a line."""
+    return [line for line in Path(path).read_bytes().splitlines() if line.strip()]
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", metavar="NDJSON", help="one message a line (default: invented)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long to measure, at least (default: 10)")
+    parser.add_argument("--out", metavar="FILE", help="write the line of JSON there too")
+    arguments = parser.parse_args()
+    messages = read_lines(arguments.input) if arguments.input else invented(MESSAGES, SEED)
+    convert = converter(CONNECTION)
+    results = [result for data in messages for result in convert(Message("", data))]
+    payloads = sum(isinstance(result, Payload) for result in results)
+    mapping_secs, bare_secs = [], []
+    until = time.perf_counter() + arguments.seconds
+    while time.perf_counter() < until or len(mapping_secs) < 3:
+        mapping_secs.append(measure(lambda data: convert(Message("", data)), messages))
+        if not arguments.input:  # the bare loop takes every field for granted
+            bare_secs.append(measure(bare, messages))
+    rate = len(results) / statistics.median(mapping_secs)
+    figures: dict[str, Any] = {
+        "messages": len(messages),
+        "bytes_per_message": round(statistics.fmean(map(len, messages))),
+        "events": len(results),
+        "payloads": payloads,
+        "rounds": len(mapping_secs),
+        "events_per_second": round(rate),
+        "events_per_second_best": round(len(results) / min(mapping_secs)),
+    }
+    print(f"mapping: {rate:,.0f} events/s (best round {len(results) / min(mapping_secs):,.0f}), {payloads:,} payloads")
+    if bare_secs:
+        ratio = statistics.median(a / b for a, b in zip(bare_secs, mapping_secs, strict=True))
+        bare_rate = len(messages) / statistics.median(bare_secs)
+        figures |= {"bare_events_per_second": round(bare_rate), "ratio": round(ratio, 3)}
+        print(f"bare loop: {bare_rate:,.0f} events/s; the mapping reaches {ratio:.2f} of it (to reach: 0.65)")
+    finish("mapping", SEED, figures, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -166,6 +166,8 @@ class Mutator:
                 holder[path[-1]]
             except (LookupError, TypeError):
                 continue  # an earlier change has removed it
+            if not isinstance(holder, dict | list):
+                continue
             if path[0] in ("user_identities", "user_attributes"):
                 self.untouched = False
             changes.append(self.change(holder, path))

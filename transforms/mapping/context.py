@@ -45,9 +45,17 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
             attributes = event.data.custom_attributes
             if attributes is not None and attributes.source_feed is not None and given(attributes.source_feed):
                 source = "feed"
-    identities: dict[str, str] = {}
-    if batch.user_identities:
-        identities = _identities(batch.user_identities, data)
+    identities: dict[str, Any] = {}
+    entries: Any = batch.user_identities
+    if entries:
+        try:
+            for entry in entries:
+                identities[_TYPES[entry.identity_type]] = entry.identity
+            usual = len(identities) == len(entries) and None not in identities.values()
+        except (AttributeError, KeyError):  # the inbound form, a null entry, another spelling
+            usual = False
+        if not usual:  # also: a type twice, a null or a number as value
+            identities = _newest(parse(data)["user_identities"] if isinstance(entries, list) else entries)
     gdpr: dict[str, bool] = {}
     opted_out = unreadable = sends_zero = False
     if batch.consent_state is not None:
@@ -143,26 +151,13 @@ def _opted_out(state: wire.ConsentState) -> bool:
     return sale is not None and sale.consented is True
 
 
-def _identities(entries: list[Any] | dict[str, Any], data: bytes) -> dict[str, str]:
-    """Returns identity type → value, the newest of each type."""
-    if isinstance(entries, dict):  # the inbound form
-        return _newest([{"identity_type": name, "identity": value} for name, value in entries.items()])
-    found: dict[str, Any] = {}
-    try:
-        for entry in entries:
-            found[_TYPES[entry.identity_type]] = entry.identity
-        if len(found) == len(entries) and None not in found.values():
-            return found
-    except (AttributeError, KeyError):  # a null entry, another spelling
-        pass
-    return _newest(parse(data)["user_identities"])  # also: a type twice, a null or a number as value
-
-
-def _newest(entries: list[Any]) -> dict[str, str]:
-    """Returns the newest value of each type, the last one if times do not tell; real values before junk.
+def _newest(entries: list[Any] | dict[str, Any]) -> dict[str, str]:
+    """Returns identity type → value: the newest value of each type, the last one if times do not tell; real values before junk.
 
     A type that comes twice is not documented by mParticle; this is our reading.
     """
+    if isinstance(entries, dict):
+        entries = [{"identity_type": name, "identity": value} for name, value in entries.items()]
     best: dict[str, tuple[tuple[bool, int], str]] = {}
     for entry in entries:
         if type(entry) is not dict:

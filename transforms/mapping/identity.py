@@ -37,42 +37,6 @@ _places: dict[str, _Place] = {}
 
 def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent]:
     """Returns the function that replaces an event's batch by a hashed user, for one connection."""
-    identify = _identifier(connection)
-    last_batch: BatchContext | None = None
-    last: IdentifiedEvent | None = None
-
-    def hash_identities(event: MParticleEvent) -> IdentifiedEvent:
-        """Returns the event with its user; the events of one batch share one user."""
-        nonlocal last_batch, last
-        if event.batch.has_one_event:
-            return identify(event)  # not kept: memory that is free at once is quicker to use again
-        known = last
-        if known is None or event.batch is not last_batch:
-            last = identify(event)
-            last_batch = event.batch
-            return last
-        return IdentifiedEvent(
-            event.ref,
-            event.index,
-            known.form,
-            event.data or _NO_DATA,
-            known.user,
-            event.raw,
-            known.sends_zero_for_missing_total,
-            known.received_at_ms,
-            known.limited_data_use,
-            known.match_keys,
-            known.notes,
-            event.original,
-            event.event_id,
-            event.occurred_at_ms,
-        )
-
-    return hash_identities
-
-
-def _identifier(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent]:
-    """Returns the function that hashes the identities of an event's batch."""
     email_type = connection.email_identity_type
     phone_type = connection.phone_identity_type
     external_type = connection.external_identity_type
@@ -80,10 +44,14 @@ def _identifier(connection: Connection) -> Callable[[MParticleEvent], Identified
     region = connection.default_phone_region.upper() if connection.default_phone_region else None
     limits = connection.consent.ccpa_opt_out == "limit"
     plans = {source: _plan(connection, source) for source in ("web", "feed", "app")}
+    last: tuple[BatchContext, IdentifiedEvent] | None = None
 
-    def identify(event: MParticleEvent) -> IdentifiedEvent:
+    def hash_identities(event: MParticleEvent) -> IdentifiedEvent:
         """Returns the event with what TikTok may know about its user, and what had to be left out."""
+        nonlocal last
         batch = event.batch
+        if last is not None and last[0] is batch:
+            return _of_same_batch(last[1], event)
         form, is_web, sends_fields, sends_ttp = plans[batch.input]
         identities = batch.identities
         notes: list[Note] = []
@@ -168,7 +136,7 @@ def _identifier(connection: Connection) -> Callable[[MParticleEvent], Identified
             ttp,
             batch.locale if is_web else None,
         )
-        return IdentifiedEvent(
+        identified = IdentifiedEvent(
             event.ref,
             event.index,
             form,
@@ -184,8 +152,31 @@ def _identifier(connection: Connection) -> Callable[[MParticleEvent], Identified
             event.event_id,
             event.occurred_at_ms,
         )
+        if not batch.has_one_event:  # else nobody asks again, and memory that is free at once is the quickest
+            last = (batch, identified)
+        return identified
 
-    return identify
+    return hash_identities
+
+
+def _of_same_batch(known: IdentifiedEvent, event: MParticleEvent) -> IdentifiedEvent:
+    """Returns the event with the user of another event of its batch."""
+    return IdentifiedEvent(
+        event.ref,
+        event.index,
+        known.form,
+        event.data or _NO_DATA,
+        known.user,
+        event.raw,
+        known.sends_zero_for_missing_total,
+        known.received_at_ms,
+        known.limited_data_use,
+        known.match_keys,
+        known.notes,
+        event.original,
+        event.event_id,
+        event.occurred_at_ms,
+    )
 
 
 def _plan(connection: Connection, source: str) -> tuple[Form, bool, bool, bool]:
