@@ -23,11 +23,14 @@ def e164(value: str, default_region: str | None = None) -> bytes | None:
     *Possible* is enough, because a library's table of assigned ranges ages: `+15555555555` is a published test vector.
 
     Args:
-      value: as mParticle holds it: spaces, dots, dashes, brackets and an international prefix allowed.
-      default_region: ISO 3166-1 alpha-2 region of numbers without country code.
+      value: as mParticle holds it: spaces, dots, dashes and brackets allowed.
+      default_region: ISO 3166-1 alpha-2 region of numbers without country code, and whose prefix for calls abroad
+        is understood (00, 011 …).
 
-    >>> e164("(+1)2133734253"), e164("00 44 20 7946 0018"), e164("800-555-0111"), e164("800-555-0111", "US")
-    (b'+12133734253', b'+442079460018', None, b'+18005550111')
+    >>> e164("(+1)2133734253"), e164("800-555-0111"), e164("800-555-0111", "US")
+    (b'+12133734253', None, b'+18005550111')
+    >>> e164("00 44 20 7946 0018"), e164("00 44 20 7946 0018", "DE"), e164("001 65 6123 4567", "SG")
+    (None, b'+442079460018', b'+6561234567')
 
     Source: the customer's specification, section 4.
     """
@@ -59,11 +62,10 @@ def _ask_library(value: str, default_region: str | None) -> bytes | None:
     """Returns the library's answer."""
     import phonenumbers
 
-    digits = value.lstrip(" (")
-    # Without its country code first the library would need a region to know that 00 means "international".
-    international = "+" + digits[2:] if digits[:2] == "00" else value
     try:
-        number = phonenumbers.parse(international, default_region)
+        # A leading 00 is left to the library too: it means "international" in most regions, but 001, 002 and 0011 do so
+        # in others, and a wrong guess would hash somebody else's number.
+        number = phonenumbers.parse(value, default_region)
     except phonenumbers.NumberParseException:
         return None
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
