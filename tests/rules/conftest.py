@@ -79,9 +79,7 @@ class Shop:
                 "$Country": "US",
                 "$Zip": "10016",
             },
-            "user_identities": self.identities(
-                email=self.email, customer_id=self.customer, mobile_number=self.phone
-            ),
+            "user_identities": self.identities(email=self.email, customer_id=self.customer, mobile_number=self.phone),
             "partner_identities": {"tiktok_cookie_id": "2ZwCyQbNJ0rFp2n5cH0cBq1nQkT"},
             "environment": "production",
             "ip": "203.0.113.24",

@@ -32,7 +32,9 @@ CONNECTIONS = (
         default_phone_region="US",
         environments=("production", "development", "unknown"),
     ),
-    Connection(event_source_id="P4", enable_web_migration=True, require_ip_and_user_agent="always", strict_click_id=True),
+    Connection(
+        event_source_id="P4", enable_web_migration=True, require_ip_and_user_agent="always", strict_click_id=True
+    ),
 )
 
 # Seeded into every message; none of them may be in a payload while no mutation has moved them.
@@ -119,7 +121,6 @@ class Mutator:
     def __init__(self, samples: dict[str, bytes], seed: int) -> None:
         self.random = Random(seed)  # noqa: S311
         self.what, self.untouched = "", False
-        self.names = list(samples)
         self.bases: dict[str, bytes] = {}
         self.zipped: dict[str, bytes] = {}
         self.paths: dict[str, list[tuple[Any, ...]]] = {}
@@ -127,17 +128,26 @@ class Mutator:
             try:
                 batch = json.loads(data)
             except ValueError:
-                batch = None
-            if batch and "events" in batch:
-                as_list = isinstance(batch.get("user_identities"), list)
-                listed = [{"identity_type": word, "identity": value} for word, value in IDENTITIES.items()]
-                batch |= {"user_identities": listed if as_list else dict(IDENTITIES), "user_attributes": ATTRIBUTES}
-                data = msgspec.json.encode(batch)
-            self.bases[name] = data
-            self.zipped[name] = gzip.compress(data, 1, mtime=0)
-            if batch:
-                self.paths[name] = list(paths(batch))
+                batch = {}
+            events = batch.pop("events", None)
+            if events is None:
+                self.add(name, data)
+                continue
+            as_list = isinstance(batch.get("user_identities"), list)
+            listed = [{"identity_type": word, "identity": value} for word, value in IDENTITIES.items()]
+            batch |= {"user_identities": listed if as_list else dict(IDENTITIES), "user_attributes": ATTRIBUTES}
+            # Few events at a time, because what is long is slow and breaks no differently.
+            for start in range(0, len(events) or 1, 3):
+                part = {"events": events[start : start + 3], **batch}
+                self.add(f"{name} from event {start}", msgspec.json.encode(part))
+                self.paths[f"{name} from event {start}"] = list(paths(part))
+        self.names = list(self.bases)
         self.structured = list(self.paths)
+
+    def add(self, name: str, data: bytes) -> None:
+        """Keeps a good message to be damaged."""
+        self.bases[name] = data
+        self.zipped[name] = gzip.compress(data, 1, mtime=0)
 
     def message(self) -> bytes:
         """Returns the next damaged message."""
@@ -253,6 +263,7 @@ def expected_events(data: bytes) -> int | None:
     """Returns how many events a message has, 0 for JSON without events; None if it is no JSON or nested too deep."""
     try:
         if data[:2] == b"\x1f\x8b":
+            zlib.decompress(data, wbits=31)  # looks at flags of the header that the next reader passes over
             data = gzip.decompress(data)
         try:
             batch = msgspec.json.decode(data)
@@ -307,7 +318,7 @@ def test_a_damaged_message_is_answered_event_by_event(chunk: int, samples: Calla
         try:
             entries = first[which](Message("m", data))
             wrong = fault(data, entries, mutator.untouched)
-            if wrong is None and number % 4 < 2 and second[which](Message("m", data)) != entries:
+            if wrong is None and number % 5 == 0 and second[which](Message("m", data)) != entries:
                 wrong = "equal input, unequal output"
         except Exception as error:  # noqa: BLE001 - every exception is the failure looked for
             wrong = f"{type(error).__name__} from {error.__traceback__ and _origin(error)}"

@@ -22,10 +22,19 @@ TYPES = {"email": "email", "phone": "mobile_number", "external_id": "customer_id
 LEGACY_NAMES = {"email": "email", "phone": "phone_number", "external_id": "external_id"}
 HASHED = "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"
 
-JUNK = (
-    ["", " ", "-1", "0", "00000000-0000-0000-0000-000000000000", "<nil>", "anon", "anonymous", "false", "n/a", "na"]
-    + ["nil", "none", "null", "true", "undefined", "unknown", "{}", "NULL", "Undefined", "N/A", " null "]
-)
+JUNK = [
+    "",
+    " ",
+    "-1",
+    "0",
+    "00000000-0000-0000-0000-000000000000",
+    "<nil>",
+    "anon",
+    "anonymous",
+    "false",
+    "n/a",
+    "na",
+] + ["nil", "none", "null", "true", "undefined", "unknown", "{}", "NULL", "Undefined", "N/A", " null "]
 
 
 @pytest.mark.parametrize(("field", "raw", "digest"), VECTORS)

@@ -4,7 +4,7 @@ Source: the customer's specification, section 6; types: tiktok-business-api-sdk 
 `PixelProperties.md`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil, inf
 from typing import Any
 
@@ -15,6 +15,9 @@ from transforms.model import Note, Product, ProductAction
 
 # TikTok's `quantity` is an int; more than a signed 32-bit one is a mistake of the sender.
 _MAX_QUANTITY = 2.0**31 - 1
+
+# Nearly every item has one of these.
+_USUAL_QUANTITIES: Mapping[Any, int] = {float(number): number for number in range(1, 101)}
 
 # A weight such as 2.0000000001 comes from arithmetic, not from a scale.
 _WEIGHT_DECIMALS = 6
@@ -43,9 +46,8 @@ def read_contents(
         if type(price) is not float or price <= 0.0:
             invalid = invalid or (given(price) and amount(price) is None)
             price = amount(price)
-        if type(number) is float and number.is_integer() and 0.0 < number < _MAX_QUANTITY:
-            quantity = int(number)
-        else:
+        quantity = _USUAL_QUANTITIES.get(number)
+        if quantity is None:
             quantity, is_fraction, is_invalid = _odd_quantity(number)
             fractional, invalid = fractional or is_fraction, invalid or is_invalid
         content_id, name, category, brand = product.id, product.name, product.category, product.brand

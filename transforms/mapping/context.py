@@ -14,10 +14,10 @@ _TYPES: Mapping[Any, str] = tables.IDENTITY_TYPE_BY_SPELLING
 _NO_DEVICE, _NO_SOURCE_INFO, _NO_APPLICATION = wire.Device(), wire.SourceInfo(), wire.Application()
 _NO_PARTNERS = wire.Partners()
 
-# Few words come in these places, and each is looked at once. A sender that invents words all the time meets the limit.
-_MAX_KEPT = 1_000
-_inputs: dict[str, str] = {}
-_locales: dict[str, str | None] = {}
+# Input and locale by the five words that tell them. Few combinations of words come, and each is looked at once; a
+# sender that invents words all the time meets the limit.
+_MAX_KEPT = 10_000
+_read: dict[str, tuple[str, str | None]] = {}
 
 
 def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes) -> BatchContext:
@@ -28,17 +28,16 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
       events: its events.
       data: the JSON it was decoded from, for what the types leave out.
     """
-    environment = batch.environment
-    if environment != "production":
-        # Absent means production. Source: mParticle's JSON reference, `environment`.
-        environment = (environment or "").strip().lower() or "production"
+    # Absent means production. Source: mParticle's JSON reference, `environment`.
+    environment = "production"
+    if batch.environment is not None and batch.environment != "production":
+        environment = batch.environment.strip().lower() or "production"
     device = batch.device_info or _NO_DEVICE
     info = batch.source_info or _NO_SOURCE_INFO
     system = batch.application_info or _NO_APPLICATION
     partners = batch.partner_identities or _NO_PARTNERS
-    tongue = f"{device.locale_language}-{device.locale_country}"
-    signs = f"{info.channel} {device.platform} {system.os}"
-    source = _inputs.get(signs) or _input(signs, info.channel, device.platform, system.os)
+    signs = f"{info.channel}|{device.platform}|{system.os}|{device.locale_language}|{device.locale_country}"
+    source, locale = _read.get(signs) or _read_signs(signs, info, device, system)
     for event in events:
         # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
         if event is not None and event.data is not None:
@@ -74,30 +73,34 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
         opted_out,
         unreadable,
         partners.tiktok_cookie_id,
-        _locales[tongue] if tongue in _locales else _locale(tongue),
+        locale,
         sends_zero,
         epoch_ms(batch.timestamp_unixtime_ms),
         len(events) == 1,
     )
 
 
-def _input(signs: str, channel: str | None, platform: str | None, system: str | None) -> str:
+def _read_signs(
+    signs: str, info: wire.SourceInfo, device: wire.Device, application: wire.Application
+) -> tuple[str, str | None]:
+    """Returns input and locale; `signs` is the words they are read from, joined by bars."""
+    result = (
+        _input(_word(info.channel), _word(device.platform), _word(application.os)),
+        _locale((device.locale_language or "").strip(), (device.locale_country or "").strip()),
+    )
+    if len(_read) < _MAX_KEPT and signs.count("|") == 4:  # no word has a bar itself
+        _read[signs] = result
+    return result
+
+
+def _input(channel: str, platform: str, system: str) -> str:
     """Returns `feed`, `app` or `web`; feed beats app, app beats web, and `server_to_server` says nothing.
 
     Source: the customer's specification, section 2.
     """
-    source = "web"
-    if (
-        _word(channel) == tables.FEED_CHANNEL
-        or _word(platform) == tables.FEED_PLATFORM
-        or _word(system) == tables.FEED_OS
-    ):
-        source = "feed"
-    elif _word(channel) == tables.APP_CHANNEL or _word(platform) in tables.APP_PLATFORMS:
-        source = "app"
-    if len(_inputs) < _MAX_KEPT and signs.count(" ") == 2:
-        _inputs[signs] = source
-    return source
+    if channel == tables.FEED_CHANNEL or platform == tables.FEED_PLATFORM or system == tables.FEED_OS:
+        return "feed"
+    return "app" if channel == tables.APP_CHANNEL or platform in tables.APP_PLATFORMS else "web"
 
 
 def _word(word: str | None) -> str:
@@ -105,22 +108,13 @@ def _word(word: str | None) -> str:
     return "".join((word or "").split()).lower().replace("_", "")
 
 
-def _locale(tongue: str) -> str | None:
-    """Returns a BCP 47 tag such as `en-US`, None if the language does not look like one.
-
-    Args:
-      tongue: language and country, joined by a dash; either may be `None`.
-    """
-    language, _, country = tongue.partition("-")
-    language, country = language.strip(), country.strip()
-    locale = None
-    if len(language) in (2, 3) and language.isascii() and language.isalpha():
-        locale = language.lower()
-        if len(country) == 2 and country.isascii() and country.isalpha():
-            locale += "-" + country.upper()
-    if len(_locales) < _MAX_KEPT:
-        _locales[tongue] = locale
-    return locale
+def _locale(language: str, country: str) -> str | None:
+    """Returns a BCP 47 tag such as `en-US`, None if the language does not look like one."""
+    if len(language) not in (2, 3) or not language.isascii() or not language.isalpha():
+        return None
+    if len(country) != 2 or not country.isascii() or not country.isalpha():
+        return language.lower()
+    return f"{language.lower()}-{country.upper()}"
 
 
 def _sends_zero(sdk_version: str, channel: str | None) -> bool:
@@ -152,7 +146,7 @@ def _opted_out(state: wire.ConsentState) -> bool:
 
 
 def _newest(entries: list[Any] | dict[str, Any]) -> dict[str, str]:
-    """Returns identity type → value: the newest value of each type, the last one if times do not tell; real values before junk.
+    """Returns identity type → value: the newest of each type, the last if times do not tell; junk only if need be.
 
     A type that comes twice is not documented by mParticle; this is our reading.
     """

@@ -26,12 +26,15 @@ _ATTRIBUTE_BY_LOWER = {attribute.lower(): attribute for attribute in tables.USER
 
 _NO_DATA = EventData()
 
-# A place: zip (hashed), city, state, country.
-_Place = tuple[str | None, str | None, str | None, str | None]
+# Longer texts need no look at the list.
+_LONGEST_JUNK = max(map(len, JUNK))
 
-# Names and places repeat, so what was made of them is kept, by what they were; at the limit it starts anew.
+# A place: city, state, country.
+_Place = tuple[str | None, str | None, str | None]
+
+# Places repeat, so what was made of them is kept; at the limit it starts anew. They are sent in clear. Nothing that is
+# sent hashed is ever kept: raw, it lives between decode and hash only.
 _MAX_KEPT = 10_000
-_names: dict[str, str | None] = {}
 _places: dict[str, _Place] = {}
 
 
@@ -103,7 +106,7 @@ def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent
         if batch.user_agent is not None:
             # TikTok takes it as it is.
             value = batch.user_agent.strip()
-            if value not in JUNK:
+            if len(value) > _LONGEST_JUNK or value not in JUNK:
                 user_agent = value
         if ip is not None and user_agent is not None:
             keys |= _IP_AND_USER_AGENT
@@ -118,7 +121,7 @@ def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent
         if limited:
             notes.append(Note.LIMITED_DATA_USE)
         if sends_fields and batch.attributes:
-            first_name, last_name, (code, city, state, country) = _user_fields(batch.attributes)
+            first_name, last_name, code, (city, state, country) = _user_fields(batch.attributes)
         else:
             first_name = last_name = code = city = state = country = None
         user = User(
@@ -186,57 +189,44 @@ def _plan(connection: Connection, source: str) -> tuple[Form, bool, bool, bool]:
     return form, is_web, is_web or (is_offline and connection.send_user_fields_offline), not is_offline
 
 
-def _user_fields(attributes: dict[str, Any]) -> tuple[str | None, str | None, _Place]:
-    """Returns first name and last name hashed, and the place.
+def _user_fields(attributes: dict[str, Any]) -> tuple[str | None, str | None, str | None, _Place]:
+    """Returns first name, last name and zip hashed, and the place.
 
     Source: the customer's specification, section 5; names are never sent in clear.
     """
     try:
-        first, last, *place = _all_six(attributes)
+        first, last, code, *place = _all_six(attributes)
         where = "\0".join(place)
-        usual = type(first) is str and type(last) is str
+        usual = type(first) is str and type(last) is str and type(code) is str
     except (KeyError, TypeError):  # not all six under these names, or not all of them text
         usual = False
     if not usual:
-        first, last, *place = _attributes(attributes)
+        first, last, code, *place = _attributes(attributes)
         where = "\0".join(place)
+    found = _places.get(where) or _place(where, *place)
     return (
-        _names.get(first) or _name(first),
-        _names.get(last) or _name(last),
-        _places.get(where) or _place(where, *place),
+        _passed_or_hashed(first, normalise.name(first)),
+        _passed_or_hashed(last, normalise.name(last)),
+        _passed_or_hashed(code, normalise.zip_code(code, found[2])),
+        found,
     )
 
 
-def _name(value: str) -> str | None:
-    """Returns a hashed first or last name."""
-    hashed = _passed_or_hashed(value, normalise.name(value))
-    if len(_names) >= _MAX_KEPT:
-        _names.clear()
-    _names[value] = hashed
-    return hashed
-
-
-def _place(where: str, code: str, city: str, state: str, country: str) -> _Place:
-    """Returns zip (hashed), city, state and country; `where` is the four of them, joined by NUL."""
+def _place(where: str, city: str, state: str, country: str) -> _Place:
+    """Returns city, state and country, which are sent as they are; `where` is the three of them, joined by NUL."""
     in_country = normalise.country(country)
-    place = (
-        _passed_or_hashed(code, normalise.zip_code(code, in_country)),
-        normalise.name(city),
-        normalise.state(state, in_country),
-        in_country,
-    )
+    place = (normalise.name(city), normalise.state(state, in_country), in_country)
     if len(_places) >= _MAX_KEPT:
         _places.clear()
-    if where.count("\0") == 3:  # none of the four has a NUL itself
+    if where.count("\0") == 2:  # none of the three has a NUL itself
         _places[where] = place
     return place
 
 
 def _passed_or_hashed(value: str, normalised: str | None) -> str | None:
     """Returns the hash of a normalised value; a value that came hashed passes."""
-    value = value.strip()
-    if is_hash(value):
-        return value.lower()
+    if len(value) >= 64 and is_hash(value.strip()):
+        return value.strip().lower()
     return None if normalised is None else sha256(normalised.encode()).hexdigest()
 
 

@@ -73,7 +73,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
         form, data, user = event.form, event.data, event.user
         action = data.product_action or _NO_ACTION
         word = action.action or ""
-        name = names[word] if word in names else names[canonical_action(word)]
+        name = names.get(word) or names[canonical_action(word)]
         notes: list[Note] = []
         at_ms = event.occurred_at_ms
         if at_ms is None:
