@@ -44,16 +44,16 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
             attributes = event.data.custom_attributes
             if attributes is not None and attributes.source_feed is not None and given(attributes.source_feed):
                 source = "feed"
-    identities: dict[str, Any] = {}
+    identities: dict[str, str] = {}
     entries: Any = batch.user_identities
     if entries:
         try:
             for entry in entries:
                 identities[_TYPES[entry.identity_type]] = entry.identity
-            usual = len(identities) == len(entries) and None not in identities.values()
+            usual = len(identities) == len(entries)
         except (AttributeError, KeyError):  # the inbound form, a null entry, another spelling
             usual = False
-        if not usual:  # also: a type twice, a null or a number as value
+        if not usual:  # also: a type twice
             identities = _newest(parse(data)["user_identities"] if isinstance(entries, list) else entries)
     gdpr: dict[str, bool] = {}
     opted_out = unreadable = sends_zero = False

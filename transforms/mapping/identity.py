@@ -14,7 +14,7 @@ from transforms.connection import Connection
 from transforms.mapping import normalise, tables
 from transforms.mapping.normalise import public_ip
 from transforms.mapping.phone import e164
-from transforms.mapping.tables import JUNK
+from transforms.mapping.tables import JUNK, JUNK_NAMES
 from transforms.mapping.values import first_scalar, is_hash
 from transforms.model import BatchContext, EventData, Form, IdentifiedEvent, MatchKey, MParticleEvent, Note, User
 
@@ -31,6 +31,7 @@ _LONGEST_JUNK = max(map(len, JUNK))
 
 # A place: city, state, country.
 _Place = tuple[str | None, str | None, str | None]
+_NO_FIELDS = (None, None, None, (None, None, None))
 
 # Places repeat, so what was made of them is kept; at the limit it starts anew. They are sent in clear. Nothing that is
 # sent hashed is ever kept: raw, it lives between decode and hash only.
@@ -194,22 +195,37 @@ def _user_fields(attributes: dict[str, Any]) -> tuple[str | None, str | None, st
 
     Source: the customer's specification, section 5; names are never sent in clear.
     """
-    try:
-        first, last, code, *place = _all_six(attributes)
-        where = "\0".join(place)
-        usual = type(first) is str and type(last) is str and type(code) is str
-    except (KeyError, TypeError):  # not all six under these names, or not all of them text
-        usual = False
+    usual = False
+    if len(attributes) >= len(tables.USER_ATTRIBUTES):
+        try:
+            first, last, code, *place = _all_six(attributes)
+            where = "\0".join(place)
+            usual = type(first) is str and type(last) is str and type(code) is str
+        except (KeyError, TypeError):  # not all six under these names, or not all of them text
+            usual = False
     if not usual:
-        first, last, code, *place = _attributes(attributes)
+        texts = _attributes(attributes)
+        if not texts:
+            return _NO_FIELDS
+        first, last, code, *place = (texts.get(name, "") for name in tables.USER_ATTRIBUTES)
         where = "\0".join(place)
     found = _places.get(where) or _place(where, *place)
-    return (
-        _passed_or_hashed(first, normalise.name(first)),
-        _passed_or_hashed(last, normalise.name(last)),
-        _passed_or_hashed(code, normalise.zip_code(code, found[2])),
-        found,
-    )
+    return _name(first), _name(last), _zip_code(code, found[2]), found
+
+
+def _name(value: str) -> str | None:
+    """Returns a hashed first or last name."""
+    if value.isalpha() and value.isascii() and len(value) < 64:  # nothing to take away
+        folded = value.lower()
+        return None if folded in JUNK_NAMES else sha256(folded.encode()).hexdigest()
+    return _passed_or_hashed(value, normalise.name(value))
+
+
+def _zip_code(value: str, in_country: str | None) -> str | None:
+    """Returns a hashed postal code."""
+    if len(value) == 5 and value.isdigit() and value.isascii():  # nothing to take away
+        return sha256(value.encode()).hexdigest()
+    return _passed_or_hashed(value, normalise.zip_code(value, in_country))
 
 
 def _place(where: str, city: str, state: str, country: str) -> _Place:
@@ -230,8 +246,8 @@ def _passed_or_hashed(value: str, normalised: str | None) -> str | None:
     return None if normalised is None else sha256(normalised.encode()).hexdigest()
 
 
-def _attributes(attributes: dict[str, Any]) -> list[str]:
-    """Returns the six attributes as text, found in any case: SDKs write `$FirstName`, servers `$firstname`."""
+def _attributes(attributes: dict[str, Any]) -> dict[str, str]:
+    """Returns those of the six that are there, found in any case: SDKs write `$FirstName`, servers `$firstname`."""
     found: dict[str, str] = {}
     for key, value in attributes.items():
         if key[:1] == "$":
@@ -240,4 +256,4 @@ def _attributes(attributes: dict[str, Any]) -> list[str]:
                 text = None if type(value) is bool else first_scalar(value)
                 if text is not None:
                     found[name] = text
-    return [found.get(name, "") for name in tables.USER_ATTRIBUTES]
+    return found

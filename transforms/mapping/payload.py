@@ -133,6 +133,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                 )
             )
         else:
+            order_id = action.transaction_id
             body = encode(
                 TrackEvent(
                     name,
@@ -162,7 +163,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                         content_type,
                         currency,
                         value,
-                        identifier(action.transaction_id),
+                        order_id.strip() or None if type(order_id) is str else identifier(order_id),
                     ),
                     page,
                     event.limited_data_use,

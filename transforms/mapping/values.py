@@ -1,6 +1,6 @@
 """The forms in which mParticle writes values: numbers as text, ids as numbers, nothing as "null".
 
-Pure helpers of the rules next to this file; what counts as junk stands in `tables`.
+Pure functions under the rules next to this file; what counts as junk stands in `tables`.
 """
 
 from datetime import UTC, datetime

@@ -22,8 +22,8 @@ class _Part(msgspec.Struct, gc=False):
 class Identity(_Part, gc=False):
     """An entry of `user_identities` in the outgoing form; its time is read only where a type comes twice."""
 
-    identity_type: str | None = None
-    identity: str | None = None
+    identity_type: str
+    identity: str
 
 
 class Device(_Part, gc=False):
