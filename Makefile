@@ -32,7 +32,7 @@ $(INSTALLED): requirements.lock setup.py pyproject.toml
 	  { echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is another: make install PYTHON=python3.11" >&2; exit 1; }
 	@echo "Installing the pinned dependencies into $(VENV) (a minute or two, once)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@# Its only warning says that folders of a checkout take precedence over installed packages, which is the purpose.
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --no-build-isolation -e .

@@ -89,15 +89,30 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _scrubbed(value: Any) -> Any:
-    """Returns the value with every lone surrogate replaced; they cannot be encoded as UTF-8."""
-    if type(value) is str:
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if type(value) is list:
-        return [_scrubbed(item) for item in value]
-    if type(value) is dict:
-        return {_scrubbed(key): _scrubbed(item) for key, item in value.items()}
-    return value
+def _scrubbed(document: Any) -> Any:
+    """Returns the document with every lone surrogate replaced; they cannot be encoded as UTF-8.
+
+    Walks without recursion, because newer Pythons read JSON that is nested deeper than their own call stack.
+    """
+    root = [document]
+    waiting: list[list[Any] | dict[Any, Any]] = [root]
+    while waiting:
+        holder = waiting.pop()
+        if type(holder) is dict:
+            entries = [(_whole(key), value) for key, value in holder.items()]
+            holder.clear()
+            holder.update(entries)
+        for place, value in holder.items() if type(holder) is dict else enumerate(holder):
+            if type(value) is str:
+                holder[place] = _whole(value)
+            elif type(value) in (list, dict):
+                waiting.append(value)
+    return root[0]
+
+
+def _whole(text: str) -> str:
+    """Returns the text with every half of a surrogate pair replaced by U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def read(data: bytes) -> tuple[bytes, wire.Batch] | Reason:
