@@ -1,6 +1,6 @@
 """Parquet: rows in, messages out, without ever holding a row group.
 
-Beam's own reader takes a whole row group into memory (2.8 GB for one of a million rows); this one decodes a thousand
+Beam's own reader takes a whole row group into memory (2.8 GB for one of a million rows); this one decodes some hundred
 rows at a time and only the columns that are needed.
 """
 

@@ -85,7 +85,7 @@ def read(part: FilePart, layout: Layout = Layout.AUTO, column: str | None = None
 def iter_messages(
     file: FileInfo | str, layout: Layout = Layout.AUTO, column: str | None = None
 ) -> Iterator[list[Message]]:
-    """Yields the messages of one file in lists of at most a thousand.
+    """Yields the messages of one file in short lists (`source_text.BATCH_BYTES`).
 
     Args:
       file: the file or its path.

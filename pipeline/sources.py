@@ -48,7 +48,7 @@ class ReadMessages(beam.PTransform):
         read = pipeline | ReadMessages(["gs://bucket/2024-06-*/*.txt.gz"])
         outcomes = forward(read.messages, connection)
 
-    Output: bounded, global window, lists of about a thousand for steps that take lists. The reference of a message is
+    Output: bounded, global window, lists of some hundred for steps that take lists. The reference of a message is
     `PATH#ROW`, with the row or line counted from 0 in its file, so that it is the same in every run.
 
     A file that cannot be read does not stop the others: what is readable before the damage goes its way, and the rest

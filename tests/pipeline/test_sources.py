@@ -20,7 +20,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from pipeline.layouts import Layout
 from pipeline.source_files import FileInfo, NoInputError, UnreadableFileError
 from pipeline.source_reading import FilePart, divide, read
-from pipeline.source_text import BATCH_MESSAGES, MAX_LINE_BYTES
+from pipeline.source_text import BATCH_BYTES, BATCH_MESSAGES, MAX_LINE_BYTES
 from pipeline.sources import ReadMessages, expand_patterns, iter_messages
 from transforms.counters import NAMESPACE
 from transforms.model import Kind, Message, Outcome, Reason, Stage
@@ -140,10 +140,10 @@ def test_mparticles_verification_file_is_a_message_that_decoding_skips(tmp_path:
 
 def test_lists_are_bounded_by_number_and_by_size(tmp_path: Path) -> None:
     path = tmp_path / "many.txt"
-    path.write_text("\n".join(lines_of(4_500)))
-    assert [len(batch) for batch in iter_messages(str(path))] == [BATCH_MESSAGES, BATCH_MESSAGES, 500]
-    path.write_text("\n".join(json.dumps({"mpid": "x" * 1_000_000}) for _ in range(7)))
-    assert [len(batch) for batch in iter_messages(str(path))] == [5, 2]
+    path.write_text("\n".join(lines_of(2 * BATCH_MESSAGES + 100)))
+    assert [len(batch) for batch in iter_messages(str(path))] == [BATCH_MESSAGES, BATCH_MESSAGES, 100]
+    path.write_text("\n".join(json.dumps({"mpid": "x" * (BATCH_BYTES // 4)}) for _ in range(7)))
+    assert [len(batch) for batch in iter_messages(str(path))] == [4, 3]
 
 
 def test_lines_are_whole_wherever_the_pieces_that_are_read_end(tmp_path: Path) -> None:
@@ -253,9 +253,9 @@ def test_every_compression_inside_parquet_is_read(tmp_path: Path, compression: s
 
 
 def test_lists_of_large_rows_are_short(tmp_path: Path) -> None:
-    texts = [json.dumps({"mpid": os.urandom(250_000).hex()}) for _ in range(9)]
+    texts = [json.dumps({"mpid": os.urandom(BATCH_BYTES // 16).hex()}) for _ in range(9)]
     path = parquet(tmp_path / "a.parquet", texts)
-    assert [len(batch) for batch in iter_messages(str(path))] == [8, 1]
+    assert [len(batch) for batch in iter_messages(str(path))] == [7, 2]
 
 
 def test_one_row_group_of_any_size_does_not_fill_the_memory(tmp_path: Path) -> None:
@@ -623,7 +623,7 @@ def test_every_row_of_every_file_is_a_message_or_belongs_to_one_outcome(tmp_path
     counters = {
         entry.key.metric.name: entry.committed for entry in pipeline.result.metrics().query(MetricsFilter())["counters"]
     }
-    assert counters == {"files": 5, "file_parts": 5, "rows": 2_504, "units": 1, "lists": 4}
+    assert counters == {"files": 5, "file_parts": 5, "rows": 2_504, "units": 1, "lists": 7}
 
 
 def test_strict_files_fail_the_run_and_name_the_file(tmp_path: Path) -> None:

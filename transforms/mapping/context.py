@@ -1,6 +1,7 @@
 """What a batch says about all its events: who, from where, under which consent. Raw values, not yet judged."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from transforms.mapping import tables, wire
@@ -117,6 +118,7 @@ def _locale(language: str, country: str) -> str | None:
     return f"{language.lower()}-{country.upper()}"
 
 
+@lru_cache(maxsize=1_000)  # few releases come, over and over
 def _sends_zero(sdk_version: str, channel: str | None) -> bool:
     """Says whether the batch is of a Web SDK that wrote a total of 0 when the site gave no revenue."""
     if _word(channel) not in tables.WEB_SDK_CHANNELS:
