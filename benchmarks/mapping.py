@@ -35,6 +35,8 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 from common import finish  # noqa: E402 - the path is set just above
 
+from pipeline.source_files import UnreadableFileError  # noqa: E402
+from pipeline.source_reading import iter_messages  # noqa: E402
 from transforms.connection import Connection  # noqa: E402
 from transforms.mapping import forms, wire  # noqa: E402
 from transforms.mapping.convert import converter  # noqa: E402
@@ -355,14 +357,21 @@ def measure(loops: dict[str, tuple[Callable[[Any], object], Sequence[Any]]], sec
 def main() -> None:
     """Measures, prints readable lines, and ends with one line of JSON."""
     parser = argparse.ArgumentParser(description="message bytes → payload bytes, events a second on one core")
-    parser.add_argument("--input", help="NDJSON of mParticle messages; default: invented purchases of about 2 kB")
+    parser.add_argument(
+        "--input", help="file of mParticle messages; default: invented purchases of about 2 kB"
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="how long to measure")
     parser.add_argument("--out", help="file for the line of JSON")
     options = parser.parse_args()
     convert = converter(CONNECTION)
     loops: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {}
     if options.input:
-        lines = [line for line in Path(options.input).read_bytes().splitlines() if line.strip()]
+        try:
+            lines = [message.data for batch in iter_messages(options.input) for message in batch]
+        except (OSError, UnreadableFileError) as error:
+            parser.error(f"--input: {error}")
+        if not lines:
+            parser.error(f"--input: {options.input} holds no message")
         messages = lines * max(1, -(-SLICE // len(lines)))
     else:
         messages = invented(MESSAGES, SEED)

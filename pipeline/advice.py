@@ -30,8 +30,9 @@ def _advice(connection: Connection) -> Iterator[tuple[str, str]]:
     if connection.input != "web" and connection.form("feed") is Form.LEGACY:
         yield (
             "event_source_type",
-            "feed events go to the legacy endpoint (Events API 1.0), whose end TikTok has announced. "
-            "Set event_source_type to web or feed for Events API 2.0.",
+            "feed events go to the legacy endpoint (Events API 1.0), whose end TikTok has announced, and which rejects "
+            "events without ip and user agent, as most feeds send them. Set event_source_type to web or feed for "
+            "Events API 2.0.",
         )
     if connection.event_names.get("purchase", _DEFAULT_PURCHASE) == _DEFAULT_PURCHASE:
         yield (

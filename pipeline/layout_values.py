@@ -95,7 +95,7 @@ def texts(column: pa.Array) -> list[bytes]:
 
 def objects(rows: pa.RecordBatch) -> list[dict[str, Any]]:
     """Returns each row as a dictionary that `encode` turns into the JSON of a batch."""
-    for step in (_to_milliseconds, _to_integers):
+    for step in (_to_plain, _to_milliseconds, _to_integers):
         columns = [_cast(column, step(column.type)) for column in rows.columns]
         rows = pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
     # Without `maps_as_pydicts`, which makes it six times as slow.
@@ -114,6 +114,15 @@ def _storage(kind: pa.DataType) -> pa.DataType:
 def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
     # Not "safe": microseconds are cut to milliseconds on purpose.
     return column if column.type.equals(kind) else column.cast(kind, safe=False)
+
+
+def _to_plain(kind: pa.DataType) -> pa.DataType:
+    """Returns the type without dictionaries, and with floats of 32 bits as text: 89.9 would become 89.9000015258789."""
+    if pa.types.is_dictionary(kind):
+        return _to_plain(kind.value_type)
+    if pa.types.is_float32(kind):
+        return pa.string()
+    return _inside(kind, _to_plain)
 
 
 def _to_milliseconds(kind: pa.DataType) -> pa.DataType:
@@ -162,6 +171,8 @@ def _needs_mending(name: str, kind: pa.DataType) -> bool:
         return name in _CONTAINERS
     if pa.types.is_map(kind):
         return True
+    if pa.types.is_decimal(kind):
+        return bool(kind.scale > 0)
     if pa.types.is_struct(kind):
         return any(_needs_mending(field.name, field.type) for field in kind)
     if _is_list(kind):
@@ -175,6 +186,8 @@ def _mend(value: Any, name: str, kind: pa.DataType) -> Any:
         return None
     if is_text(kind):
         return msgspec.Raw(value) if value.strip() else None
+    if pa.types.is_decimal(kind):
+        return int(value) if value == value.to_integral_value() else value  # ids come as decimals with a scale, too
     if pa.types.is_struct(kind):
         for field in kind:
             if _needs_mending(field.name, field.type):

@@ -183,7 +183,7 @@ def _is_json(text: bytes) -> bool:
     """Says whether a text is one JSON value."""
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # the latter: nested too deep for a reader of JSON
         return False
     return True
 

@@ -80,6 +80,9 @@ def parse(text: str, source: str, report: Report, key: str = "", *, marks: bool 
     except yaml.reader.ReaderError as error:
         report.refuse(source, key, f"character {error.position} may not occur in YAML; save the file as UTF-8 text.")
         return None
+    except RecursionError:
+        report.refuse(source, key, "this is nested deeper than any setting; close the brackets.")
+        return None
     return None if root is None else _Reading(source, report, key, marks).node(root, ())
 
 

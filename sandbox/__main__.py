@@ -29,6 +29,8 @@ _GC_THRESHOLD = 100_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 28
 
+_LAST_PORT = 65_535
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the sandbox until it is told to stop; returns the exit code."""
@@ -49,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("sandbox", description="A stand-in for TikTok's Events API. Control: /_sandbox/.")
     parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1; only loopback addresses")
     parser.add_argument("--allow-remote", action="store_true", help="allow other addresses, for containers")
-    parser.add_argument("--port", type=int, default=0, help="0, the default: a free one")
+    parser.add_argument("--port", type=_port, default=0, help="0, the default: a free one")
     parser.add_argument("--token", action="append", default=[], help="an access token that is good; default: any")
     parser.add_argument("--keep-bodies", action="store_true", help="keep every request's body for /_sandbox/bodies")
     parser.add_argument(
@@ -59,6 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
     return parser
+
+
+def _port(text: str) -> int:
+    """Returns a port number; argparse shows the text of the error."""
+    if not text.isascii() or not text.isdecimal() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 (a free one) to {_LAST_PORT} is needed")
+    return int(text)
 
 
 def _is_loopback(host: str) -> bool:

@@ -54,7 +54,7 @@ def test_the_original_is_kept_for_what_may_be_rejected_only(batch: dict[str, Any
         (b"[]", Kind.REJECTED, Reason.NOT_A_BATCH),
         (b"null", Kind.REJECTED, Reason.NOT_A_BATCH),
         (b'"text"', Kind.REJECTED, Reason.NOT_A_BATCH),
-        (b"NaN", Kind.REJECTED, Reason.UNREADABLE_MESSAGE),
+        (b"NaN", Kind.REJECTED, Reason.NOT_A_BATCH),
         (b'{"events": [}', Kind.REJECTED, Reason.UNREADABLE_MESSAGE),
         (b'{"ip": "\xff"}', Kind.REJECTED, Reason.UNREADABLE_MESSAGE),
         (b'{"nobody reads this": "\xff", "events": []}', Kind.REJECTED, Reason.UNREADABLE_MESSAGE),
@@ -197,8 +197,12 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(
     assert product.name == "Sock \ufffd"
 
 
-def test_a_number_that_is_no_json_makes_the_message_unreadable(decoded: Decoded) -> None:
-    assert decoded(b'{"events": [NaN], "ip": "\\ud800"}')[0].reason is Reason.UNREADABLE_MESSAGE
+def test_a_number_that_only_python_writes_costs_its_own_field(
+    batch: dict[str, Any], data: dict[str, Any], decoded: Decoded
+) -> None:
+    data["product_action"]["products"] = [{"id": "A", "price": float("nan")}, {"id": "B", "price": 2.5}]
+    first, second = decoded(json.dumps(batch).encode())[0].data.product_action.products
+    assert (first.price, second.price) == ("NaN", 2.5)
 
 
 def test_the_digest_is_of_the_events_own_content_and_its_person(

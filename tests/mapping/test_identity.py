@@ -136,6 +136,24 @@ def test_hashed_values_pass_in_lower_case() -> None:
     assert {user.email, user.phone, user.external_id, user.first_name, user.last_name, user.zip_code} == {passed}
 
 
+def test_the_hash_of_nothing_is_nothing() -> None:
+    nothing = sha("")
+    for value in (nothing, f" {nothing.upper()} "):
+        user = identified(
+            WEB,
+            identities={"email": value, "mobile_number": value, "customer_id": value},
+            attributes={"$FirstName": value, "$LastName": value, "$Zip": value, "$City": "Rome"},
+        )
+        assert (user.user.email, user.user.phone, user.user.external_id) == (None, None, None)
+        assert (user.user.first_name, user.user.last_name, user.user.zip_code) == (None, None, None)
+        assert user.notes == (
+            Note.UNUSABLE_EMAIL,
+            Note.UNUSABLE_PHONE,
+            Note.UNUSABLE_EXTERNAL_ID,
+            Note.NO_IDENTIFIER,
+        )
+
+
 def test_a_phone_without_country_needs_the_default_region() -> None:
     phone = {"mobile_number": "(212) 555-0142"}
     assert identified({"default_phone_region": "us"}, identities=phone).user.phone == sha("+12125550142")

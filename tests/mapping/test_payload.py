@@ -172,7 +172,7 @@ def test_events_of_2_0_are_sent_without_address(form: Form) -> None:
     ("flags", "page_url", "expected"),
     [
         ({"TikTok.URL": f" {URL} "}, None, URL),
-        ({"TikTok.URL": "HTTPS://Shop.example.com"}, None, "HTTPS://Shop.example.com"),
+        ({"TikTok.URL": "HTTPS://Shop.example.com"}, None, "https://Shop.example.com"),
         ({"TIKTOK.url": URL}, None, URL),
         ({"TikTok.URL": ["", URL]}, None, URL),
         ({"TikTok.URL": "", "x": "y"}, URL, URL),

@@ -254,6 +254,38 @@ def test_text_that_is_stored_as_bytes_is_text() -> None:
     assert read(table) == [{"events": [{"event_type": "x", "data": {"event_id": "7"}}]}]
 
 
+def test_dictionaries_hold_what_their_values_are() -> None:
+    table = pa.table(
+        {
+            "events": pa.array([[]], pa.list_(EVENT)),
+            "ip": pa.array([b"203.0.113.24"]).dictionary_encode(),
+            "environment": pa.array(["production"]).dictionary_encode(),
+        }
+    )
+    assert read(table) == [{"events": [], "ip": "203.0.113.24", "environment": "production"}]
+
+
+def test_a_float_of_32_bits_keeps_the_digits_that_were_written() -> None:
+    event = pa.struct([("data", pa.struct([("price", pa.float32())]))])
+    table = pa.table({"events": pa.array([[{"data": {"price": 89.9}}, {"data": None}]], pa.list_(event))})
+    assert read(table)[0]["events"] == [{"data": {"price": "89.9"}}, {"data": None}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (pa.decimal128(38, 9), "6644003854898401924", 6644003854898401924),
+        (pa.decimal128(18, 0), "-9007199254740993", "-9007199254740993"),
+        (pa.decimal256(40, 2), "89.90", "89.90"),
+        (pa.decimal128(10, 2), "12.00", 12),
+    ],
+)
+def test_a_decimal_is_what_it_would_be_in_json(kind: pa.DataType, value: str, expected: Any) -> None:
+    event = pa.struct([("data", pa.struct([("event_id", kind)]))])
+    table = pa.table({"events": pa.array([[{"data": {"event_id": decimal.Decimal(value)}}]], pa.list_(event))})
+    assert read(table)[0]["events"][0]["data"]["event_id"] == expected
+
+
 def test_a_uuid_is_written_as_sdks_write_it() -> None:
     ids = pa.ExtensionArray.from_storage(
         pa.uuid(), pa.array([uuid.UUID("70f1f6aa-8bec-40c7-b48c-1ca253db9fa3").bytes], pa.binary(16))

@@ -288,6 +288,11 @@ def test_a_wrong_value_is_refused_with_its_remedy(write: Write, written: str, sa
     assert said in str(problem)
 
 
+def test_endless_nesting_is_refused(write: Write) -> None:
+    problem, *_ = problems(write("a: " + "[" * 20_000))
+    assert "nested deeper than any setting" in str(problem)
+
+
 def test_flags_are_refused_by_their_name() -> None:
     found = problems(None, {"event_source_id": "A1", "inptu": "web", "consent.gdpr_missing": "dorp"})
     assert [str(problem) for problem in found] == [

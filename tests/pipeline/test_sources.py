@@ -170,6 +170,13 @@ def test_text_that_is_no_json_is_left_to_decoding_line_by_line(tmp_path: Path) -
     assert data_of(path) == ['{"events": [', '{"a": 1}', "nonsense"]
 
 
+def test_a_line_of_endless_nesting_is_left_to_decoding(tmp_path: Path) -> None:
+    path = tmp_path / "deep.txt"
+    deep = "[" * 100_000
+    path.write_text(f'{deep}\n{{"a": 1}}\n')
+    assert data_of(path) == [deep, '{"a": 1}']
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_one_document_over_many_lines_is_one_message(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "batch.json"

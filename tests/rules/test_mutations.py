@@ -255,10 +255,6 @@ class Mutator:
         return attributes in data and b'"identity":" Canary.Mail@Example.com "' in data
 
 
-def _refused(constant: str) -> None:
-    raise ValueError(constant)
-
-
 def expected_events(data: bytes) -> int | None:
     """Returns how many events a message has, 0 for JSON without events; None if it is no JSON or nested too deep."""
     try:
@@ -267,8 +263,8 @@ def expected_events(data: bytes) -> int | None:
             data = gzip.decompress(data)
         try:
             batch = msgspec.json.decode(data)
-        except msgspec.DecodeError:  # numbers beyond a double and lone surrogates are JSON all the same
-            batch = json.loads(data.decode().removeprefix("\ufeff"), parse_constant=_refused)
+        except msgspec.DecodeError:  # numbers beyond a double, NaN and lone surrogates are read all the same
+            batch = json.loads(data.decode().removeprefix("\ufeff"))
     except (ValueError, RecursionError, OSError, EOFError, zlib.error):
         return None
     events = batch.get("events") if isinstance(batch, dict) else None

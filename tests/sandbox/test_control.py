@@ -82,6 +82,14 @@ def test_only_loopback_addresses_are_allowed(capsys: pytest.CaptureFixture[str])
     assert "loopback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("port", ["70000", "-1", "http"])
+def test_a_port_that_cannot_be_is_wrong_usage(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--port", port])
+    assert ended.value.code == 2
+    assert "is no port" in capsys.readouterr().err
+
+
 def test_a_port_that_is_taken_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -146,10 +146,13 @@ def test_what_is_no_message_is_left_out(message: object) -> None:
     )
 
 
-@pytest.mark.parametrize("code", [12345, 40050, -1, 10**25])
-def test_a_code_in_no_table_may_hide_a_success_but_is_none(code: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "recorded"),
+    [(12345, 12345), (40050, 40050), (-1, -1), (2**63 - 1, 2**63 - 1), (2**63, None)],
+)
+def test_a_code_in_no_table_may_hide_a_success_but_is_none(code: int, recorded: int | None) -> None:
     verdict = read(reply(json.dumps({"code": code})), EVENTS, {})
-    assert (verdict.cls, verdict.code, verdict.sent) == ("unknown", code, True)
+    assert (verdict.cls, verdict.code, verdict.sent) == ("unknown", recorded, True)
 
 
 def test_the_connections_codes_win() -> None:

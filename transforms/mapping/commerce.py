@@ -52,13 +52,13 @@ def read_contents(
             fractional, invalid = fractional or is_fraction, invalid or is_invalid
         content_id, name, category, brand = product.id, product.name, product.category, product.brand
         content_id = content_id.strip() if type(content_id) is str else identifier(content_id)
-        if name is not None and type(name) is not str:
-            name = scalar(name)
-        if category is not None and type(category) is not str:
-            category = scalar(category)
+        name = name.strip() if type(name) is str else scalar(name)
+        category = category.strip() if type(category) is str else scalar(category)
         if content_type is not None:
             brand = None
-        elif brand is not None and type(brand) is not str:
+        elif type(brand) is str:
+            brand = brand.strip()
+        else:
             brand = scalar(brand)
         if content_id:
             content_ids.append(content_id)

@@ -73,7 +73,7 @@ def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent
         given = identities.get(phone_type)
         if given is not None:
             value = given.strip()
-            if len(value) == 64 and is_hash(value):
+            if len(value) == 64 and is_hash(value) and value.lower() not in JUNK:
                 phone = value.lower()
                 keys |= _PHONE
             else:
@@ -242,7 +242,8 @@ def _place(where: str, city: str, state: str, country: str) -> _Place:
 def _passed_or_hashed(value: str, normalised: str | None) -> str | None:
     """Returns the hash of a normalised value; a value that came hashed passes."""
     if len(value) >= 64 and is_hash(value.strip()):
-        return value.strip().lower()
+        digest = value.strip().lower()
+        return None if digest in JUNK else digest
     return None if normalised is None else sha256(normalised.encode()).hexdigest()
 
 

@@ -29,13 +29,19 @@ def read_flag(flags: dict[str, Any], name: str) -> str | None:
     return None
 
 
-def is_web_url(url: str) -> bool:
-    """Says whether TikTok takes the URL of a page; it fails an event whose URL starts otherwise.
+def web_url(url: str) -> str | None:
+    """Returns the URL of a page as TikTok takes it, None if it fails an event with such a URL.
 
-    >>> is_web_url("https://shop.example.com"), is_web_url("HTTP://shop.example.com"), is_web_url("shop.example.com")
-    (True, True, False)
+    A scheme is the same in any case (RFC 3986, section 3.1), but TikTok asks for `http://` or `https://`.
+
+    >>> web_url("https://shop.example.com"), web_url("HTTP://Shop.example.com"), web_url("shop.example.com")
+    ('https://shop.example.com', 'http://Shop.example.com', None)
     """
-    return url.startswith(SCHEMES) or url[:8].lower().startswith(SCHEMES)
+    if url.startswith(SCHEMES):
+        return url
+    scheme, mark, rest = url.partition("://")
+    url = scheme.lower() + mark + rest
+    return url if url.startswith(SCHEMES) else None
 
 
 def click_id(flag: str | None, url: str | None, strict: bool, notes: list[Note]) -> str | None:

@@ -22,7 +22,7 @@ from transforms.mapping.forms import (
     TrackUser,
     encode,
 )
-from transforms.mapping.page import SCHEMES, click_id, is_web_url, read_flag
+from transforms.mapping.page import SCHEMES, click_id, read_flag, web_url
 from transforms.mapping.select import canonical_action, event_names
 from transforms.mapping.tables import CLICK_ID_FLAG, CLICK_ID_PREFIX, CURRENCIES, REFERRER_FLAG, URL_FLAG
 from transforms.mapping.values import identifier, iso_8601
@@ -93,12 +93,14 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
             url = url.strip() if type(url) is str else read_flag(flags, URL_FLAG)
             referrer = referrer.strip() if type(referrer) is str else read_flag(flags, REFERRER_FLAG)
             if not url:
-                url = data.page_url.strip() if data.page_url else ""
-                if not is_web_url(url):
+                url = web_url(data.page_url.strip()) if data.page_url else None
+                if url is None:
                     return _rejected(event, name, Reason.MISSING_PAGE_URL)
                 notes.append(Note.PAGE_URL_FALLBACK)
-            elif not url.startswith(SCHEMES) and not is_web_url(url):
-                return _rejected(event, name, Reason.INVALID_PAGE_URL)
+            elif not url.startswith(SCHEMES):
+                url = web_url(url)
+                if url is None:
+                    return _rejected(event, name, Reason.INVALID_PAGE_URL)
             page = Page(url, referrer or None)
             click = click.strip() if type(click) is str else ""
             if not click.startswith(_USUAL_CLICK_ID) or click == _USUAL_CLICK_ID:

@@ -63,8 +63,9 @@ def _unpacked(data: bytes) -> bytes | None:
 def parse(data: bytes) -> Any:
     """Returns the message as plain values.
 
-    What msgspec refuses and JSON allows is read too: numbers beyond a double (as text, which no rule takes for an
-    amount) and halves of surrogate pairs (as U+FFFD; they arise when a script cuts a text inside an emoji).
+    What msgspec refuses is read too: numbers beyond a double, and the NaN and Infinity that Python and pandas write (as
+    text, which no rule takes for an amount), and halves of surrogate pairs (as U+FFFD; they arise when a script cuts a
+    text inside an emoji).
 
     Raises:
       ValueError: not JSON.
@@ -73,7 +74,7 @@ def parse(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except msgspec.DecodeError:
         text = data.decode()
-        return _scrubbed(json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse))
+        return _scrubbed(json.loads(text, parse_float=_number, parse_int=_number, parse_constant=str))
 
 
 def _number(text: str) -> float | int | str:
@@ -82,11 +83,6 @@ def _number(text: str) -> float | int | str:
         return int(text)
     number = float(text)
     return number if isfinite(number) else text
-
-
-def _refuse(constant: str) -> None:
-    """Refuses NaN and Infinity, which are not JSON."""
-    raise ValueError(constant)
 
 
 def _scrubbed(document: Any) -> Any:

@@ -185,6 +185,9 @@ CLICK_ID_PREFIX = "E.C.P"
 # The query parameter with which TikTok hands the click id to a landing page.
 CLICK_ID_PARAMETER = "ttclid"
 
+# SHA-256 of the empty text, which sites send that hash their empty fields. TikTok refuses a request that holds it.
+_EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
 # Values that stand for "nothing", in lower case. Source: the skip list of Mixpanel's mParticle importer
 # (ak--47/mixpanel-import, `vendor/mparticle.js`).
 _JUNK_WORDS = (
@@ -204,6 +207,7 @@ _JUNK_WORDS = (
     "undefined",
     "unknown",
     "{}",
+    _EMPTY_HASH,
 )
 
 # The same as people and languages write it: null, NULL, Null; and the empty text.

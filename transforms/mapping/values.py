@@ -33,17 +33,24 @@ def integer(value: Any) -> int | None:
 
 
 def epoch_ms(value: Any) -> int | None:
-    """Returns a time in epoch milliseconds, None if there is none or it lies outside 1970 to 9999."""
-    if type(value) is str:
+    """Returns a time in epoch milliseconds, None if there is none or it lies outside 1970 to 9999.
+
+    Parts of a millisecond, which tables with decimals and floats bring, are left out.
+
+    >>> epoch_ms("1718900123456"), epoch_ms(1718900123456.5), epoch_ms("1718900123456.000"), epoch_ms("soon")
+    (1718900123456, 1718900123456, 1718900123456, None)
+    """
+    if type(value) is int:
+        ms = value
+    elif type(value) is str:
         try:
             ms = int(value)
         except ValueError:
-            return None
+            number = amount(value)
+            ms = 0 if number is None else int(number)
     else:
-        number = integer(value)
-        if number is None:
-            return None
-        ms = number
+        number = amount(value)
+        ms = 0 if number is None else int(number)
     return ms if 0 < ms <= _LAST_MS else None
 
 

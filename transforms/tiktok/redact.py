@@ -104,7 +104,11 @@ class Redactor:
     def _redact(self, message: str) -> str:
         text = _clean(message)
         hidden = bytearray(len(text))
-        for start, end in (*_known_spans(text, self._values), *_typical_spans(text), *_word_spans(text, self._values)):
+        spans = list(_typical_spans(text))
+        if not all(map(_stays, _COMPONENT.findall(text))):
+            # Words beside TikTok's own: only now the bodies are looked through, which takes a hundred times as long.
+            spans += (*_known_spans(text, self._values), *_word_spans(text, self._values))
+        for start, end in spans:
             hidden[start:end] = b"\x01" * (end - start)
         # Where the message was cut a value may stand in half, unrecognised; one that begins well before is complete.
         kept = _SHOWN_CHARS if len(message) == _READ_CHARS else len(text)

@@ -95,6 +95,7 @@ def read(reply: Reply, bodies: Sequence[bytes], overrides: Mapping[int, ReplyCla
     if not _is_integer(code):
         return _by_status(reply.status or 0, request_id, wait)
     cls = classify(code, overrides)
+    code = _recordable(code)
     if cls == "success":
         return Verdict(cls, code, None, request_id, sent=True)
     raw = fields.get("message")
@@ -124,6 +125,11 @@ def _fields(body: bytes) -> dict[str, Any]:
 def _is_integer(value: object) -> TypeGuard[int]:
     """Tells whether a JSON value is an integer; true and "40100" are none, and 1.0 is not either."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _recordable(code: int) -> int | None:
+    """Returns a code that a ledger can hold (64 bits), None for one that only a broken gateway would send."""
+    return code if -(1 << 63) <= code < 1 << 63 else None
 
 
 def _request_id(fields: Mapping[str, Any]) -> str | None:
@@ -164,7 +170,7 @@ def _details(
         position = _position(entry, len(bodies)) if isinstance(entry, dict) else None
         if position is None or position in failed or not _same_event(entry, bodies[position]):
             return None, ()
-        code = next((entry[key] for key in ("code", "error_code") if _is_integer(entry.get(key))), None)
+        code = next((_recordable(entry[key]) for key in ("code", "error_code") if _is_integer(entry.get(key))), None)
         text = next((entry[key] for key in ("message", "error_message") if isinstance(entry.get(key), str)), "")
         failed[position] = (position, code, redactor.redact(text) or None)
     accepted = tuple(position for position in range(len(bodies)) if position not in failed)
