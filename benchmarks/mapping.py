@@ -357,9 +357,7 @@ def measure(loops: dict[str, tuple[Callable[[Any], object], Sequence[Any]]], sec
 def main() -> None:
     """Measures, prints readable lines, and ends with one line of JSON."""
     parser = argparse.ArgumentParser(description="message bytes → payload bytes, events a second on one core")
-    parser.add_argument(
-        "--input", help="file of mParticle messages; default: invented purchases of about 2 kB"
-    )
+    parser.add_argument("--input", help="file of mParticle messages; default: invented purchases of about 2 kB")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long to measure")
     parser.add_argument("--out", help="file for the line of JSON")
     options = parser.parse_args()
