@@ -35,6 +35,7 @@ setup(
         "dev": [
             "cryptography>=45",
             "hypothesis>=6.130,<7",
+            "jsonschema>=4.23,<5",
             "mypy>=2,<3",
             "packaging>=25",
             "pytest>=9,<10",

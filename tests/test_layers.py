@@ -16,6 +16,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 LAYERS = (
     ("transforms.vocabulary", 1),
     ("transforms.model", 1),
+    ("transforms.custom", 1),
     ("transforms.connection", 1),
     ("transforms.mapping", 2),
     ("transforms.tiktok", 3),
@@ -27,6 +28,7 @@ SIDE_BY_SIDE = {("transforms.mapping", "transforms.tiktok"), ("transforms.tiktok
 WITHOUT_BEAM = (
     "transforms.vocabulary",
     "transforms.model",
+    "transforms.custom",
     "transforms.connection",
     "transforms.mapping",
     "transforms.tiktok",

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from transforms.custom import Case, CustomMapping
 from transforms.model import Form
 
 ReplyClass = Literal[
@@ -177,6 +178,20 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dict[int, ReplyClass],
         Meta(description="code to class, over the built-in table", examples=[{40050: "success"}]),
     ] = {}
+    custom_mappings: Annotated[
+        tuple[CustomMapping, ...],
+        Meta(
+            description="events that become other TikTok events",
+            examples=[[{"match": {"message_type": "custom_event", "event": "Signup"}, "send": "Lead"}]],
+        ),
+    ] = ()
+    cases: Annotated[
+        tuple[Case, ...],
+        Meta(
+            description="tests of the mappings, for `tiktok-events test`",
+            examples=[[{"name": "A refund is not sent", "expect": [{"outcome": "skipped"}]}]],
+        ),
+    ] = ()
 
     def form(self, source: str) -> Form:
         """Returns the request form for a batch that came from `source` (`web` or `feed`).

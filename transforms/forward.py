@@ -49,7 +49,7 @@ def forward(
     Returns:
       The outcomes of every step.
     """
-    decoded = messages | "DecodeMessages" >> DecodeMessages(keep_original)
+    decoded = messages | "DecodeMessages" >> DecodeMessages(keep_original, connection)
     selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, since_ms, until_ms)
     hashed = selected.passed | "HashIdentities" >> HashIdentities(connection)
     built = hashed.passed | "BuildPayloads" >> BuildPayloads(connection)

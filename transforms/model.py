@@ -109,6 +109,46 @@ class EventData(msgspec.Struct, frozen=True, gc=False):
         return "EventData()"
 
 
+class CustomContent(msgspec.Struct, frozen=True, gc=False):
+    """An item of `contents` as a custom mapping made it."""
+
+    price: float | None = None
+    quantity: int | None = None
+    content_id: str | None = None
+    content_name: str | None = None
+    content_category: str | None = None
+
+    def __repr__(self) -> str:
+        """Returns the type's name only."""
+        return "CustomContent()"
+
+
+class CustomEvent(msgspec.Struct, frozen=True, gc=False):
+    """What one custom mapping makes of an event: parameters that TikTok gets, or why it gets none.
+
+    Attributes:
+      event: TikTok's event; empty if another mapping sends this event already.
+      contents, currency, value, query, description: the parameters, in TikTok's types.
+      notes: what had to be decided.
+      reason: why this event is not sent; None if it is.
+      detail: the parameter (or the event) that the reason is about.
+    """
+
+    event: str
+    contents: tuple[CustomContent, ...] = ()
+    currency: str | None = None
+    value: float | None = None
+    query: str | None = None
+    description: str | None = None
+    notes: tuple[Note, ...] = ()
+    reason: Reason | None = None
+    detail: str | None = None
+
+    def __repr__(self) -> str:
+        """Returns the event and what became of it, no parameter."""
+        return f"CustomEvent(event={self.event!r}, reason={self.reason!r}, detail={self.detail!r})"
+
+
 class BatchContext(msgspec.Struct, frozen=True, gc=False):
     """What a batch says about all its events; raw identities are in here.
 
@@ -148,18 +188,21 @@ class BatchContext(msgspec.Struct, frozen=True, gc=False):
 class MParticleEvent(_Value, frozen=True):
     """One event of a batch, decoded; its batch's identities are still raw.
 
+    An event that custom mappings match is one of these for each TikTok event that they name: equal but for `custom`.
+
     Attributes:
       ref: the message's reference.
       index: position in the message's `events`, from 0.
       event_type: mParticle's, for example `commerce_event`.
-      data: the decoded data of a commerce event, None for every other type.
+      data: the decoded data of a commerce event or of one that a custom mapping matches, None for every other one.
       raw: the event's own content in canonical form, only if it has no `event_id` (its digest becomes the id).
       original: the whole message, only if the run keeps a quarantine.
       event_id: what TikTok will deduplicate on, empty if the event brings no id of its own.
       occurred_at_ms: the event's own time, None if it is missing or out of range.
+      custom: what a custom mapping makes of it; None: the default mapping is for it.
     """
 
-    _shown: ClassVar[tuple[str, ...]] = ("ref", "index")
+    _shown: ClassVar[tuple[str, ...]] = ("ref", "index", "custom")
     ref: str
     index: int
     event_type: str
@@ -169,6 +212,7 @@ class MParticleEvent(_Value, frozen=True):
     original: bytes | None = None
     event_id: str = ""
     occurred_at_ms: int | None = None
+    custom: CustomEvent | None = None
 
 
 class User(msgspec.Struct, frozen=True, gc=False):
@@ -211,9 +255,10 @@ class IdentifiedEvent(_Value, frozen=True):
       notes: what hashing had to decide.
       event_id: as in `MParticleEvent`.
       occurred_at_ms: as in `MParticleEvent`.
+      custom: as in `MParticleEvent`.
     """
 
-    _shown: ClassVar[tuple[str, ...]] = ("ref", "index", "form", "match_keys", "notes")
+    _shown: ClassVar[tuple[str, ...]] = ("ref", "index", "form", "match_keys", "notes", "custom")
     ref: str
     index: int
     form: Form
@@ -228,6 +273,7 @@ class IdentifiedEvent(_Value, frozen=True):
     original: bytes | None = None
     event_id: str = ""
     occurred_at_ms: int | None = None
+    custom: CustomEvent | None = None
 
 
 class Payload(_Value, frozen=True):

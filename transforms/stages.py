@@ -18,7 +18,7 @@ from apache_beam.pvalue import TaggedOutput
 from transforms import coders as coders  # registers the coder of all values
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
-from transforms.mapping import decode, identity, payload, select
+from transforms.mapping import custom, decode, identity, payload, select
 from transforms.model import IdentifiedEvent, Kind, Message, MParticleEvent, Outcome, Payload, Reason, Stage
 
 _log = logging.getLogger(__name__)
@@ -52,15 +52,19 @@ else:
 class DecodeMessages(beam.PTransform):
     """Messages → events. One `MParticleEvent` or `Outcome` per event, one `Outcome` per message without events.
 
+    An event that custom mappings match becomes one `MParticleEvent` for each TikTok event that they name.
+
     Attributes:
       keep_original: keep the message with what may be rejected, for a quarantine.
+      connection: its custom mappings; None: there are none.
     """
 
     keep_original: bool = False
+    connection: Connection | None = None
 
     def expand(self, messages: beam.PCollection[Message]) -> SplitHint:
         """Returns the events, in the window and with the timestamp of their message."""
-        return _split(messages, _DecodeFn(self.keep_original))
+        return _split(messages, _DecodeFn(self.keep_original, self.connection))
 
 
 @dataclass
@@ -189,13 +193,15 @@ class _DecodeFn(_StepFn[Message]):
     stage = Stage.DECODE
     output = MParticleEvent
 
-    def __init__(self, keep_original: bool) -> None:
+    def __init__(self, keep_original: bool, connection: Connection | None) -> None:
         self._keep_original = keep_original
+        self._connection = connection
         self._messages = Metrics.counter(NAMESPACE, MESSAGES)
         self._units = Metrics.counter(NAMESPACE, UNITS)
 
     def make(self) -> Callable[[Message], list[MParticleEvent | Outcome]]:
-        return functools.partial(decode.decode, keep_original=self._keep_original)
+        mapper = None if self._connection is None else custom.mapper(self._connection)
+        return functools.partial(decode.decode, keep_original=self._keep_original, mapper=mapper)
 
     def process_batch(self, batch: list[Message]) -> Iterator[list[MParticleEvent]]:
         passed: list[MParticleEvent] = []

@@ -7,7 +7,7 @@ from typing import Any
 from transforms.mapping import tables, wire
 from transforms.mapping.salvage import parse
 from transforms.mapping.values import epoch_ms, given, identifier, integer
-from transforms.model import BatchContext
+from transforms.model import BatchContext, FeedMark
 
 _TYPES: Mapping[Any, str] = tables.IDENTITY_TYPE_BY_SPELLING
 
@@ -43,8 +43,10 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
         # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
         if event is not None and event.data is not None:
             attributes = event.data.custom_attributes
-            if attributes is not None and attributes.source_feed is not None and given(attributes.source_feed):
-                source = "feed"
+            if attributes is not None:
+                mark = attributes.source_feed if type(attributes) is FeedMark else _feed_mark(attributes)
+                if mark is not None and given(mark):
+                    source = "feed"
     identities: dict[str, str] = {}
     entries: Any = batch.user_identities
     if entries:
@@ -79,6 +81,11 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
         epoch_ms(batch.timestamp_unixtime_ms),
         len(events) == 1,
     )
+
+
+def _feed_mark(attributes: Any) -> Any:
+    """Returns mParticle's mark on the events of a feed, from attributes that were read wholly, for custom mappings."""
+    return attributes.get(tables.FEED_ATTRIBUTE)
 
 
 def _read_signs(

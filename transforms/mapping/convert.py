@@ -6,6 +6,8 @@ For `preview`, benchmarks and whoever has no pipeline around; the pipeline runs 
 from collections.abc import Callable
 
 from transforms.connection import Connection
+from transforms.mapping.custom import Mapper
+from transforms.mapping.custom import mapper as compile_mapper
 from transforms.mapping.decode import decode
 from transforms.mapping.identity import hasher
 from transforms.mapping.payload import builder
@@ -18,6 +20,7 @@ def converter(
     since_ms: int | None = None,
     until_ms: int | None = None,
     keep_original: bool = False,
+    mapper: Mapper | None = None,
 ) -> Callable[[Message], list[Payload | Outcome]]:
     """Returns the function that maps a message for one connection.
 
@@ -26,15 +29,17 @@ def converter(
       since_ms: events before are outside the time window.
       until_ms: events at this time or later are outside the time window.
       keep_original: keep the whole message with its events, for a quarantine.
+      mapper: the connection's custom mappings, if they are compiled already.
     """
+    mapper = mapper or compile_mapper(connection)
     select = selector(connection, since_ms, until_ms)
     hash_identities = hasher(connection)
     build = builder(connection)
 
     def convert(message: Message) -> list[Payload | Outcome]:
-        """Returns one entry per event, or one for a message without events that can be read."""
+        """Returns one entry per unit of the message, as `decode` counts them."""
         results: list[Payload | Outcome] = []
-        for entry in decode(message, keep_original=keep_original):
+        for entry in decode(message, keep_original=keep_original, mapper=mapper):
             if isinstance(entry, MParticleEvent):
                 results.append(select(entry) or build(hash_identities(entry)))
             else:

@@ -11,8 +11,10 @@ import msgspec
 
 from transforms.mapping import salvage, tables, wire
 from transforms.mapping.context import read_context
+from transforms.mapping.custom import Mapper
 from transforms.mapping.tables import JUNK
 from transforms.mapping.values import epoch_ms, identifier
+from transforms.mapping.wide import NARROW
 from transforms.model import BatchContext, EventData, Kind, Message, MParticleEvent, Outcome, Reason, Stage
 
 # Nothing to look at for these; every other reason of this step is a rejection.
@@ -24,21 +26,28 @@ _SKIPPED = frozenset(
 _NO_ID = "0"
 
 
-def decode(message: Message, *, keep_original: bool = False) -> list[MParticleEvent | Outcome]:
-    """Returns one entry per event of the message, or one Outcome for a message without events that can be read.
+def decode(
+    message: Message, *, keep_original: bool = False, mapper: Mapper | None = None
+) -> list[MParticleEvent | Outcome]:
+    """Returns the units of a message, each of which will have one outcome.
+
+    That is one entry per event; of an event that custom mappings match one entry per TikTok event; and one Outcome for
+    a message without events that can be read.
 
     Args:
       message: UTF-8 JSON of one batch, in the outgoing or the inbound form, possibly gzip.
       keep_original: keep the whole message with what may be rejected, for a quarantine.
+      mapper: the connection's custom mappings, if it has any.
     """
+    kinds = NARROW if mapper is None else mapper.kinds
     try:
         data = message.data
         try:
             if not data.isascii():
                 data.decode()  # the decoder does not look at the text of fields that nobody reads
-            batch = wire.read(data)
+            batch = kinds.read(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            salvaged = salvage.read(data)
+            salvaged = salvage.read(data, kinds)
             if isinstance(salvaged, Reason):
                 return [_ended(message, salvaged, keep_original)]
             data, batch = salvaged
@@ -50,7 +59,13 @@ def decode(message: Message, *, keep_original: bool = False) -> list[MParticleEv
         entries: list[MParticleEvent | Outcome] = []
         for index, event in enumerate(batch.events):
             if event is None or event.data is None or event.event_type != "commerce_event":
-                entries.append(_other_event(message, index, event, context, keep_original))
+                entry = _other_event(message, index, event, context, keep_original)
+                if mapper is None or event is None or event.data is None or not isinstance(entry, MParticleEvent):
+                    entries.append(entry)
+                else:
+                    if not entry.event_id and entry.event_type in mapper.message_types:
+                        entry = msgspec.structs.replace(entry, raw=_own_content(data, index))
+                    entries.extend(mapper.units(entry, event.data))
                 continue
             content = event.data
             own_id = content.source_message_id
@@ -59,9 +74,11 @@ def decode(message: Message, *, keep_original: bool = False) -> list[MParticleEv
                 event_id = _event_id(content)
             raw = b"" if event_id else _own_content(data, index)
             at_ms = epoch_ms(content.timestamp_unixtime_ms)
-            entries.append(
-                MParticleEvent(ref, index, "commerce_event", context, content, raw, original, event_id, at_ms)
-            )
+            entry = MParticleEvent(ref, index, "commerce_event", context, content, raw, original, event_id, at_ms)
+            if mapper is None:
+                entries.append(entry)
+            else:
+                entries.extend(mapper.units(entry, content))
         return entries
     except RecursionError:  # nested too deep for every JSON reader there is here
         return [_ended(message, Reason.UNREADABLE_MESSAGE, keep_original)]

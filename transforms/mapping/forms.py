@@ -66,6 +66,8 @@ class LegacyProperties(_Json, omit_defaults=True, gc=False):
     contents: list[Content] | None = None
     currency: str | None = None
     value: float | None = None
+    query: str | None = None
+    description: str | None = None
 
 
 class LegacyEvent(_Json, omit_defaults=True, gc=False):
@@ -108,6 +110,9 @@ class TrackProperties(_Json, omit_defaults=True, gc=False):
     currency: str | None = None
     value: float | None = None
     order_id: str | None = None
+    search_string: str | None = None
+    query: str | None = None
+    description: str | None = None
 
 
 class TrackEvent(_Json, omit_defaults=True, gc=False):

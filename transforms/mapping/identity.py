@@ -155,6 +155,7 @@ def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent
             event.original,
             event.event_id,
             event.occurred_at_ms,
+            event.custom,
         )
         if not batch.has_one_event:  # else nobody asks again, and memory that is free at once is the quickest
             last = (batch, identified)
@@ -180,6 +181,7 @@ def _of_same_batch(known: IdentifiedEvent, event: MParticleEvent) -> IdentifiedE
         event.original,
         event.event_id,
         event.occurred_at_ms,
+        event.custom,
     )
 
 

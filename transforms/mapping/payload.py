@@ -9,6 +9,7 @@ from typing import Any
 
 from transforms.connection import Connection
 from transforms.mapping.commerce import read_contents, read_currency, value_rule
+from transforms.mapping.customforms import custom_contents, legacy_properties, track_properties
 from transforms.mapping.forms import (
     Ad,
     Content,
@@ -71,9 +72,12 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
     def build(event: IdentifiedEvent) -> Payload | Outcome:
         """Returns the event as TikTok wants it."""
         form, data, user = event.form, event.data, event.user
-        action = data.product_action or _NO_ACTION
-        word = action.action or ""
-        name = names.get(word) or names[canonical_action(word)]
+        action, custom = data.product_action or _NO_ACTION, event.custom
+        if custom is None:
+            word = action.action or ""
+            name = names.get(word) or names[canonical_action(word)]
+        else:
+            name = custom.event
         notes: list[Note] = []
         at_ms = event.occurred_at_ms
         if at_ms is None:
@@ -107,13 +111,18 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                 click = click_id(read_flag(flags, CLICK_ID_FLAG), url, strict, notes)
             if click is not None:
                 keys |= _CLICK_ID
-        contents, content_ids = read_contents(action.products or (), content_type if legacy else None, notes)
-        value = action.total_amount
-        if type(value) is not float or value <= 0.0:
-            value = read_value(action, event.sends_zero_for_missing_total, notes)
-        currency = data.currency_code
-        if currency not in CURRENCIES:
-            currency = read_currency(currency, action.currency, default_currency, notes)
+        if custom is None:
+            contents, content_ids = read_contents(action.products or (), content_type if legacy else None, notes)
+            value = action.total_amount
+            if type(value) is not float or value <= 0.0:
+                value = read_value(action, event.sends_zero_for_missing_total, notes)
+            currency = data.currency_code
+            if currency not in CURRENCIES:
+                currency = read_currency(currency, action.currency, default_currency, notes)
+        else:
+            contents, content_ids = custom_contents(custom)
+            value, currency = custom.value, custom.currency
+            notes.extend(custom.notes)
         event_id = event.event_id
         if not event_id:
             event_id = sha256(event.raw).hexdigest()[:_DERIVED_ID_DIGITS]
@@ -130,7 +139,9 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                     LegacyContext(
                         None if click is None else Ad(click), page, _legacy_user(user), user.user_agent, user.ip
                     ),
-                    _legacy_properties(contents, currency, value),
+                    _legacy_properties(contents, currency, value)
+                    if custom is None
+                    else legacy_properties(custom, contents),
                     event.limited_data_use,
                 )
             )
@@ -166,7 +177,9 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                         currency,
                         value,
                         order_id.strip() or None if type(order_id) is str else identifier(order_id),
-                    ),
+                    )
+                    if custom is None
+                    else track_properties(custom, contents, content_ids),
                     page,
                     event.limited_data_use,
                 )

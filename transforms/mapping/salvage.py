@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from transforms.mapping import tables, wire
-from transforms.model import EventData, Product, ProductAction, Reason
+from transforms.mapping.wide import NARROW, Kinds
+from transforms.model import Reason
 
 # What a gzip member starts with. Source: RFC 1952, section 2.3.1.
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -111,8 +112,13 @@ def _whole(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def read(data: bytes) -> tuple[bytes, wire.Batch] | Reason:
-    """Returns the message as plain JSON and what can be read of its batch, or why nothing can."""
+def read(data: bytes, kinds: Kinds = NARROW) -> tuple[bytes, wire.Batch] | Reason:
+    """Returns the message as plain JSON and what can be read of its batch, or why nothing can.
+
+    Args:
+      data: the message.
+      kinds: what to read of an event.
+    """
     plain = _plain(data)
     if plain is None:
         return Reason.UNREADABLE_MESSAGE
@@ -127,7 +133,7 @@ def read(data: bytes) -> tuple[bytes, wire.Batch] | Reason:
     batch = _fitting(wire.Batch, message, skip=("events", "user_identities", "consent_state"))
     events = message.get("events")
     if type(events) is list:
-        batch.events = [_event(event) for event in events]
+        batch.events = [_event(event, kinds) for event in events]
     batch.device_info = _object(wire.Device, message.get("device_info"))
     batch.application_info = _object(wire.Application, message.get("application_info"))
     batch.source_info = _object(wire.SourceInfo, message.get("source_info"))
@@ -168,7 +174,7 @@ def _consent_state(value: Any) -> wire.ConsentState | None:
         return wire.BadConsentState()
 
 
-def _event(event: Any) -> wire.Event | None:
+def _event(event: Any, kinds: Kinds) -> wire.Event | None:
     """Returns one event, a `BadEvent` if its meaning is lost."""
     if event is None:
         return None
@@ -180,7 +186,7 @@ def _event(event: Any) -> wire.Event | None:
     if data is None:
         return wire.Event(event_type=event_type)
     if event_type != tables.COMMERCE_EVENT:
-        return wire.Event(_object(EventData, data) or EventData(), event_type)
+        return wire.Event(_object(kinds.data, data) or kinds.data(), event_type)
     if type(data) is not dict:
         return wire.BadEvent(fault="data")
     action = data.get("product_action")
@@ -189,11 +195,11 @@ def _event(event: Any) -> wire.Event | None:
     products = action.get("products") if action else None
     if products is not None and type(products) is not list:
         return wire.BadEvent(fault="products")
-    content = _fitting(EventData, data, skip=("product_action",))
+    content = _fitting(kinds.data, data, skip=("product_action",))
     if action is not None:
-        product_action = _fitting(ProductAction, action, skip=("products",))
+        product_action = _fitting(kinds.action, action, skip=("products",))
         if products is not None:
-            kept = tuple(_object(Product, product) for product in products)
+            kept = tuple(_object(kinds.product, product) for product in products)
             product_action = msgspec.structs.replace(product_action, products=kept)
         content = msgspec.structs.replace(content, product_action=product_action)
     return wire.Event(content, event_type)

@@ -65,11 +65,11 @@ def selector(
             return _ended(event, Kind.SKIPPED, Reason.ENVIRONMENT, _known(batch.environment, _ENVIRONMENTS))
         if batch.input == "app":
             return _ended(event, Kind.SKIPPED, Reason.UNSUPPORTED_INPUT, "app")
-        data = event.data
+        data, custom = event.data, event.custom
         if data is None:
             return _ended(event, Kind.SKIPPED, Reason.UNSUPPORTED_EVENT_TYPE, _known(event.event_type, _EVENT_TYPES))
         action = None if data.product_action is None else data.product_action.action
-        if action not in names and (action is None or canonical_action(action) not in names):
+        if custom is None and action not in names and (action is None or canonical_action(action) not in names):
             return _ended(event, Kind.SKIPPED, Reason.UNSUPPORTED_ACTION, _action_word(data, action))
         if asks_purpose or batch.ccpa_opted_out or batch.consent_unreadable:
             outcome = consent_refused(event)
@@ -80,6 +80,9 @@ def selector(
             return _ended(event, Kind.REJECTED, Reason.MISSING_TIMESTAMP)
         if windowed and not first_ms <= at_ms < end_ms:
             return _ended(event, Kind.SKIPPED, Reason.OUTSIDE_TIME_WINDOW)
+        if custom is not None and custom.reason is not None:
+            kind = Kind.SKIPPED if custom.reason is Reason.DUPLICATE_EVENT else Kind.REJECTED
+            return _ended(event, kind, custom.reason, custom.detail)
         return None
 
     return select
@@ -143,6 +146,7 @@ def _ended(event: MParticleEvent, kind: Kind, reason: Reason, detail: str | None
         event.ref,
         event.index,
         detail,
+        event=None if event.custom is None else event.custom.event or None,
         event_id=event.event_id or None,
         occurred_at_ms=event.occurred_at_ms,
         original=event.original if kind is Kind.REJECTED else None,

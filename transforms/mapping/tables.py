@@ -157,6 +157,7 @@ BATCH_FIELDS = frozenset(
 FEED_OS = "outofband"
 FEED_PLATFORM = "outofband"
 FEED_CHANNEL = "partner"
+FEED_ATTRIBUTE = "mParticle Source Feed"
 
 # What tells a native app, in the same spelling. Source: the customer's specification, section 2; the platforms are
 # those of the batch schema, `device_info.platform`, without `web`, `desktop` and `out_of_band`.
