@@ -1,0 +1,259 @@
+"""When a custom mapping matches: its conditions as functions, and an index, so that an event looks at few of them.
+
+Names and values are compared without case, names of attributes exactly. Source: mparticle-android-sdk eb2b4c87,
+`CustomMappingMatch.java`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from transforms.custom import Condition, Match
+from transforms.mapping import tables
+from transforms.mapping.select import canonical_action
+from transforms.mapping.sources import product_attribute
+from transforms.mapping.values import first_scalar, scalar
+
+Products = tuple[Any, ...]
+
+# Actions that undo what counts as an order. Source: the customer's specification, section 6.
+_TAKEN_BACK = frozenset({"refund", "remove_from_cart", "remove_from_wish_list"})
+
+
+class Check(NamedTuple):
+    """One condition of a mapping.
+
+    Attributes:
+      label: what must hold, in words.
+      holds: says whether it does.
+    """
+
+    label: str
+    holds: Callable[[Any], bool]
+
+
+class Matcher(NamedTuple):
+    """The conditions of one mapping.
+
+    Attributes:
+      position: of the mapping in the connection, from 0.
+      setting: the conditions as they were written.
+      message_type: the event type that the mapping is for.
+      checks: conditions on the event; they see its data.
+      product_checks: conditions on a product, all of which must hold.
+    """
+
+    position: int
+    setting: Match
+    message_type: str
+    checks: tuple[Check, ...]
+    product_checks: tuple[Check, ...]
+
+    def products(self, data: Any) -> Products | None:
+        """Returns the products that the mapping is about (none, if the event has none), None if it does not match."""
+        for check in self.checks:
+            if not check.holds(data):
+                return None
+        action = data.product_action
+        products: Products = () if action is None else action.products or ()
+        if self.product_checks:
+            return tuple(filter(self.takes, products)) or None
+        return products
+
+    def takes(self, product: Any) -> bool:
+        """Says whether the conditions on products hold for one."""
+        return product is not None and all(check.holds(product) for check in self.product_checks)
+
+
+def matcher(position: int, match: Match, events: Iterable[str]) -> Matcher:
+    """Returns the conditions of a mapping as functions.
+
+    Args:
+      position: of the mapping in the connection, from 0.
+      match: the conditions.
+      events: the TikTok events that the mapping sends; none of them may make an order of a refund.
+    """
+    return Matcher(position, match, message_type(match), tuple(_checks(match, events)), tuple(_product_checks(match)))
+
+
+def message_type(match: Match) -> str:
+    """Returns the event type that a mapping is for; with a product action it need not be said."""
+    return match.message_type or tables.COMMERCE_EVENT
+
+
+def _checks(match: Match, events: Iterable[str]) -> Iterable[Check]:
+    """Yields the conditions on an event, the quickest first."""
+    if match.product_action is not None:
+        action = canonical_action(match.product_action)
+        yield Check(f"product action {action}", lambda data: action_of(data) == action)
+    if match.event is not None:
+        name = folded(match.event)
+        yield Check(f'name "{match.event}"', lambda data: name_of(data) == name)
+    if match.custom_event_type is not None:
+        kind = canonical_action(match.custom_event_type)
+        yield Check(
+            f"custom event type {match.custom_event_type}",
+            lambda data: type(data.custom_event_type) is str and canonical_action(data.custom_event_type) == kind,
+        )
+    for key, condition in match.attributes.items():
+        yield _attribute_check(key, wanted(condition))
+    if message_type(match) == tables.COMMERCE_EVENT and any(
+        event.lower() in tables.PURCHASE_LIKE_EVENTS for event in events
+    ):
+        yield Check("no refund, which never becomes an order", lambda data: action_of(data) not in _TAKEN_BACK)
+
+
+def _attribute_check(key: str, values: frozenset[str]) -> Check:
+    return Check(
+        f'attribute "{key}" is {spelled(values)}',
+        lambda data: has_value((data.custom_attributes or {}).get(key), values),
+    )
+
+
+def _product_checks(match: Match) -> Iterable[Check]:
+    """Yields the conditions on a product."""
+    for key, condition in match.products.items():
+        yield _product_check(key, wanted(condition))
+    for key, condition in match.product_attributes.items():
+        yield _product_attribute_check(key, wanted(condition))
+
+
+def _product_check(key: str, values: frozenset[str]) -> Check:
+    name = "price" if key == "item_price" else key
+    return Check(f"product {name} is {spelled(values)}", lambda product: has_value(getattr(product, name), values))
+
+
+def _product_attribute_check(key: str, values: frozenset[str]) -> Check:
+    return Check(
+        f'product attribute "{key}" is {spelled(values)}',
+        lambda product: has_value(product_attribute(product, key), values),
+    )
+
+
+def wanted(condition: Condition) -> frozenset[str]:
+    """Returns the values of a condition, of which one must fit, without case."""
+    values = condition if isinstance(condition, tuple) else (condition,)
+    return frozenset(folded(scalar(value) or "") for value in values)
+
+
+def spelled(values: frozenset[str]) -> str:
+    """Returns the values of a condition in words."""
+    return " or ".join(f'"{value}"' for value in sorted(values))
+
+
+def folded(text: str) -> str:
+    """Returns a name or a value as they are compared."""
+    return text.strip().casefold()
+
+
+def has_value(value: Any, values: frozenset[str]) -> bool:
+    """Says whether an attribute is one of the values; of a list one element must be."""
+    if type(value) is str:  # nearly every attribute is text
+        return folded(value) in values
+    entries = value if type(value) is list else (value,)
+    return any(text is not None and folded(text) in values for text in map(scalar, entries))
+
+
+def action_of(data: Any) -> str | None:
+    """Returns the product action of an event in its first spelling."""
+    action = data.product_action
+    return None if action is None or action.action is None else canonical_action(action.action)
+
+
+def name_of(data: Any) -> str | None:
+    """Returns the name of an event, or of its screen, as it is compared."""
+    name = first_scalar(data.event_name) or first_scalar(data.screen_name)
+    return None if name is None else name.casefold()
+
+
+class _Group:
+    """Mappings that share an event type and a name or an action, found by the value of an attribute or a product field.
+
+    A mapping is entered under its first condition of that kind, so that an event looks at few mappings however many
+    there are.
+    """
+
+    def __init__(self) -> None:
+        self.always: list[Matcher] = []
+        self.by_attribute: dict[str, dict[str, list[Matcher]]] = {}
+        self.by_product: dict[str, dict[str, list[Matcher]]] = {}
+
+    def add(self, mapping: Matcher) -> None:
+        """Enters a mapping."""
+        match = mapping.setting
+        for table, conditions in ((self.by_attribute, match.attributes), (self.by_product, match.products)):
+            for key, condition in conditions.items():
+                values = table.setdefault("price" if key == "item_price" else key, {})
+                for value in wanted(condition):
+                    values.setdefault(value, []).append(mapping)
+                return
+        self.always.append(mapping)
+
+    def find(self, data: Any, found: dict[int, Matcher]) -> None:
+        """Adds the mappings that may match, by position."""
+        for mapping in self.always:
+            found[mapping.position] = mapping
+        if self.by_attribute and data.custom_attributes:
+            attributes = data.custom_attributes
+            for key, values in self.by_attribute.items():
+                if key in attributes:
+                    _look_up(attributes[key], values, found)
+        if self.by_product and data.product_action is not None:
+            for product in data.product_action.products or ():
+                if product is not None:
+                    for key, values in self.by_product.items():
+                        _look_up(getattr(product, key), values, found)
+
+
+def _look_up(value: Any, values: dict[str, list[Matcher]], found: dict[int, Matcher]) -> None:
+    for entry in value if type(value) is list else (value,):
+        text = entry if type(entry) is str else scalar(entry)
+        for mapping in values.get(folded(text), ()) if text is not None else ():
+            found[mapping.position] = mapping
+
+
+class _Type:
+    """The mappings of one event type."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, _Group] = {}
+        self.by_action: dict[str, _Group] = {}
+        self.others = _Group()
+
+
+def finder(matchers: Sequence[Matcher]) -> Callable[[str, Any], list[tuple[int, Products]]]:
+    """Returns the function that finds an event's mappings: position and products of each, in the connection's order."""
+    types: dict[str, _Type] = {}
+    for mapping in matchers:
+        of_type = types.setdefault(mapping.message_type, _Type())
+        match = mapping.setting
+        if match.product_action is not None:
+            group = of_type.by_action.setdefault(canonical_action(match.product_action), _Group())
+        elif match.event is not None:
+            group = of_type.by_name.setdefault(folded(match.event), _Group())
+        else:
+            group = of_type.others
+        group.add(mapping)
+
+    def find(event_type: str, data: Any) -> list[tuple[int, Products]]:
+        """Returns the mappings that match, with the products that they are about."""
+        of_type = types.get(event_type)
+        if of_type is None:
+            return []
+        found: dict[int, Matcher] = {}
+        if of_type.by_action:
+            group = of_type.by_action.get(action_of(data) or "")
+            if group is not None:
+                group.find(data, found)
+        if of_type.by_name:
+            group = of_type.by_name.get(name_of(data) or "")
+            if group is not None:
+                group.find(data, found)
+        of_type.others.find(data, found)
+        matches = []
+        for position in sorted(found) if len(found) > 1 else found:
+            products = found[position].products(data)
+            if products is not None:
+                matches.append((position, products))
+        return matches
+
+    return find
