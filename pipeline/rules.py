@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline.event_names import RESERVED_EVENTS, RETIRED_EVENTS, STANDARD_EVENTS
-from pipeline.problems import Report, nearest, plain, shown, suggestion
+from pipeline.event_rules import check_event
+from pipeline.mapping_rules import check_mappings
+from pipeline.problems import Report, plain, shown, suggestion
 from pipeline.regions import REGIONS
 from transforms.connection import MAX_BATCH_EVENTS, Connection
 from transforms.mapping.tables import (
@@ -40,6 +41,7 @@ def check_values(values: dict[str, Any], places: Mapping[str, str], report: Repo
                 del values[key]
     if "event_names" in values:
         values["event_names"] = _event_names(values["event_names"], places, report)
+    check_mappings(values.get("custom_mappings", ()), places, report)
 
 
 def _access_token(reference: str, where: str, report: Report) -> str:
@@ -141,28 +143,8 @@ def _event_names(names: Mapping[str, str], places: Mapping[str, str], report: Re
             text = f"a {action} must never be reported as the order {event}; remove the line: it is skipped then."
             report.refuse(where, key, text)
         else:
-            known[action] = _event(event, where, key, report)
+            known[action] = check_event(event, where, key, report)
     return known
-
-
-def _event(event: str, where: str, key: str, report: Report) -> str:
-    if event in STANDARD_EVENTS:
-        return event
-    if event in RETIRED_EVENTS:
-        successor = RETIRED_EVENTS[event]
-        present = f"its present name is {successor}: write `{successor}`" if successor else "it has no successor"
-        report.warn(where, key, f"TikTok retired {event}; {present}.")
-    elif event in RESERVED_EVENTS:
-        target = RESERVED_EVENTS[event]
-        text = f"{event} is reserved, TikTok turns it into {target} by itself"
-        report.refuse(where, key, f"{text}; one of {', '.join(STANDARD_EVENTS)} is needed.")
-    elif (name := nearest(event, [*STANDARD_EVENTS, *RETIRED_EVENTS])) is not None:
-        text = f'{shown(event)} is no standard event of TikTok (names are case-sensitive). Did you mean "{name}"?'
-        report.refuse(where, key, text)
-    else:
-        text = f"{shown(event)} is no standard event of TikTok; one of {', '.join(STANDARD_EVENTS)} is needed."
-        report.refuse(where, key, text)
-    return event
 
 
 _RULES: dict[str, ValueRule] = {

@@ -12,8 +12,8 @@ import msgspec.inspect as types
 
 from pipeline import rules
 from pipeline.problems import ConfigurationError, Finding, Report, shown, suggestion
-from pipeline.values import bare, definition, struct_values
-from pipeline.yamlfile import Node, Scalar, Style, Table, parse
+from pipeline.values import bare, definition, item_path, key_place, struct_values
+from pipeline.yamlfile import Items, Node, Scalar, Style, Table, parse
 from transforms.connection import Connection
 
 _COMMAND_LINE = "the command line"
@@ -165,6 +165,16 @@ def _places(table: Table, parent: str = "") -> dict[str, str]:
             continue
         path = f"{parent}{key.text}"
         places[path] = node.where
-        if isinstance(node, Table):
-            places |= _places(node, f"{path}.")
+        places[key_place(path)] = key.where
+        places |= _places_within(node, path)
+    return places
+
+
+def _places_within(node: Node, path: str) -> dict[str, str]:
+    if isinstance(node, Table):
+        return _places(node, f"{path}.")
+    places: dict[str, str] = {}
+    for number, item in enumerate(node.nodes if isinstance(node, Items) else ()):
+        places[item_path(path, number)] = item.where
+        places |= _places_within(item, item_path(path, number))
     return places

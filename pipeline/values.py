@@ -22,6 +22,7 @@ SECRET_KEYS = {"access_token"}
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 _IDENTITIES = frozenset(get_args(IdentityType))
+_LEADING_ZERO = re.compile(r"[-+]?0\d", re.ASCII)
 _INTEGER = re.compile(r"[-+]?\d[\d_]*", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
@@ -56,12 +57,15 @@ def convert(node: Node, kind: types.Type, key: str, report: Report) -> Any:
       key: path of the key, for messages.
       report: takes the problems.
     """
+    if is_written(kind):
+        return _written(node, key, report)
     kind = bare(kind)
+    if isinstance(kind, types.AnyType):
+        return plain_value(node)
     if isinstance(node, Scalar) and node.style is Style.NULL:
         return UNSET
     if isinstance(kind, types.StructType):
-        fields = struct_values(node, kind, key, report)
-        return UNSET if fields is None else kind.cls(**fields)
+        return _struct(node, kind, key, report)
     if isinstance(kind, types.DictType):
         return _dictionary(node, kind, key, report)
     if isinstance(kind, types.VarTupleType):
@@ -97,6 +101,8 @@ def _dictionary(node: Node, kind: types.DictType, key: str, report: Report) -> A
         text = f"this is {_shape(node)}, but keys and values are needed: {{key: value}}."
         report.refuse(node.where, key, text)
         return UNSET
+    if isinstance(bare(kind.value_type), types.AnyType):
+        return plain_value(node)
     values: dict[Any, Any] = {}
     for name, value_node in node.entries:
         path = f"{key}.{shown(name.text)[1:-1]}"
@@ -117,6 +123,9 @@ def _dictionary(node: Node, kind: types.DictType, key: str, report: Report) -> A
 
 
 def _tuple(node: Node, kind: types.VarTupleType, key: str, report: Report) -> Any:
+    item_kind = bare(kind.item_type)
+    if isinstance(node, Table) and isinstance(item_kind, types.StructType):
+        node = Items(node.where, (node,))
     if isinstance(node, Table):
         report.refuse(node.where, key, "these are keys and values, but a list is needed: [first, second].")
         return UNSET
@@ -126,11 +135,100 @@ def _tuple(node: Node, kind: types.VarTupleType, key: str, report: Report) -> An
     if kind.min_length and len(node.nodes) < kind.min_length:
         report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
         return UNSET
-    values = [convert(item, kind.item_type, key, report) for item in node.nodes]
-    if UNSET in values:
+    if isinstance(item_kind, types.StructType):
+        values = [
+            convert(item, item_kind, item_path(key, number), report)
+            if not (isinstance(item, Scalar) and item.style is Style.NULL)
+            else _empty_item(item, key, report)
+            for number, item in enumerate(node.nodes)
+        ]
+    else:
+        values = [convert(item, kind.item_type, key, report) for item in node.nodes]
+    if any(value is UNSET for value in values):
         report.bad_keys.add(key)
         return UNSET
-    return tuple(dict.fromkeys(values))
+    return tuple(values) if isinstance(item_kind, types.StructType) else tuple(dict.fromkeys(values))
+
+
+def item_path(key: str, number: int) -> str:
+    """Returns the path of an item of a list, counted from 1 as people do.
+
+    >>> item_path("custom_mappings", 0)
+    'custom_mappings[1]'
+    """
+    return f"{key}[{number + 1}]"
+
+
+def key_place(path: str) -> str:
+    """Returns under which name the place of a key, not of its value, is kept."""
+    return f"{path}:key"
+
+
+def _empty_item(item: Scalar, key: str, report: Report) -> Any:
+    report.refuse(item.where, key, "an entry of the list is empty; fill it, or remove its dash.")
+    return UNSET
+
+
+def _struct(node: Node, kind: types.StructType, key: str, report: Report) -> Any:
+    """Returns a struct; a single value stands for its first field if that is all that it needs."""
+    required = [field for field in kind.fields if field.required]
+    if isinstance(node, Scalar) and [field.name for field in required] == [kind.fields[0].name]:
+        value = convert(node, required[0].type, key, report)
+        return UNSET if value is UNSET else kind.cls(value)
+    before = len(report.problems)
+    fields = struct_values(node, kind, key, report)
+    if fields is None:
+        return UNSET
+    if len(report.problems) == before:
+        for field in required:
+            if field.name not in fields:
+                schema = (field.type.extra_json_schema if isinstance(field.type, types.Metadata) else None) or {}
+                text = f"missing: {schema.get('description')}. Write `{field.name}: …`."
+                report.refuse(node.where, f"{key}.{field.name}", text)
+    return UNSET if len(report.problems) > before else kind.cls(**fields)
+
+
+def is_written(kind: types.Type) -> bool:
+    """Says whether a key takes any single value, or also several, as `transforms.custom.Written` and `Condition`."""
+    if isinstance(kind, types.Metadata):
+        return is_written(kind.type)
+    return isinstance(kind, types.UnionType) and {types.StrType, types.BoolType} <= set(map(type, kind.types))
+
+
+def _written(node: Node, key: str, report: Report) -> Any:
+    """Returns the text of a single value, or the texts of a list; what they mean is decided where they are used."""
+    if isinstance(node, Items):
+        texts = [_written(item, key, report) for item in node.nodes]
+        if not texts:
+            report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
+        return UNSET if not texts or UNSET in texts else tuple(texts)
+    if isinstance(node, Table):
+        report.refuse(node.where, key, "this is a mapping, but a single value or a list of them is needed.")
+        return UNSET
+    if node.style is Style.NULL:
+        return UNSET
+    return node.text.lower() if node.style is Style.BOOLEAN else node.text
+
+
+def plain_value(node: Node) -> Any:
+    """Returns a node as JSON would have it, for keys that take anything: YAML's numbers, booleans and nulls count.
+
+    A number with a leading zero stays text, because it is a code and no number.
+    """
+    if isinstance(node, Table):
+        return {key.text: plain_value(value) for key, value in node.entries}
+    if isinstance(node, Items):
+        return [plain_value(item) for item in node.nodes]
+    if node.style is Style.NULL:
+        return None
+    if node.style is Style.BOOLEAN:
+        return node.text.lower() == "true"
+    if node.style is Style.TEXT and not _LEADING_ZERO.match(node.text):
+        if _INTEGER.fullmatch(node.text) and "_" not in node.text:
+            return int(node.text)
+        if _NUMBER.fullmatch(node.text) and "_" not in node.text:
+            return float(node.text)
+    return node.text
 
 
 def _scalar(node: Scalar, kind: types.Type, key: str, report: Report) -> Any:

@@ -24,6 +24,7 @@ class Style(StrEnum):
     """What a scalar looks like, before its key's type is known."""
 
     TEXT = "text"
+    QUOTED = "quoted"
     BOOLEAN = "boolean"
     NULL = "null"
 
@@ -115,7 +116,7 @@ class _Reading:
             read = Items(where, tuple(self.node(item, parents) for item in node.value))
         else:
             is_plain = isinstance(node, yaml.ScalarNode) and node.style is None
-            read = Scalar(where, node.value, _style(node.value) if is_plain else Style.TEXT)
+            read = Scalar(where, node.value, _style(node.value) if is_plain else Style.QUOTED)
         self.done[id(node)] = read
         return read
 

@@ -1,0 +1,35 @@
+"""Which TikTok events a connection may name: the standard ones; retired ones with a warning, reserved ones never."""
+
+from pipeline.event_names import RESERVED_EVENTS, RETIRED_EVENTS, STANDARD_EVENTS
+from pipeline.problems import Report, nearest, shown
+
+
+def check_event(event: str, where: str, key: str, report: Report) -> str:
+    """Refuses an event that TikTok does not know, and warns of one that it has retired.
+
+    Args:
+      event: as it was written; names are case-sensitive.
+      where: the place of it.
+      key: path of the setting.
+      report: takes what is found.
+
+    Returns:
+      The event.
+    """
+    if event in STANDARD_EVENTS:
+        return event
+    if event in RETIRED_EVENTS:
+        successor = RETIRED_EVENTS[event]
+        present = f"its present name is {successor}: write `{successor}`" if successor else "it has no successor"
+        report.warn(where, key, f"TikTok retired {event}; {present}.")
+    elif event in RESERVED_EVENTS:
+        target = RESERVED_EVENTS[event]
+        text = f"{event} is reserved, TikTok turns it into {target} by itself"
+        report.refuse(where, key, f"{text}; one of {', '.join(STANDARD_EVENTS)} is needed.")
+    elif (name := nearest(event, [*STANDARD_EVENTS, *RETIRED_EVENTS])) is not None:
+        text = f'{shown(event)} is no standard event of TikTok (names are case-sensitive). Did you mean "{name}"?'
+        report.refuse(where, key, text)
+    else:
+        text = f"{shown(event)} is no standard event of TikTok; one of {', '.join(STANDARD_EVENTS)} is needed."
+        report.refuse(where, key, text)
+    return event

@@ -1,0 +1,201 @@
+"""What the types of custom mappings cannot say: events and parameters that do not exist, and what can never be meant.
+
+Every problem names file, line and column, the nearest valid name, and the remedy.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import get_args
+
+from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
+from pipeline.event_rules import check_event
+from pipeline.parameter_rules import check_parameter
+from pipeline.problems import Report, shown, suggestion
+from pipeline.values import item_path, key_place
+from transforms.custom import CustomMapping, Match, ProductField, Target
+from transforms.mapping.custom import label
+from transforms.mapping.matching import folded, message_type, wanted
+from transforms.mapping.parameters import EVENT_PARAMETERS
+from transforms.mapping.select import canonical_action
+from transforms.mapping.tables import COMMERCE_EVENT, PURCHASE_LIKE_EVENTS
+
+# What custom events have; the other types are of commerce events. Source: mParticle's batch schema.
+_CUSTOM_TYPES = frozenset(
+    {
+        *("navigation", "location", "search", "transaction", "user_content", "user_preference", "social", "media"),
+        *("other", "attribution", "unknown"),
+    }
+)
+_TAKEN_BACK = frozenset({"refund", "remove_from_cart", "remove_from_wish_list"})
+_REFUND = re.compile(r"\brefund(s|ed|ing)?\b", re.IGNORECASE)
+_PRODUCT_FIELDS = get_args(ProductField)
+
+# Path of a setting below the mapping, text: adds a problem.
+_Refuse = Callable[[str, str], None]
+
+
+def check_mappings(mappings: Sequence[CustomMapping], places: Mapping[str, str], report: Report) -> None:
+    """Refuses what cannot be meant, and warns of what probably is not.
+
+    Args:
+      mappings: of the right types.
+      places: where each setting was written.
+      report: takes what is found.
+    """
+    sound = []
+    for position, mapping in enumerate(mappings):
+        before = len(report.problems)
+        _check_mapping(mapping, item_path("custom_mappings", position), places, report)
+        if len(report.problems) == before:
+            sound.append((position, mapping))
+    for (one, first), (other, second) in combinations(sound, 2):
+        _check_pair(one, first, other, second, places, report)
+
+
+def _check_mapping(mapping: CustomMapping, path: str, places: Mapping[str, str], report: Report) -> None:
+    def refuse(inner: str, text: str) -> None:
+        key = f"{path}.{inner}"
+        where = places.get(key_place(key)) or places.get(f"{path}.{inner.split('.')[0]}") or places.get(path, "")
+        report.refuse(where, key, text)
+
+    _check_match(mapping.match, refuse)
+    known = []
+    for number, target in enumerate(mapping.send):
+        key = item_path("send", number) if f"{path}.{item_path('send', number)}" in places else "send"
+        where = places.get(f"{path}.{key}.event") or places.get(f"{path}.{key}", places.get(path, ""))
+        check_event(target.event, where, f"{path}.{key}", report)
+        if target.event in known:
+            report.refuse(where, f"{path}.{key}", f"{target.event} is named twice; TikTok takes one for each event.")
+        elif target.event in STANDARD_EVENTS or target.event in RETIRED_EVENTS:
+            known.append(target.event)
+            if target.event.lower() in PURCHASE_LIKE_EVENTS and _takes_back(mapping.match):
+                text = (
+                    f"what takes an order back must never be reported as the order {target.event}; send nothing for it."
+                )
+                report.refuse(where, f"{path}.{key}", text)
+        _check_target(target, mapping, path, key, places, report)
+    is_order = any(event.lower() in PURCHASE_LIKE_EVENTS for event in known)
+    if is_order and mapping.also_default and canonical_action(mapping.match.product_action or "") == "purchase":
+        key = f"{path}.also_default"
+        report.warn(
+            places.get(key, ""),
+            key,
+            "an order is sent twice, as the mapping says and by its default; two different names count it twice.",
+        )
+
+
+def _check_match(match: Match, refuse: _Refuse) -> None:
+    """Refuses conditions that no event can meet."""
+    kind = message_type(match)
+    if match == Match():
+        refuse("match", "without a condition it would match every event; name at least `message_type`.")
+        return
+    if match.message_type is None and match.product_action is None:
+        refuse("match", "missing: message_type. Write `message_type: custom_event`, screen_view or commerce_event.")
+        return
+    if kind != COMMERCE_EVENT:
+        for name in ("product_action", "products", "product_attributes"):
+            if getattr(match, name):
+                refuse(f"match.{name}", f"a {kind} has no products, so this can never match; remove it.")
+    if match.custom_event_type is not None:
+        is_custom = match.custom_event_type in _CUSTOM_TYPES
+        if kind == "screen_view" or is_custom is (kind == COMMERCE_EVENT):
+            text = f"a {kind} never has the type {match.custom_event_type}, so this can never match; remove it."
+            refuse("match.custom_event_type", text)
+        elif match.product_action is not None and canonical_action(match.custom_event_type) != canonical_action(
+            match.product_action
+        ):
+            text = f"{match.custom_event_type} and the product action {match.product_action} are never in one event."
+            refuse("match.custom_event_type", f"{text} Remove one of the two.")
+    for name in match.products:
+        if name not in _PRODUCT_FIELDS:
+            text = f"no field of a product; one of {', '.join(_PRODUCT_FIELDS)}; others are product_attributes."
+            refuse(f"match.products.{name}", f"{text}{suggestion(name, _PRODUCT_FIELDS)}")
+
+
+def _takes_back(match: Match) -> bool:
+    """Says whether a mapping is for events that undo an order."""
+    return (
+        canonical_action(match.product_action or "") in _TAKEN_BACK
+        or canonical_action(match.custom_event_type or "") in _TAKEN_BACK
+        or _REFUND.search(match.event or "") is not None
+    )
+
+
+def _check_target(
+    target: Target, mapping: CustomMapping, path: str, key: str, places: Mapping[str, str], report: Report
+) -> None:
+    """Refuses parameters that the event does not take, and sources that cannot give them."""
+    allowed = EVENT_PARAMETERS.get(target.event)
+    for parent, parameters in (
+        (f"{path}.parameters", mapping.parameters),
+        (f"{path}.{key}.parameters", target.parameters),
+    ):
+        for name, setting in parameters.items():
+            inner = f"{parent}.{name}"
+            where = places.get(key_place(inner), places.get(path, ""))
+            if allowed is not None and name not in allowed:
+                taken = ", ".join(allowed)
+                text = f"{target.event} takes no parameter {shown(name)}; it takes {taken}.{suggestion(name, allowed)}"
+                if len(mapping.send) > 1 and parameters is mapping.parameters:
+                    text += " To give it to one of the events only, write it under that event in `send`."
+                report.refuse(where, inner, text)
+            elif allowed is not None and inner not in report.bad_keys:
+                check_parameter(name, setting, message_type(mapping.match), inner, where, places, report)
+    both = {**mapping.parameters, **target.parameters}
+    if "value" in both and "currency" not in both:
+        where = places.get(key_place(f"{path}.parameters.value"), places.get(path, ""))
+        text = (
+            f"{target.event} is sent with a value and without a currency, which TikTok cannot use; map `currency` too."
+        )
+        report.warn(where, f"{path}.parameters.value", text)
+
+
+def _check_pair(
+    one: int, first: CustomMapping, other: int, second: CustomMapping, places: Mapping[str, str], report: Report
+) -> None:
+    """Refuses two mappings of which the second can never send one of its events."""
+    general, special = _conditions(first.match), _conditions(second.match)
+    if not all(key in special and special[key] <= values for key, values in general.items()):
+        return
+    same = general == special
+    path = item_path("custom_mappings", other)
+    where = places.get(path, "")
+    named = f"{label(one, first)} at {places.get(item_path('custom_mappings', one), 'its place')}"
+    before = len(report.problems)
+    required = {
+        target.event
+        for target in first.send
+        if any(setting.required for setting in {**first.parameters, **target.parameters}.values())
+    }
+    sent = {target.event for target in first.send}
+    for target in second.send:
+        if target.event in sent and (same or target.event not in required):
+            report.refuse(
+                where,
+                f"{path}.send",
+                f"this can never send {target.event}: {named} matches {'the same' if same else 'all of these'} events "
+                f"and sends it already. Remove one of the two{'' if same else ', or put the more special one first'}.",
+            )
+    if same and first.also_default is not second.also_default and len(report.problems) == before:
+        text = f"{named} matches the same events and says the opposite; one of the two has no effect."
+        report.refuse(places.get(f"{path}.also_default", where), f"{path}.also_default", text)
+
+
+def _conditions(match: Match) -> dict[str, frozenset[str]]:
+    """Returns the conditions of a mapping, each with the values that meet it."""
+    return dict(_each_condition(match))
+
+
+def _each_condition(match: Match) -> Iterator[tuple[str, frozenset[str]]]:
+    yield "message_type", frozenset({message_type(match)})
+    if match.event is not None:
+        yield "event", frozenset({folded(match.event)})
+    for name in ("custom_event_type", "product_action"):
+        value = getattr(match, name)
+        if value is not None:
+            yield name, frozenset({canonical_action(value)})
+    for name in ("attributes", "products", "product_attributes"):
+        for key, condition in getattr(match, name).items():
+            yield f"{name}.{key}", wanted(condition)
