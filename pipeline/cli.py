@@ -22,6 +22,9 @@ COMMANDS = {
     "run": "send the commerce events of files to TikTok",
     "preview": "show what would be sent for the messages of a file, and why the rest would not",
     "check": "check a connection, its token, and with --online TikTok's answer to a test event",
+    "test": "run the cases of a connection: an event in, what becomes of it out",
+    "schema": "print the JSON Schema of connection files, for editors",
+    "import-projections": "turn mParticle's projections (JSON) into custom mappings (YAML)",
     "demo": "see the pipeline at work, against a stand-in for TikTok on this machine",
     "sandbox": "start the stand-in for TikTok",
 }
@@ -70,13 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     command, *rest = arguments or ["--help"]
     if command in {"--help", "-h", "help"}:
-        lines = "\n".join(f"  {name:<9} {summary}" for name, summary in COMMANDS.items())
+        lines = "\n".join(f"  {name:<18} {summary}" for name, summary in COMMANDS.items())
         sys.stdout.write(_USAGE.format(commands=lines))
         return EXIT_SETTLED if arguments else EXIT_USAGE
     if command not in COMMANDS:
         known = ", ".join(COMMANDS)
         raise UsageError(f"{shown(command)} is no command; one of {known} is needed.{suggestion(command, COMMANDS)}")
-    module = importlib.import_module(f"pipeline.commands.{command}")
+    module = importlib.import_module(f"pipeline.commands.{command.replace('-', '_')}")
     set_up_logging(verbose="--verbose" in rest)
     exit_code: int = module.execute(rest)
     return exit_code

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipeline.case_rules import check_cases
 from pipeline.event_rules import check_event
 from pipeline.mapping_rules import check_mappings
 from pipeline.problems import Report, plain, shown, suggestion
@@ -42,6 +43,7 @@ def check_values(values: dict[str, Any], places: Mapping[str, str], report: Repo
     if "event_names" in values:
         values["event_names"] = _event_names(values["event_names"], places, report)
     check_mappings(values.get("custom_mappings", ()), places, report)
+    check_cases(values.get("cases", ()), places, report)
 
 
 def _access_token(reference: str, where: str, report: Report) -> str:

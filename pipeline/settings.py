@@ -44,7 +44,7 @@ def read_connection(path: str | None = None, flags: Mapping[str, str] | None = N
     written = _file(path, report) if path is not None else Table(_COMMAND_LINE, ())
     given = _merged(written, _flags(flags or {}, report))
     values = struct_values(given, definition(), "", report) or {}
-    places = _places(given)
+    places = places_of(given)
     for field in definition().fields:
         if field.required and field.name not in {*values, *report.bad_keys}:
             report.refuse(source, field.name, _missing(field))
@@ -157,7 +157,7 @@ def _with(table: Node, key: str, node: Node) -> Table:
     return Table(table.where, (*others, (Scalar(node.where, key), node)))
 
 
-def _places(table: Table, parent: str = "") -> dict[str, str]:
+def places_of(table: Table, parent: str = "") -> dict[str, str]:
     """Returns where each value was written, by its key's path; a null is not given."""
     places: dict[str, str] = {}
     for key, node in table.entries:
@@ -172,7 +172,7 @@ def _places(table: Table, parent: str = "") -> dict[str, str]:
 
 def _places_within(node: Node, path: str) -> dict[str, str]:
     if isinstance(node, Table):
-        return _places(node, f"{path}.")
+        return places_of(node, f"{path}.")
     places: dict[str, str] = {}
     for number, item in enumerate(node.nodes if isinstance(node, Items) else ()):
         places[item_path(path, number)] = item.where

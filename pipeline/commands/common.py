@@ -42,9 +42,11 @@ def read(arguments: argparse.Namespace, path: str | None = None, flags: Mapping[
     return read_connection(path or arguments.connection, {**connection_flags(arguments), **(flags or {})})
 
 
-def read_and_warn(arguments: argparse.Namespace, flags: Mapping[str, str] | None = None) -> Connection:
+def read_and_warn(
+    arguments: argparse.Namespace, flags: Mapping[str, str] | None = None, path: str | None = None
+) -> Connection:
     """Returns the connection as `read` does; its warnings are logged."""
-    connection, warnings = read(arguments, flags=flags)
+    connection, warnings = read(arguments, path, flags)
     for warning in warnings:
         _log.warning("%s", warning)
     return connection

@@ -6,7 +6,7 @@ from typing import TextIO
 
 import msgspec
 
-from pipeline.commands.previews import Preview
+from pipeline.commands.previews import ExplainedPreview, Explanation, Preview
 from pipeline.console import coloured, has_colours
 from pipeline.docstrings import member_docs
 from transforms.model import Note, Outcome, Payload, Reason
@@ -43,6 +43,8 @@ class Paragraphs:
         if preview.body is not None:
             body = msgspec.json.format(bytes(preview.body), indent=2).decode()
             self._line(textwrap.indent(body, _INDENT))
+        if isinstance(preview, ExplainedPreview):
+            self._explain(preview.explanation)
         self._line("")
 
     def close(self) -> None:
@@ -56,6 +58,25 @@ class Paragraphs:
             return f"{self._bold(result.event)} to {preview.path} ({result.form}), event_id {result.event_id}"
         known = [word for word in (result.event, result.detail, result.message) if word]
         return f"{preview.reason}" + (f" ({', '.join(known)})" if known else "")
+
+    def _explain(self, explanation: Explanation) -> None:
+        """Writes which mappings matched and which did not, and where each field comes from."""
+        for trace in explanation.mappings:
+            if not trace.matched:
+                self._wrapped(
+                    f"- {trace.mapping}: does not match, because this does not hold: {'; '.join(trace.failed)}"
+                )
+                continue
+            self._wrapped(f"+ {trace.mapping}: matches")
+            for event in trace.events:
+                self._line(f"{_INDENT}  {event.event}: {event.result}")
+                for one in event.parameters:
+                    self._line(f"{_INDENT}    {one.parameter} <- {one.source}: {one.result}")
+        if explanation.others:
+            self._wrapped(f"{explanation.others} custom mapping(s) are for other types of events")
+        width = max(map(len, explanation.fields), default=0)
+        for path, source in explanation.fields.items():
+            self._line(f"{_INDENT}{path:<{width}}  <- {source}")
 
     def _wrapped(self, text: str) -> None:
         self._line(

@@ -21,6 +21,7 @@ _DESCRIPTION = """Shows what would be sent for the messages of a file, and why t
 examples:
   tiktok-events preview batch.json --connection connection.yaml
   tiktok-events preview batch.json --event_source_id A1T8T4UYGVIQA8ORZMX9 --json
+  tiktok-events preview batch.json --connection connection.yaml --explain
   zcat batches.ndjson.gz | tiktok-events preview - --connection connection.yaml --json"""
 
 
@@ -41,7 +42,7 @@ def execute(argv: list[str]) -> int:
     connection = read_and_warn(arguments)
     writer = _writer(arguments)
     messages = read_messages(arguments.files)
-    for ref, preview, result in previews(messages, connection, since_ms, until_ms):
+    for ref, preview, result in previews(messages, connection, since_ms, until_ms, explain=arguments.explain):
         writer.write(ref, preview, result)
     writer.close()
     return EXIT_SETTLED
@@ -74,6 +75,9 @@ def _parser() -> StrictParser:
         "files", metavar="FILE", nargs="+", help="one JSON message or one a line, also gzip; - is stdin"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    parser.add_argument(
+        "--explain", action="store_true", help="also show which mapping matched, which did not and why, and all sources"
+    )
     add_window_flags(parser)
     add_shared_flags(parser)
     return parser

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from pipeline.commands.fieldsources import field_sources
 from transforms.connection import Connection
 from transforms.mapping.convert import converter
+from transforms.mapping.explain import Trace, watched
 from transforms.model import Form, Message, Note, Outcome, Payload, Reason
 from transforms.tiktok.request import envelope, path
 
@@ -36,17 +38,79 @@ class Preview(msgspec.Struct, frozen=True):
         return f"Preview(message={self.message}, event={self.event}, action={self.action!r})"
 
 
+class Explanation(msgspec.Struct, frozen=True):
+    """Why an event becomes what it becomes.
+
+    Attributes:
+      mappings: custom mappings that are for this type of event, and how each fared.
+      others: number of custom mappings that are for other types of events.
+      fields: path of each field that is sent → where it comes from.
+    """
+
+    mappings: tuple[Trace, ...]
+    others: int
+    fields: dict[str, str]
+
+
+class ExplainedPreview(Preview, frozen=True):
+    """A preview with its explanation, which stands last in `--json`."""
+
+    explanation: Explanation
+
+
 def previews(
-    messages: Iterable[Message], connection: Connection, since_ms: int | None = None, until_ms: int | None = None
+    messages: Iterable[Message],
+    connection: Connection,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    *,
+    explain: bool = False,
 ) -> Iterator[tuple[str, Preview, Payload | Outcome]]:
-    """Yields, for each event in its order, the message's reference, what is shown, and the result itself."""
-    convert = converter(connection, since_ms, until_ms)
+    """Yields, for each unit in its order, the message's reference, what is shown, and the result itself.
+
+    Args:
+      messages: what to preview.
+      connection: the settings.
+      since_ms: events before are outside the time window.
+      until_ms: events at this time or later are outside the time window.
+      explain: yield `ExplainedPreview`s.
+    """
+    watch = watched(connection) if explain else None
+    convert = converter(connection, since_ms, until_ms, mapper=None if watch is None else watch.mapper)
     envelopes = {form: envelope(connection, form) for form in Form}
     for number, message in enumerate(messages):
+        if watch is not None:
+            watch.seen.clear()
         for result in convert(message):
             if isinstance(result, Payload):
                 body = msgspec.Raw(envelopes[result.form].join([result.body]))
                 preview = Preview(number, result.index, "send", None, path(result.form), body, result.notes)
             else:
                 preview = Preview(number, result.index, result.kind, result.reason, None, None, result.notes)
+            if explain:
+                traces = watch.seen.get(preview.event if preview.event is not None else -1, ()) if watch else ()
+                explanation = Explanation(
+                    traces, len(watch.labels) - len(traces) if watch else 0, _fields(result, connection, traces)
+                )
+                preview = ExplainedPreview(*(getattr(preview, name) for name in Preview.__struct_fields__), explanation)
             yield message.ref, preview, result
+
+
+def _fields(result: Payload | Outcome, connection: Connection, traces: tuple[Trace, ...]) -> dict[str, str]:
+    """Returns where each field of a payload comes from; nothing for an event that is not sent."""
+    if not isinstance(result, Payload):
+        return {}
+    made = next(
+        (
+            (trace.mapping, event.parameters)
+            for trace in traces
+            for event in trace.events
+            if event.event == result.event and event.result == "sent"
+        ),
+        None,
+    )
+    custom = None if made is None else {one.parameter: one.source for one in made[1]}
+    fields = field_sources(msgspec.json.decode(result.body), result.form, connection, result.notes, custom)
+    if made is not None:
+        fields["event"] = f"custom mapping: {made[0]}"
+    return fields

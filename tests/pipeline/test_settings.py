@@ -246,7 +246,7 @@ def test_a_problem_is_one_line_with_place_value_what_is_allowed_and_the_nearest(
         ("event_sorce_type: web", 'unknown key. Did you mean "event_source_type"?'),
         ("consent: {gdpr_purposes: x}", 'unknown key. Did you mean "gdpr_purpose"?'),
         ("Input: web", 'unknown key. Did you mean "input"?'),
-        ("cases: []", "unknown key."),
+        ("case: []", "unknown key."),
         ("input: [web]", "this is a list, but one of auto, feed, web is needed."),
         ("consent: drop", "this is a single value, but keys and values are needed: gdpr_purpose: …"),
         ("codes: 40050", "this is a single value, but keys and values are needed: {key: value}."),
