@@ -43,6 +43,7 @@ def check_mappings(mappings: Sequence[CustomMapping], places: Mapping[str, str],
       places: where each setting was written.
       report: takes what is found.
     """
+    _check_names(mappings, places, report)
     sound = []
     for position, mapping in enumerate(mappings):
         before = len(report.problems)
@@ -51,6 +52,18 @@ def check_mappings(mappings: Sequence[CustomMapping], places: Mapping[str, str],
             sound.append((position, mapping))
     for (one, first), (other, second) in combinations(sound, 2):
         _check_pair(one, first, other, second, places, report)
+
+
+def _check_names(mappings: Sequence[CustomMapping], places: Mapping[str, str], report: Report) -> None:
+    """Refuses a name that two mappings have, because reports tell them apart by it."""
+    first: dict[str, str] = {}
+    for position, mapping in enumerate(mappings):
+        path = item_path("custom_mappings", position)
+        name = label(position, mapping)
+        if name in first:
+            text = f"two mappings are called {shown(name)}, the first at {first[name]}; give them two names."
+            report.refuse(places.get(f"{path}.name", places.get(path, "")), f"{path}.name", text)
+        first.setdefault(name, places.get(path, "its place"))
 
 
 def _check_mapping(mapping: CustomMapping, path: str, places: Mapping[str, str], report: Report) -> None:

@@ -19,11 +19,13 @@ from transforms.tiktok.token import TokenReferenceError, TokenSource
 
 _DESCRIPTION = """Checks a connection: its settings, its access token (never shown), and what should be considered.
 
+With --lint every custom mapping is tried on the events of a sample, or else of the cases.
 With --online one test event is sent with --test_event_code, for each request form that the connection uses; a live
 event is never sent.
 
 examples:
   tiktok-events check connection.yaml
+  tiktok-events check connection.yaml --lint --sample batches.ndjson
   tiktok-events check connection.yaml --online --test_event_code TEST04030"""
 
 
@@ -42,6 +44,12 @@ def execute(argv: list[str]) -> int:
     if arguments.online and connection.test_event_code is None:
         raise UsageError("--online needs --test_event_code CODE (Events Manager, Test events): no live event is sent.")
     token, state = _token(connection)
+    notes = [*warnings, *advice(connection, source)]
+    if arguments.lint or arguments.samples:
+        # The mapping is needed for this only.
+        from pipeline.lint import lint
+
+        notes += lint(connection, source, arguments.file or arguments.connection, arguments.samples)
     online = None
     if arguments.online and token is not None:
         # The HTTP client and the mapping are needed for this only.
@@ -53,7 +61,7 @@ def execute(argv: list[str]) -> int:
         connection=connection,
         paths=sorted({path(form) for form in possible_forms(connection)}),
         token=state,
-        warnings=(*warnings, *advice(connection, source)),
+        warnings=tuple(notes),
         online=online,
     )
     if arguments.json:
@@ -112,6 +120,17 @@ def _answer(answer: Probe) -> str:
 def _parser() -> StrictParser:
     parser = StrictParser("check CONNECTION", _DESCRIPTION)
     parser.add_argument("file", metavar="CONNECTION", nargs="?", help="connection file, as --connection")
+    parser.add_argument(
+        "--lint", action="store_true", help="warn of custom mappings that no case, or no sample, matches"
+    )
+    parser.add_argument(
+        "--sample",
+        dest="samples",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="messages of the shop, for --lint: JSON, one or one a line, also gzip; may be given several times",
+    )
     parser.add_argument("--online", action="store_true", help="send a test event; needs --test_event_code")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
     add_shared_flags(parser)

@@ -92,7 +92,7 @@ def previews(
                 explanation = Explanation(
                     traces, len(watch.labels) - len(traces) if watch else 0, _fields(result, connection, traces)
                 )
-                preview = ExplainedPreview(*(getattr(preview, name) for name in Preview.__struct_fields__), explanation)
+                preview = ExplainedPreview(explanation=explanation, **msgspec.structs.asdict(preview))
             yield message.ref, preview, result
 
 

@@ -1,0 +1,68 @@
+"""What a connection's custom mappings do with real events: those that none matches, and those that never give anything.
+
+For `check --lint`. The events are of a sample of messages, else of the connection's cases.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from pipeline.casefiles import cases_of
+from pipeline.cases import message_of
+from pipeline.commands.messages import read_messages
+from pipeline.problems import Finding
+from pipeline.values import item_path
+from transforms.connection import Connection
+from transforms.mapping.decode import decode
+from transforms.mapping.explain import watched
+from transforms.model import Message
+
+
+def lint(connection: Connection, source: str, path: str | None, samples: Iterable[str]) -> list[Finding]:
+    """Returns what to consider about the mappings.
+
+    Args:
+      connection: checked.
+      source: the connection's name, for the findings.
+      path: the connection's file, beside which files of cases may be.
+      samples: files of messages; none: the cases are the sample.
+    """
+    files = list(samples)
+    if files:
+        return list(_findings(connection, source, read_messages(files), "event of the sample", "the sample"))
+    messages = [message_of(case) for case, _ in cases_of(path, connection.cases)]
+    return list(_findings(connection, source, messages, "case", "the cases"))
+
+
+def _findings(
+    connection: Connection, source: str, messages: Iterable[Message], one: str, all_of_them: str
+) -> Iterator[Finding]:
+    watch = watched(connection)
+    if watch is None:
+        yield Finding(source, "custom_mappings", "there are none, so there is nothing to lint.")
+        return
+    matched: Counter[str] = Counter()
+    sent: Counter[tuple[str, str]] = Counter()
+    unused: dict[tuple[str, str], Counter[str]] = {}
+    events = 0
+    for message in messages:
+        watch.seen.clear()
+        decode(message, mapper=watch.mapper)
+        events += len(watch.seen)
+        for traces in watch.seen.values():
+            for trace in traces:
+                matched[trace.mapping] += trace.matched
+                for event in trace.events:
+                    pair = (trace.mapping, event.event)
+                    sent[pair] += event.result == "sent"
+                    unused.setdefault(pair, Counter())[event.result] += event.result != "sent"
+    for position, label in enumerate(watch.labels):
+        key = item_path("custom_mappings", position)
+        if not matched[label]:
+            text = f"{label}: no {one} matches it ({events} looked at). See `preview --explain` for what does not hold."
+            yield Finding(source, key, text)
+            continue
+        for target in connection.custom_mappings[position].send:
+            if not sent[label, target.event]:
+                why = unused[label, target.event].most_common(1)[0][0]
+                text = f"{label}: {matched[label]} of {all_of_them} match, and {target.event} is never sent: {why}."
+                yield Finding(source, key, text)
