@@ -40,7 +40,7 @@ _EVENT_FIELD = {plain(name): field for name, field in EVENT_FIELDS.items()}
 _PRODUCT_FIELD = {plain(name): field for name, field in PRODUCT_FIELDS.items()}
 
 
-class NotCarried(Exception):
+class NotCarriedError(Exception):
     """No mapping can mean what a projection says; the text is the reason."""
 
 
@@ -48,7 +48,7 @@ def match_of(projection: dict[str, Any], names: Names) -> dict[str, Any]:
     """Returns the conditions of a projection as a mapping's `match`.
 
     Raises:
-      NotCarried: a condition cannot be said, so that the mapping would match more than it should.
+      NotCarriedError: a condition cannot be said, so that the mapping would match more than it should.
     """
     entries = projection.get("matches") or projection.get("match") or []
     entries = [entries] if isinstance(entries, dict) else entries
@@ -56,12 +56,12 @@ def match_of(projection: dict[str, Any], names: Names) -> dict[str, Any]:
     for entry in entries:
         message_type = _MESSAGE_TYPES.get(str(entry.get("message_type")))
         if message_type is None:
-            raise NotCarried(f"message_type {entry.get('message_type')} is no screen, custom or commerce event.")
+            raise NotCarriedError(f"message_type {entry.get('message_type')} is no screen, custom or commerce event.")
         _set(match, "message_type", message_type)
         _event_condition(match, entry, names)
         _value_condition(match, entry, names)
     if not match:
-        raise NotCarried("it has no `matches`.")
+        raise NotCarriedError("it has no `matches`.")
     return match
 
 
@@ -74,13 +74,15 @@ def _event_condition(match: dict[str, Any], entry: dict[str, Any], names: Names)
     elif kind == "Hash":
         named = names.events.get(str(event))
         if named is None:
-            raise NotCarried(f"the hash {event} stands for an event that is not in the sample; give --sample FILE.")
+            raise NotCarriedError(
+                f"the hash {event} stands for an event that is not in the sample; give --sample FILE."
+            )
         if named.name is not None:
             _set(match, "event", named.name)
         if named.product_action is not None:
             _set(match, "product_action", named.product_action)
     else:
-        raise NotCarried(f"event_match_type {shown(kind)} is not known.")
+        raise NotCarriedError(f"event_match_type {shown(kind)} is not known.")
 
 
 def _value_condition(match: dict[str, Any], entry: dict[str, Any], names: Names) -> None:
@@ -99,7 +101,7 @@ def _value_condition(match: dict[str, Any], entry: dict[str, Any], names: Names)
     elif location == "ProductField" and plain(name) in _PRODUCT_FIELD:
         _add(match, "products", _PRODUCT_FIELD[plain(name)], values)
     else:
-        raise NotCarried(f"a condition on {location} {shown(name)} cannot be said in a mapping.")
+        raise NotCarriedError(f"a condition on {location} {shown(name)} cannot be said in a mapping.")
 
 
 def _name(name: Any, *, hashed: bool, names: Names) -> str:
@@ -108,20 +110,20 @@ def _name(name: Any, *, hashed: bool, names: Names) -> str:
     if known is not None:
         return known
     if hashed and str(name).lstrip("-").isdigit():
-        raise NotCarried(f"the hash {name} stands for an attribute that is not in the sample; give --sample FILE.")
+        raise NotCarriedError(f"the hash {name} stands for an attribute that is not in the sample; give --sample FILE.")
     return str(name)
 
 
 def _add(match: dict[str, Any], key: str, name: str, values: Any) -> None:
     texts = [str(value) for value in values] if isinstance(values, list) else [str(values)]
     if values in (None, [], ""):
-        raise NotCarried(f"the condition on {shown(name)} names no value.")
+        raise NotCarriedError(f"the condition on {shown(name)} names no value.")
     _set(match.setdefault(key, {}), name, texts[0] if len(texts) == 1 else texts)
 
 
 def _set(match: dict[str, Any], key: str, value: Any) -> None:
     if match.setdefault(key, value) != value:
-        raise NotCarried(f"its matches want {shown(str(match[key]))} and {shown(str(value))} at once for {key}.")
+        raise NotCarriedError(f"its matches want {shown(str(match[key]))} and {shown(str(value))} at once for {key}.")
 
 
 def parameters_of(
@@ -130,7 +132,7 @@ def parameters_of(
     """Returns the parameters of a projection, and remarks on those that TikTok does not take.
 
     Raises:
-      NotCarried: a required one cannot be given.
+      NotCarriedError: a required one cannot be given.
     """
     known = {plain(name): name for name in PARAMETER_TYPES}
     parameters: dict[str, dict[str, Any]] = {}
@@ -142,11 +144,11 @@ def parameters_of(
         name = known.get(plain(said))
         try:
             if name is None:
-                raise NotCarried("it is no parameter of a custom mapping.")
+                raise NotCarriedError("it is no parameter of a custom mapping.")
             setting = _source(entry, message_type, names)
-        except NotCarried as reason:
+        except NotCarriedError as reason:
             if entry.get("is_required"):
-                raise NotCarried(f"the required attribute {shown(said)}: {reason}") from None
+                raise NotCarriedError(f"the required attribute {shown(said)}: {reason}") from None
             remarks.append(f"attribute {shown(said)} left out: {reason}")
             continue
         declared = _DATA_TYPES.get(str(entry.get("data_type")).lower())
@@ -174,5 +176,5 @@ def _source(entry: dict[str, Any], message_type: str, names: Names) -> dict[str,
         return {"product_attribute": name}
     table = {"EventField": _EVENT_FIELD, "ProductField": _PRODUCT_FIELD}.get(str(location), {})
     if plain(name) not in table:
-        raise NotCarried(f"{location} {shown(name)} cannot be read by a mapping.")
+        raise NotCarriedError(f"{location} {shown(name)} cannot be read by a mapping.")
     return {"event_field" if location == "EventField" else "product_field": table[plain(name)]}

@@ -13,7 +13,7 @@ import msgspec
 from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
 from pipeline.mapping_rules import check_mappings
 from pipeline.problems import Report, plain, shown, suggestion
-from pipeline.projected import NotCarried, match_of, parameters_of
+from pipeline.projected import NotCarriedError, match_of, parameters_of
 from pipeline.sdkhashes import Names
 from transforms.custom import CustomMapping
 
@@ -42,8 +42,8 @@ def import_projections(document: Any, names: Names) -> Imported:
     for position, projection in enumerate(_projections(document)):
         title = f"projection {projection.get('id', position + 1)}" if isinstance(projection, dict) else "an entry"
         try:
-            mapping, remarks = _mapping(projection, names)
-        except NotCarried as reason:
+            mapping, remarks = _mapping(projection, title, names)
+        except NotCarriedError as reason:
             left_out.append(f"{title}: not carried over: {reason}")
             continue
         remarks += _made_valid(mapping, mappings)
@@ -71,17 +71,17 @@ def _is_around(entry: dict[str, Any]) -> bool:
     return "action" not in entry and any(isinstance(entry.get(key), list) for key in ("pr", "projections", "eks"))
 
 
-def _mapping(projection: Any, names: Names) -> tuple[dict[str, Any], list[str]]:
-    """Returns a projection as a mapping, and remarks on what it could not say.
+def _mapping(projection: Any, title: str, names: Names) -> tuple[dict[str, Any], list[str]]:
+    """Returns a projection as a mapping, and remarks on what it could not say; `title` becomes part of its name.
 
     Raises:
-      NotCarried: no mapping can mean the same.
+      NotCarriedError: no mapping can mean the same.
     """
     if not isinstance(projection, dict) or not isinstance(projection.get("action"), dict):
-        raise NotCarried("it is no projection (no `action`).")
+        raise NotCarriedError("it is no projection (no `action`).")
     behavior = projection.get("behavior") or projection.get("behaviors") or {}
     if behavior.get("is_default"):
-        raise NotCarried("it is the default projection; the default mapping of this program takes its place.")
+        raise NotCarriedError("it is the default projection; the default mapping of this program takes its place.")
     action = projection["action"]
     event = _event(action.get("projected_event_name"))
     match = match_of(projection, names)
@@ -96,7 +96,7 @@ def _mapping(projection: Any, names: Names) -> tuple[dict[str, Any], list[str]]:
     elif reads_products:
         remarks.append("one event is sent with all products in `contents`, where the SDK sends one event for each.")
     mapping: dict[str, Any] = {
-        "name": f"{event} (projection {projection.get('id', '?')})",
+        "name": f"{event} ({title})",
         "match": match,
         "send": event,
     }
@@ -111,7 +111,7 @@ def _event(name: Any) -> str:
     if event is None:
         said = shown(name) if isinstance(name, str) else "nothing"
         hint = suggestion(name, known.values()) if isinstance(name, str) else ""
-        raise NotCarried(f"it sends {said}, which is no event of TikTok.{hint}")
+        raise NotCarriedError(f"it sends {said}, which is no event of TikTok.{hint}")
     return event
 
 

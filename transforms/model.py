@@ -109,8 +109,8 @@ class EventData(msgspec.Struct, frozen=True, gc=False):
         return "EventData()"
 
 
-class CustomContent(msgspec.Struct, frozen=True, gc=False):
-    """An item of `contents` as a custom mapping made it."""
+class CustomContent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An item of `contents` as a custom mapping made it, with TikTok's names: it goes out as it is."""
 
     price: float | None = None
     quantity: int | None = None

@@ -17,7 +17,7 @@ from transforms.model import Note, Product, ProductAction
 _MAX_QUANTITY = 2.0**31 - 1
 
 # Nearly every item has one of these.
-_USUAL_QUANTITIES: Mapping[Any, int] = {float(number): number for number in range(1, 101)}
+USUAL_QUANTITIES: Mapping[Any, int] = {float(number): number for number in range(1, 101)}
 
 # A weight such as 2.0000000001 comes from arithmetic, not from a scale.
 _WEIGHT_DECIMALS = 6
@@ -46,7 +46,7 @@ def read_contents(
         if type(price) is not float or price <= 0.0:
             invalid = invalid or (given(price) and amount(price) is None)
             price = amount(price)
-        quantity = _USUAL_QUANTITIES.get(number)
+        quantity = USUAL_QUANTITIES.get(number)
         if quantity is None:
             quantity, is_fraction, is_invalid = _odd_quantity(number)
             fractional, invalid = fractional or is_fraction, invalid or is_invalid

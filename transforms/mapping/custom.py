@@ -11,41 +11,25 @@ missing required parameter drops the event; the default mapping applies if no ma
 because TikTok takes one event of a name and an id; a refund never matches a mapping to an order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from msgspec.structs import force_setattr, replace
+
 from transforms.connection import Connection
-from transforms.custom import CustomMapping, Parameter
+from transforms.custom import CustomMapping
 from transforms.mapping import tables, wide
-from transforms.mapping.matching import Matcher, Products, finder, matcher
-from transforms.mapping.parameters import CONTENT_PARAMETERS
-from transforms.mapping.select import canonical_action, event_names
-from transforms.mapping.sources import NARROW_FIELDS, Source, compile_source
+from transforms.mapping.matching import Matcher, Products, action_of, finder, matcher
+from transforms.mapping.resolve import Target, compile_target
+from transforms.mapping.select import event_names
+from transforms.mapping.sources import NARROW_FIELDS
 from transforms.model import (
     BatchContext,
-    CustomContent,
     CustomEvent,
     EventData,
     MParticleEvent,
-    Note,
-    Product,
-    ProductAction,
     Reason,
 )
-
-
-class Target(NamedTuple):
-    """One TikTok event of a mapping, compiled.
-
-    Attributes:
-      event: TikTok's name.
-      sources: its parameters.
-      resolve: event data, products and batch → what TikTok gets.
-    """
-
-    event: str
-    sources: tuple[Source, ...]
-    resolve: Callable[[Any, Products, BatchContext], CustomEvent]
 
 
 class Compiled(NamedTuple):
@@ -85,43 +69,35 @@ def mapper(connection: Connection) -> Mapper | None:
         return None
     find = finder([mapping.matcher for mapping in compiled])
     defaults = event_names(connection)
-    reads_action = any(map(_reads_action, connection.custom_mappings))
+    kinds = _kinds(connection.custom_mappings)
+    strip = _stripper(kinds)
 
     def units(event: MParticleEvent, data: Any) -> list[MParticleEvent]:
         """Returns what an event becomes; nothing that only mappings read is left in it."""
-        plain = None if data is None else _plain(data, is_wide=reads_action)
-        is_commerce = event.event_type == tables.COMMERCE_EVENT
-        own = _unit(event, plain if is_commerce else None, None)
-        matches = find(event.event_type, data) if plain is not None else ()
+        matches = find(event.event_type, data)
         if not matches:
-            return [own]
-        customs: list[CustomEvent] = []
-        sent: set[str] = set()
-        wants_default = False
-        for position, products in matches:
-            mapping = compiled[position]
-            wants_default = wants_default or mapping.also_default
-            for target in mapping.targets:
-                custom = (
-                    _duplicate(target.event) if target.event in sent else target.resolve(data, products, event.batch)
-                )
+            # Only commerce events have a default mapping.
+            is_commerce = data is not None and event.event_type == tables.COMMERCE_EVENT
+            return [_changed(event, strip(data) if is_commerce else None, None)]
+        if len(matches) == 1:  # nearly always: one mapping with one event
+            position, products = matches[0]
+            _, _, targets, also_default = compiled[position]
+            if len(targets) == 1 and not also_default:
+                custom = targets[0].resolve(data, products, event.batch)
                 if custom.reason is None:
-                    sent.add(custom.event)
-                customs.append(custom)
-        results = [
-            # Another mapping made up for what is missing here: the name belongs to the event that is sent.
-            _unit(event, plain, custom if custom.reason is None or custom.event not in sent else _nameless(custom))
-            for custom in customs
-        ]
-        action = None if data.product_action is None else data.product_action.action
-        default = defaults.get(canonical_action(action)) if is_commerce and action is not None else None
+                    return [_changed(event, _page_data(data), custom)]
+        customs, sent, wants_default = _resolved(compiled, matches, data, event.batch)
+        page = _page_data(data)
+        results = [_unit(event, page, custom) for custom in customs]
+        action = action_of(data) if event.event_type == tables.COMMERCE_EVENT else None
+        default = defaults.get(action) if action is not None else None
         if default is not None and (wants_default or not sent):
-            results.append(_unit(event, plain, _duplicate(default)) if default in sent else own)
+            results.append(
+                _unit(event, page, _duplicate(default)) if default in sent else _changed(event, strip(data), None)
+            )
         return results
 
-    return Mapper(
-        wide.kinds(reads_action=reads_action), frozenset(mapping.matcher.message_type for mapping in compiled), units
-    )
+    return Mapper(kinds, frozenset(mapping.matcher.message_type for mapping in compiled), units)
 
 
 def compile_mappings(connection: Connection) -> tuple[Compiled, ...]:
@@ -139,7 +115,8 @@ def label(position: int, mapping: CustomMapping) -> str:
 
 def _compiled(position: int, mapping: CustomMapping, default_currency: str | None) -> Compiled:
     targets = tuple(
-        _target(target.event, {**mapping.parameters, **target.parameters}, default_currency) for target in mapping.send
+        compile_target(target.event, {**mapping.parameters, **target.parameters}, default_currency)
+        for target in mapping.send
     )
     return Compiled(
         label(position, mapping),
@@ -147,81 +124,6 @@ def _compiled(position: int, mapping: CustomMapping, default_currency: str | Non
         targets,
         mapping.also_default,
     )
-
-
-def _target(event: str, parameters: dict[str, Parameter], default_currency: str | None) -> Target:
-    sources = tuple(compile_source(name, setting) for name, setting in parameters.items())
-    of_event = tuple(source for source in sources if source.parameter not in CONTENT_PARAMETERS)
-    of_content = tuple(source for source in sources if source.parameter in CONTENT_PARAMETERS)
-    reads_products = any(source.of_product for source in of_content)
-    shared = tuple(source for source in of_content if not source.of_product)
-    of_each = tuple(source for source in of_content if source.of_product)
-
-    def resolve(data: Any, products: Products, batch: BatchContext) -> CustomEvent:
-        """Returns the event's parameters, or which one is missing."""
-        notes: list[Note] = []
-        values: dict[str, Any] = {}
-        for source in of_event:
-            value = source.value(data, None, batch, notes)
-            if value is not None:
-                values[source.parameter] = value
-            elif source.parameter == "currency" and default_currency is not None:
-                values["currency"] = default_currency
-                notes.append(Note.DEFAULT_CURRENCY)
-            elif source.required:
-                return _missing(event, source.parameter)
-        contents: tuple[CustomContent, ...] = ()
-        if of_content:
-            common: dict[str, Any] = {}
-            for source in shared:
-                value = source.value(data, None, batch, notes)
-                if value is not None:
-                    common[source.parameter] = value
-                elif source.required:
-                    return _missing(event, source.parameter)
-            if not reads_products:
-                contents = (CustomContent(**common),) if common else ()
-            else:
-                contents, lacking = _contents(of_each, common, data, products, batch, notes)
-                if lacking is not None and not contents:
-                    return _missing(event, lacking)
-        return CustomEvent(event, contents, notes=tuple(dict.fromkeys(notes)), **values)
-
-    return Target(event, sources, resolve)
-
-
-def _contents(
-    sources: tuple[Source, ...],
-    common: dict[str, Any],
-    data: Any,
-    products: Products,
-    batch: BatchContext,
-    notes: list[Note],
-) -> tuple[tuple[CustomContent, ...], str | None]:
-    """Returns an item for each product, and a required parameter that a product lacks (or all do, for there is none).
-
-    A product that lacks a required parameter is left out, as is one that has none of the parameters.
-    """
-    contents = []
-    lacking = next((source.parameter for source in sources if source.required), None) if not products else None
-    for product in products:
-        if product is None:
-            continue
-        values = dict(common)
-        lacks = None
-        for source in sources:
-            value = source.value(data, product, batch, notes)
-            if value is not None:
-                values[source.parameter] = value
-            elif source.required:
-                lacks = lacking = source.parameter
-        if lacks is None and len(values) > len(common):
-            contents.append(CustomContent(**values))
-    return tuple(contents), lacking
-
-
-def _missing(event: str, parameter: str) -> CustomEvent:
-    return CustomEvent(event, reason=Reason.MISSING_PARAMETER, detail=parameter)
 
 
 def _duplicate(event: str) -> CustomEvent:
@@ -233,50 +135,82 @@ def _nameless(custom: CustomEvent) -> CustomEvent:
     return CustomEvent("", reason=custom.reason, detail=custom.detail)
 
 
-def _unit(event: MParticleEvent, data: EventData | None, custom: CustomEvent | None) -> MParticleEvent:
-    return MParticleEvent(
-        event.ref,
-        event.index,
-        event.event_type,
-        event.batch,
-        data,
-        event.raw,
-        event.original,
-        event.event_id,
-        event.occurred_at_ms,
-        custom,
-    )
+def _resolved(
+    compiled: tuple[Compiled, ...], matches: list[tuple[int, Products]], data: Any, batch: BatchContext
+) -> tuple[list[CustomEvent], set[str], bool]:
+    """Returns what all mappings of an event make of it; which events are sent; whether its default is wanted too."""
+    customs: list[CustomEvent] = []
+    sent: set[str] = set()
+    wants_default = False
+    for position, products in matches:
+        mapping = compiled[position]
+        wants_default = wants_default or mapping.also_default
+        for target in mapping.targets:
+            custom = _duplicate(target.event) if target.event in sent else target.resolve(data, products, batch)
+            if custom.reason is None:
+                sent.add(custom.event)
+            customs.append(custom)
+    # Where another mapping made up for what is missing, the name belongs to the event that is sent.
+    named = [custom if custom.reason is None or custom.event not in sent else _nameless(custom) for custom in customs]
+    return named, sent, wants_default
 
 
-def _plain(data: Any, *, is_wide: bool) -> EventData:
-    """Returns the data without what only mappings read: attributes of events and products may say who someone is."""
-    action = data.product_action
-    if is_wide and action is not None:
-        products = action.products
-        if products is not None:
-            products = tuple(
-                None if one is None else Product(one.id, one.name, one.brand, one.category, one.price, one.quantity)
-                for one in products
-            )
-        action = ProductAction(action.action, action.transaction_id, action.total_amount, action.currency, products)
-    return EventData(
-        action,
-        data.promotion_action,
-        data.product_impressions,
-        data.currency_code,
-        data.custom_flags,
-        data.page_url,
-        data.timestamp_unixtime_ms,
-        data.event_id,
-        data.source_message_id,
-    )
+def _changed(event: MParticleEvent, data: EventData | None, custom: CustomEvent | None) -> MParticleEvent:
+    """Returns the event itself with other data; nobody else has it yet, and a new one takes five times as long."""
+    force_setattr(event, "data", data)
+    if custom is not None:
+        force_setattr(event, "custom", custom)
+    return event
 
 
-def _reads_action(mapping: CustomMapping) -> bool:
-    """Says whether a mapping reads more of product actions than the default mapping does."""
-    match = mapping.match
-    if match.product_attributes or not NARROW_FIELDS.issuperset(match.products):
-        return True
-    settings = [*mapping.parameters.values(), *(one for target in mapping.send for one in target.parameters.values())]
-    fields = {one.product_field for one in settings} | {one.event_field for one in settings}
-    return any(one.product_attribute for one in settings) or not NARROW_FIELDS.issuperset(fields - {None})
+def _unit(event: MParticleEvent, data: EventData, custom: CustomEvent) -> MParticleEvent:
+    return replace(event, data=data, custom=custom)
+
+
+def _page_data(data: Any) -> EventData:
+    """Returns what a mapped event still needs of its data: the page, and where it came from."""
+    return EventData(None, None, None, None, data.custom_flags, data.page_url)
+
+
+def _stripper(kinds: wide.Kinds) -> Callable[[Any], EventData]:
+    """Returns the function that takes from an event's data what only mappings read, and what people may have written.
+
+    In place, because the data are of this event alone and new ones take four times as long.
+    """
+    names = tuple(name for name in kinds.data.__struct_fields__ if name in (*wide.DATA_FIELDS, "custom_attributes"))
+    has_attributes = "custom_attributes" in kinds.product.__struct_fields__
+
+    def strip(data: Any) -> EventData:
+        for name in names:
+            force_setattr(data, name, None)
+        if has_attributes and data.product_action is not None:
+            for product in data.product_action.products or ():
+                if product is not None and product.custom_attributes is not None:
+                    force_setattr(product, "custom_attributes", None)
+        plain: EventData = data
+        return plain
+
+    return strip
+
+
+def _kinds(mappings: Iterable[CustomMapping]) -> wide.Kinds:
+    """Returns the types for what the mappings read."""
+    of_data: set[str] = set()
+    of_action: set[str] = set()
+    of_product: set[str] = set()
+    for mapping in mappings:
+        match = mapping.match
+        if match.event is not None:
+            of_data |= {"event_name", "screen_name"}
+        if match.custom_event_type is not None:
+            of_data.add("custom_event_type")
+        of_product |= set(match.products) | ({"custom_attributes"} if match.product_attributes else set())
+        targets = (one for target in mapping.send for one in target.parameters.values())
+        for setting in (*mapping.parameters.values(), *targets):
+            if setting.event_field is not None:
+                (of_data if setting.event_field in wide.DATA_FIELDS else of_action).add(setting.event_field)
+            if setting.product_field is not None:
+                of_product.add(setting.product_field)
+            if setting.product_attribute is not None:
+                of_product.add("custom_attributes")
+    return wide.kinds(of_data - NARROW_FIELDS, of_action - NARROW_FIELDS, of_product - NARROW_FIELDS)

@@ -142,8 +142,9 @@ def _products_word(count: int) -> str:
 
 def _result(source: Source, data: Any, product: Any, batch: BatchContext) -> str:
     notes: list[Note] = []
-    if source.value(data, product, batch, notes) is not None:
+    sent = source.read(data, product, batch)
+    if source.slow(sent, batch, notes) is not None:
         return "given"
-    if not given(source.read(data, product, batch)):
+    if not given(sent):
         return "missing"
     return "left out: it says who someone is" if Note.PERSONAL_VALUE in notes else "left out: of another type"

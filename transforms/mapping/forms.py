@@ -7,6 +7,8 @@ segmentio/action-destinations 970a17e. A field at its default stays out of the J
 
 import msgspec
 
+from transforms.model import CustomContent
+
 
 class _Json(msgspec.Struct, omit_defaults=True, gc=False):
     """Base of what goes out; `repr` shows no value."""
@@ -26,6 +28,10 @@ class Content(_Json, omit_defaults=True, gc=False):
     content_name: str | None = None
     content_category: str | None = None
     brand: str | None = None
+
+
+# A custom mapping makes its contents in an earlier step.
+Contents = list[Content] | tuple[CustomContent, ...]
 
 
 class Page(_Json, omit_defaults=True, gc=False):
@@ -63,7 +69,7 @@ class LegacyContext(_Json, omit_defaults=True, gc=False):
 class LegacyProperties(_Json, omit_defaults=True, gc=False):
     """`properties` of the legacy form."""
 
-    contents: list[Content] | None = None
+    contents: Contents | None = None
     currency: str | None = None
     value: float | None = None
     query: str | None = None
@@ -104,7 +110,7 @@ class TrackUser(_Json, omit_defaults=True, gc=False):
 class TrackProperties(_Json, omit_defaults=True, gc=False):
     """`properties` of Events API 2.0."""
 
-    contents: list[Content] | None = None
+    contents: Contents | None = None
     content_ids: list[str] | None = None
     content_type: str | None = None
     currency: str | None = None

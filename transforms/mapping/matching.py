@@ -7,6 +7,8 @@ Names and values are compared without case, names of attributes exactly. Source:
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from transforms.custom import Condition, Match
 from transforms.mapping import tables
 from transforms.mapping.select import canonical_action
@@ -31,7 +33,7 @@ class Check(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-class Matcher(NamedTuple):
+class Matcher(msgspec.Struct, frozen=True):
     """The conditions of one mapping.
 
     Attributes:
@@ -39,6 +41,7 @@ class Matcher(NamedTuple):
       setting: the conditions as they were written.
       message_type: the event type that the mapping is for.
       checks: conditions on the event; they see its data.
+      remaining: those of them that the index does not answer.
       product_checks: conditions on a product, all of which must hold.
     """
 
@@ -46,12 +49,16 @@ class Matcher(NamedTuple):
     setting: Match
     message_type: str
     checks: tuple[Check, ...]
+    remaining: tuple[Check, ...]
     product_checks: tuple[Check, ...]
 
     def products(self, data: Any) -> Products | None:
-        """Returns the products that the mapping is about (none, if the event has none), None if it does not match."""
-        for check in self.checks:
-            if not check.holds(data):
+        """Returns the products that the mapping is about (none, if the event has none), None if it does not match.
+
+        Asked of mappings that the index has found, so that name or action are known to be right.
+        """
+        for _, holds in self.remaining:
+            if not holds(data):
                 return None
         action = data.product_action
         products: Products = () if action is None else action.products or ()
@@ -72,7 +79,16 @@ def matcher(position: int, match: Match, events: Iterable[str]) -> Matcher:
       match: the conditions.
       events: the TikTok events that the mapping sends; none of them may make an order of a refund.
     """
-    return Matcher(position, match, message_type(match), tuple(_checks(match, events)), tuple(_product_checks(match)))
+    checks = tuple(_checks(match, events))
+    is_indexed = match.product_action is not None or match.event is not None
+    return Matcher(
+        position,
+        match,
+        message_type(match),
+        checks,
+        checks[1:] if is_indexed else checks,
+        tuple(_product_checks(match)),
+    )
 
 
 def message_type(match: Match) -> str:
@@ -96,9 +112,8 @@ def _checks(match: Match, events: Iterable[str]) -> Iterable[Check]:
         )
     for key, condition in match.attributes.items():
         yield _attribute_check(key, wanted(condition))
-    if message_type(match) == tables.COMMERCE_EVENT and any(
-        event.lower() in tables.PURCHASE_LIKE_EVENTS for event in events
-    ):
+    is_commerce = message_type(match) == tables.COMMERCE_EVENT and match.product_action is None
+    if is_commerce and any(event.lower() in tables.PURCHASE_LIKE_EVENTS for event in events):
         yield Check("no refund, which never becomes an order", lambda data: action_of(data) not in _TAKEN_BACK)
 
 
@@ -165,6 +180,10 @@ def name_of(data: Any) -> str | None:
     return None if name is None else name.casefold()
 
 
+# Adds the mappings that may match an event, by its data.
+_Find = Callable[[Any, list[Matcher]], None]
+
+
 class _Group:
     """Mappings that share an event type and a name or an action, found by the value of an attribute or a product field.
 
@@ -188,72 +207,113 @@ class _Group:
                 return
         self.always.append(mapping)
 
-    def find(self, data: Any, found: dict[int, Matcher]) -> None:
-        """Adds the mappings that may match, by position."""
-        for mapping in self.always:
-            found[mapping.position] = mapping
-        if self.by_attribute and data.custom_attributes:
+    def finder(self) -> _Find:
+        """Returns the function that adds the mappings that may match an event."""
+        always, by_attribute = self.always, self.by_attribute
+        attribute_tables, product_tables = tuple(by_attribute.items()), tuple(self.by_product.items())
+
+        def find(data: Any, found: list[Matcher]) -> None:
+            if always:
+                found += always
             attributes = data.custom_attributes
-            for key, values in self.by_attribute.items():
-                if key in attributes:
-                    _look_up(attributes[key], values, found)
-        if self.by_product and data.product_action is not None:
-            for product in data.product_action.products or ():
-                if product is not None:
-                    for key, values in self.by_product.items():
-                        _look_up(getattr(product, key), values, found)
+            if attribute_tables and attributes:
+                if len(attribute_tables) > len(attributes):
+                    for key, value in attributes.items():
+                        if key in by_attribute:
+                            _look_up(value, by_attribute[key], found)
+                else:
+                    for key, values in attribute_tables:
+                        value = attributes.get(key)
+                        if value.__class__ is str:  # nearly every attribute is text
+                            found += values.get(value.strip().casefold(), ())
+                        elif value is not None:
+                            _look_up(value, values, found)
+            if product_tables and data.product_action is not None:
+                for product in data.product_action.products or ():
+                    if product is not None:
+                        for key, values in product_tables:
+                            value = getattr(product, key)
+                            if value.__class__ is str:
+                                found += values.get(value.strip().casefold(), ())
+                            elif value is not None:
+                                _look_up(value, values, found)
+
+        return find
 
 
-def _look_up(value: Any, values: dict[str, list[Matcher]], found: dict[int, Matcher]) -> None:
-    for entry in value if type(value) is list else (value,):
-        text = entry if type(entry) is str else scalar(entry)
-        for mapping in values.get(folded(text), ()) if text is not None else ():
-            found[mapping.position] = mapping
+def _look_up(value: Any, values: dict[str, list[Matcher]], found: list[Matcher]) -> None:
+    for text in map(scalar, value if type(value) is list else (value,)):
+        if text is not None:
+            found += values.get(folded(text), ())
 
 
-class _Type:
+class _Type(NamedTuple):
     """The mappings of one event type."""
 
-    def __init__(self) -> None:
-        self.by_name: dict[str, _Group] = {}
-        self.by_action: dict[str, _Group] = {}
-        self.others = _Group()
+    by_action: dict[str, _Find]
+    by_name: dict[str, _Find]
+    others: _Find | None
+
+
+def _type(matchers: Iterable[Matcher]) -> _Type:
+    by_action: dict[str, _Group] = {}
+    by_name: dict[str, _Group] = {}
+    others: _Group | None = None
+    for mapping in matchers:
+        match = mapping.setting
+        if match.product_action is not None:
+            group = by_action.setdefault(canonical_action(match.product_action), _Group())
+        elif match.event is not None:
+            group = by_name.setdefault(folded(match.event), _Group())
+        else:
+            group = others = others or _Group()
+        group.add(mapping)
+    return _Type(
+        {action: group.finder() for action, group in by_action.items()},
+        {name: group.finder() for name, group in by_name.items()},
+        None if others is None else others.finder(),
+    )
 
 
 def finder(matchers: Sequence[Matcher]) -> Callable[[str, Any], list[tuple[int, Products]]]:
     """Returns the function that finds an event's mappings: position and products of each, in the connection's order."""
-    types: dict[str, _Type] = {}
-    for mapping in matchers:
-        of_type = types.setdefault(mapping.message_type, _Type())
-        match = mapping.setting
-        if match.product_action is not None:
-            group = of_type.by_action.setdefault(canonical_action(match.product_action), _Group())
-        elif match.event is not None:
-            group = of_type.by_name.setdefault(folded(match.event), _Group())
-        else:
-            group = of_type.others
-        group.add(mapping)
+    mappings = {mapping.position: mapping for mapping in matchers}
+    types = {
+        kind: _type(mapping for mapping in matchers if mapping.message_type == kind)
+        for kind in {mapping.message_type for mapping in matchers}
+    }
 
     def find(event_type: str, data: Any) -> list[tuple[int, Products]]:
         """Returns the mappings that match, with the products that they are about."""
         of_type = types.get(event_type)
-        if of_type is None:
+        if of_type is None or data is None:
             return []
-        found: dict[int, Matcher] = {}
-        if of_type.by_action:
-            group = of_type.by_action.get(action_of(data) or "")
+        found: list[Matcher] = []
+        by_action, by_name, others = of_type
+        if by_action and data.product_action is not None:
+            action = data.product_action.action
+            group = by_action.get(action) or by_action.get(action_of(data) or "")
             if group is not None:
-                group.find(data, found)
-        if of_type.by_name:
-            group = of_type.by_name.get(name_of(data) or "")
+                group(data, found)
+        if by_name:
+            group = by_name.get(name_of(data) or "")
             if group is not None:
-                group.find(data, found)
-        of_type.others.find(data, found)
+                group(data, found)
+        if others is not None:
+            others(data, found)
         matches = []
-        for position in sorted(found) if len(found) > 1 else found:
-            products = found[position].products(data)
+        if not found:
+            return []
+        if len(found) > 1:  # two products, or two elements of a list, may lead to the same mapping
+            found = [mappings[position] for position in sorted({mapping.position for mapping in found})]
+        for mapping in found:
+            if not mapping.remaining and not mapping.product_checks:
+                action = data.product_action
+                matches.append((mapping.position, () if action is None else action.products or ()))
+                continue
+            products = mapping.products(data)
             if products is not None:
-                matches.append((position, products))
+                matches.append((mapping.position, products))
         return matches
 
     return find

@@ -9,7 +9,7 @@ from typing import Any
 
 from transforms.connection import Connection
 from transforms.mapping.commerce import read_contents, read_currency, value_rule
-from transforms.mapping.customforms import custom_contents, legacy_properties, track_properties
+from transforms.mapping.customforms import legacy_properties, track_properties
 from transforms.mapping.forms import (
     Ad,
     Content,
@@ -120,7 +120,6 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
             if currency not in CURRENCIES:
                 currency = read_currency(currency, action.currency, default_currency, notes)
         else:
-            contents, content_ids = custom_contents(custom)
             value, currency = custom.value, custom.currency
             notes.extend(custom.notes)
         event_id = event.event_id
@@ -139,9 +138,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                     LegacyContext(
                         None if click is None else Ad(click), page, _legacy_user(user), user.user_agent, user.ip
                     ),
-                    _legacy_properties(contents, currency, value)
-                    if custom is None
-                    else legacy_properties(custom, contents),
+                    _legacy_properties(contents, currency, value) if custom is None else legacy_properties(custom),
                     event.limited_data_use,
                 )
             )
@@ -179,7 +176,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                         order_id.strip() or None if type(order_id) is str else identifier(order_id),
                     )
                     if custom is None
-                    else track_properties(custom, contents, content_ids),
+                    else track_properties(custom),
                     page,
                     event.limited_data_use,
                 )

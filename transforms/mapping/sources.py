@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from transforms.custom import Parameter
 from transforms.mapping import tables
+from transforms.mapping.commerce import USUAL_QUANTITIES
 from transforms.mapping.page import read_flag
 from transforms.mapping.parameters import PARAMETER_TYPES
 from transforms.mapping.values import amount, first_scalar, given, scalar
@@ -48,59 +49,63 @@ _ACTION_FIELDS = frozenset(
 NARROW_FIELDS = frozenset(
     {
         *("id", "name", "brand", "category", "price", "item_price", "quantity"),
-        *("event_name", "screen_name", "transaction_id", "total_amount", "currency", "currency_code"),
+        *("transaction_id", "total_amount", "currency", "currency_code"),
     }
 )
 
 # A source's function: the event's data, the product (None outside contents) and the batch → the value as it was sent.
 _Read = Callable[[Any, Any, BatchContext], Any]
+_Slow = Callable[[Any, BatchContext, list[Note]], Any]
 
 
 class Source(NamedTuple):
-    """One parameter of one TikTok event, compiled.
+    """One parameter of one TikTok event.
 
     Attributes:
       parameter: TikTok's name.
       label: where it comes from, in words.
       of_product: it is read from each product.
       required: without a value the event (or the product) is left out.
-      read: returns the value as mParticle sent it.
-      value: returns the value in TikTok's type, None if there is none; takes what had to be decided.
+      sent: a Python expression over `data`, `product` and `batch` that reads the value as mParticle sent it.
+      quick: a Python expression over `sent` that knows the usual form of the value at a glance and asks `slow` else.
+      read: what `sent` says, as a function.
+      slow: returns the value in TikTok's type, None if there is none; takes what had to be decided.
     """
 
     parameter: str
     label: str
     of_product: bool
     required: bool
+    sent: str
+    quick: str
     read: _Read
-    value: Callable[[Any, Any, BatchContext, list[Note]], Any]
+    slow: _Slow
 
 
 def compile_source(name: str, setting: Parameter) -> Source:
-    """Returns the function of one parameter.
+    """Returns one parameter, compiled.
 
     Args:
       name: TikTok's parameter.
       setting: checked by `pipeline.mapping_rules`: one source, of a type that fits.
     """
-    label, read, from_attribute = _reader(setting)
+    label, sent, from_attribute = _expression(setting)
+    # The expression is made of our own words; what a user wrote stands in it as a literal only.
+    read: _Read = eval(f"lambda data, product, batch: {sent}", NAMES)  # noqa: S307
     of_product = setting.product_field is not None or setting.product_attribute is not None
     to_tiktok = converter(name, setting.type)
     if setting.constant is not None:
         constant = to_tiktok(setting.constant, [])
-
-        def fixed(data: Any, product: Any, batch: BatchContext, notes: list[Note]) -> Any:
-            return constant
-
-        return Source(name, label, False, setting.required, read, fixed)
+        return Source(
+            name, label, False, setting.required, repr(constant), "sent", read, lambda sent, batch, notes: constant
+        )
     guarded = from_attribute and PARAMETER_TYPES[name] == "string"
     of_user = setting.user_attribute is not None
 
-    def value(data: Any, product: Any, batch: BatchContext, notes: list[Note]) -> Any:
-        sent = read(data, product, batch)
+    def slow(sent: Any, batch: BatchContext, notes: list[Note]) -> Any:
         if not given(sent):
             return None
-        typed = to_tiktok(sent, notes)
+        typed = to_tiktok(sent, notes) if sent.__class__ is not str or not is_plain_text else sent.strip()
         if typed is None:
             notes.append(Note.MISTYPED_PARAMETER)
         elif guarded and tells_who(typed, batch, of_user=of_user):
@@ -108,40 +113,71 @@ def compile_source(name: str, setting: Parameter) -> Source:
             return None
         return typed
 
-    return Source(name, label, of_product, setting.required, read, value)
+    form = _form(name, setting.type)
+    is_plain_text = form == "text"
+    quick = "{slow}" if guarded else _QUICK.get(form, "{slow}")
+    return Source(
+        name,
+        label,
+        of_product,
+        setting.required,
+        sent,
+        quick.format(slow=f"slow_{name}(sent, batch, notes)"),
+        read,
+        slow,
+    )
 
 
-def _reader(setting: Parameter) -> tuple[str, _Read, bool]:
-    """Returns where a parameter comes from, in words; the function that reads it; whether people may be in it."""
-    name: str
+# Forms of values that nearly every event has, and how they are known.
+_QUICK = {
+    "currency": "sent if sent.__class__ is str and sent in CURRENCIES else {slow}",
+    "number": "sent if sent.__class__ is float and sent > 0.0 else {slow}",
+    "quantity": "(USUAL_QUANTITIES.get(sent) if sent.__class__ is float else None) or {slow}",
+    "text": "(sent.strip() or None) if sent.__class__ is str else {slow}",
+}
+
+
+def _form(name: str, declared: str | None) -> str:
+    if name == "currency":
+        return "currency"
+    wanted = PARAMETER_TYPES[name]
+    if wanted == "number" and declared != "integer":
+        return "number"
+    if wanted == "integer":
+        return "quantity"
+    return "text" if wanted == "string" and declared in {None, "string"} else ""
+
+
+def _expression(setting: Parameter) -> tuple[str, str, bool]:
+    """Returns where a parameter comes from: in words, as an expression, and whether people may be in it."""
     if setting.event_attribute is not None:
         name = setting.event_attribute
-        return f'event attribute "{name}"', lambda data, product, batch: (data.custom_attributes or {}).get(name), True
+        return f'event attribute "{name}"', f"(data.custom_attributes or NOTHING).get({name!r})", True
     if setting.user_attribute is not None:
         name = setting.user_attribute
-        return f'user attribute "{name}"', lambda data, product, batch: _in_any_case(batch.attributes, name), True
+        return f'user attribute "{name}"', f"in_any_case(batch.attributes, {name!r})", True
     if setting.custom_flag is not None:
         name = setting.custom_flag
-        return f'custom flag "{name}"', lambda data, product, batch: read_flag(data.custom_flags or {}, name), True
+        return f'custom flag "{name}"', f"read_flag(data.custom_flags or NOTHING, {name!r})", True
     if setting.product_attribute is not None:
         name = setting.product_attribute
-        return f'product attribute "{name}"', lambda data, product, batch: product_attribute(product, name), True
+        return f'product attribute "{name}"', f"product_attribute(product, {name!r})", True
     if setting.product_field is not None:
         name = _PRODUCT_FIELDS.get(setting.product_field, setting.product_field)
-        return f"product field {name}", lambda data, product, batch: getattr(product, name), False
+        return f"product field {name}", f"product.{name}", False
     if setting.event_field is not None:
         name = setting.event_field
-        return f"event field {name}", _event_field(name), name in {"event_name", "screen_name"}
-    return "constant", lambda data, product, batch: setting.constant, False
+        return f"event field {name}", _field_expression(name), name in {"event_name", "screen_name"}
+    return "constant", repr(setting.constant), False
 
 
-def _event_field(name: str) -> _Read:
+def _field_expression(name: str) -> str:
     if name in {"currency", "currency_code"}:
         # As in `commerce.read_currency`: on the event by the schema, on the product action by the specification.
-        return lambda data, product, batch: data.currency_code or getattr(data.product_action, "currency", None)
+        return "data.currency_code or (data.product_action and data.product_action.currency)"
     if name in _ACTION_FIELDS:
-        return lambda data, product, batch: getattr(data.product_action, name, None)
-    return lambda data, product, batch: getattr(data, name)
+        return f"data.product_action and data.product_action.{name}"
+    return f"data.{name}"
 
 
 def product_attribute(product: Any, name: str) -> Any:
@@ -150,13 +186,24 @@ def product_attribute(product: Any, name: str) -> Any:
     return attributes.get(name) if type(attributes) is dict else None
 
 
-def _in_any_case(attributes: dict[str, Any], name: str) -> Any:
+def in_any_case(attributes: dict[str, Any], name: str) -> Any:
     """Returns a user attribute: SDKs and servers write its name in different case."""
     value = attributes.get(name)
     if value is not None:
         return value
     folded = name.casefold()
     return next((value for key, value in attributes.items() if key.casefold() == folded and value is not None), None)
+
+
+# What the expressions refer to.
+NAMES: dict[str, Any] = {
+    "NOTHING": {},
+    "CURRENCIES": tables.CURRENCIES,
+    "USUAL_QUANTITIES": USUAL_QUANTITIES,
+    "in_any_case": in_any_case,
+    "product_attribute": product_attribute,
+    "read_flag": read_flag,
+}
 
 
 def converter(name: str, declared: str | None) -> Callable[[Any, list[Note]], Any]:
@@ -214,16 +261,16 @@ def tells_who(text: str, batch: BatchContext, *, of_user: bool) -> bool:
       of_user: the attribute is one of the person, so that all identities are compared; an attribute of an event may
         equal a customer's number by chance, as the ids of products do.
     """
-    if "@" in text and _EMAIL.search(text):
-        return True
-    if len(text) > 8 and _PHONE.search(text):
-        return True
     folded = text.strip().casefold()
-    identities = batch.identities
-    kinds = identities if of_user else _CONTACTS
-    if any((identities.get(kind) or "").strip().casefold() == folded for kind in kinds):
-        return True
-    for key, value in batch.attributes.items():
-        if key[:1] == "$" and key.lower() in _NAMES and (first_scalar(value) or "").casefold() == folded:
+    if of_user or not folded.isalpha():  # letters alone are no address and no phone
+        if ("@" in text and _EMAIL.search(text)) or (len(text) > 8 and _PHONE.search(text)):
+            return True
+        identities = batch.identities
+        for kind in identities if of_user else _CONTACTS:
+            if kind in identities and identities[kind].strip().casefold() == folded:
+                return True
+    for key in batch.attributes:
+        is_name = key[:1] == "$" and key.lower() in _NAMES
+        if is_name and (first_scalar(batch.attributes[key]) or "").casefold() == folded:
             return True
     return False

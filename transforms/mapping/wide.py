@@ -4,45 +4,13 @@ What is read here beyond `transforms.model` ends in `transforms.mapping.custom`:
 decoding holds none of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from transforms.mapping import wire
 from transforms.model import EventData, Product, ProductAction
-
-
-class WideProduct(Product, frozen=True, gc=False):
-    """A product with all its fields. Source: mParticle's batch schema, `products[]`."""
-
-    variant: Any = None
-    position: Any = None
-    coupon_code: Any = None
-    total_product_amount: Any = None
-    custom_attributes: Any = None
-
-    def __repr__(self) -> str:
-        """Returns the type's name only."""
-        return "WideProduct()"
-
-
-class WideAction(ProductAction, frozen=True, gc=False):
-    """A product action with all its fields. Source: mParticle's batch schema, `product_action`."""
-
-    products: tuple[WideProduct | None, ...] | None = None
-    affiliation: Any = None
-    coupon_code: Any = None
-    shipping_amount: Any = None
-    tax_amount: Any = None
-    checkout_step: Any = None
-    checkout_options: Any = None
-    product_action_list: Any = None
-    product_list_source: Any = None
-
-    def __repr__(self) -> str:
-        """Returns the type's name only."""
-        return "WideAction()"
 
 
 class Kinds(NamedTuple):
@@ -63,31 +31,49 @@ class Kinds(NamedTuple):
 
 NARROW = Kinds(wire.read, EventData, ProductAction, Product)
 
+# Fields of an event that say what it is, or what anyone may have written into it.
+DATA_FIELDS = ("event_name", "screen_name", "custom_event_type")
 
-def kinds(*, reads_action: bool) -> Kinds:
-    """Returns the types for a connection with mappings.
+
+def kinds(data_fields: Collection[str], action_fields: Collection[str], product_fields: Collection[str]) -> Kinds:
+    """Returns the types for a connection with mappings: the usual ones and the fields that they read besides.
 
     Args:
-      reads_action: a mapping reads fields of product actions or products that the default mapping does not read.
+      data_fields: of an event; its attributes are always read.
+      action_fields: of a product action.
+      product_fields: of a product.
     """
-    action, product = (WideAction, WideProduct) if reads_action else (ProductAction, Product)
-    # Made by call, because a static type may not narrow a field of its base to something else.
-    data = msgspec.defstruct(
+    product, action = Product, ProductAction
+    if product_fields:
+        product = cast(type[Product], _wider("WideProduct", Product, product_fields))
+    if action_fields or product_fields:
+        products = ("products", tuple[product | None, ...] | None, None)  # type: ignore[valid-type]
+        action = cast(type[ProductAction], _wider("WideAction", ProductAction, action_fields, products))
+    data = _wider(
         "WideData",
-        [
-            ("product_action", action | None, None),
-            ("custom_attributes", dict[str, Any] | None, None),
-            ("event_name", Any, None),
-            ("screen_name", Any, None),
-            ("custom_event_type", Any, None),
-        ],
-        bases=(EventData,),
-        frozen=True,
-        gc=False,
-        namespace={"__repr__": lambda _: "WideData()"},
+        EventData,
+        data_fields,
+        ("product_action", action | None, None),
+        ("custom_attributes", dict[str, Any] | None, None),
     )
     event = msgspec.defstruct("WideEvent", [("data", data | None, None)], bases=(wire.Event,), gc=False)
-    batch = msgspec.defstruct("WideBatch", [("events", list[event | None] | None, None)], bases=(wire.Batch,), gc=False)  # type: ignore[valid-type]
+    events = ("events", list[event | None] | None, None)  # type: ignore[valid-type]
+    batch = msgspec.defstruct("WideBatch", [events], bases=(wire.Batch,), gc=False)
     return Kinds(
         msgspec.json.Decoder(cast(type[wire.Batch], batch)).decode, cast(type[EventData], data), action, product
+    )
+
+
+def _wider(
+    name: str, base: type[msgspec.Struct], fields: Collection[str], *replaced: tuple[str, Any, Any]
+) -> type[msgspec.Struct]:
+    """Returns a struct with more fields, of any type, and with other types for some of its own."""
+    added = [(field, Any, None) for field in sorted(fields)]
+    return msgspec.defstruct(
+        name,
+        [*replaced, *added],
+        bases=(base,),
+        frozen=True,
+        gc=False,
+        namespace={"__repr__": lambda _: f"{name}()"},
     )
