@@ -9,6 +9,7 @@ from transforms.mapping.salvage import parse
 from transforms.mapping.values import epoch_ms, given, identifier, integer
 from transforms.model import BatchContext, FeedMark
 
+_FEED_ATTRIBUTE = tables.FEED_ATTRIBUTE
 _TYPES: Mapping[Any, str] = tables.IDENTITY_TYPE_BY_SPELLING
 
 # Metadata and partners may be absent ("Include Metadata" off).
@@ -42,9 +43,10 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
     for event in events:
         # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
         if event is not None and event.data is not None:
-            attributes = event.data.custom_attributes
+            # Read wholly where custom mappings need them.
+            attributes: Any = event.data.custom_attributes
             if attributes is not None:
-                mark = attributes.source_feed if type(attributes) is FeedMark else _feed_mark(attributes)
+                mark = attributes.source_feed if type(attributes) is FeedMark else attributes.get(_FEED_ATTRIBUTE)
                 if mark is not None and given(mark):
                     source = "feed"
     identities: dict[str, str] = {}
@@ -81,11 +83,6 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
         epoch_ms(batch.timestamp_unixtime_ms),
         len(events) == 1,
     )
-
-
-def _feed_mark(attributes: Any) -> Any:
-    """Returns mParticle's mark on the events of a feed, from attributes that were read wholly, for custom mappings."""
-    return attributes.get(tables.FEED_ATTRIBUTE)
 
 
 def _read_signs(

@@ -39,7 +39,7 @@ def decode(
       keep_original: keep the whole message with what may be rejected, for a quarantine.
       mapper: the connection's custom mappings, if it has any.
     """
-    kinds = NARROW if mapper is None else mapper.kinds
+    kinds, units = (NARROW, None) if mapper is None else (mapper.kinds, mapper.units)
     try:
         data = message.data
         try:
@@ -75,10 +75,10 @@ def decode(
             raw = b"" if event_id else _own_content(data, index)
             at_ms = epoch_ms(content.timestamp_unixtime_ms)
             entry = MParticleEvent(ref, index, "commerce_event", context, content, raw, original, event_id, at_ms)
-            if mapper is None:
+            if units is None:
                 entries.append(entry)
             else:
-                entries.extend(mapper.units(entry, content))
+                entries += units(entry, content)
         return entries
     except RecursionError:  # nested too deep for every JSON reader there is here
         return [_ended(message, Reason.UNREADABLE_MESSAGE, keep_original)]
