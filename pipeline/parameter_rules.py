@@ -45,7 +45,7 @@ def check_parameter(
     """
     for inner, text in _problems(name, setting, message_type):
         path = f"{key}.{inner}" if inner else key
-        report.refuse(places.get(path, where), path, text)
+        report.refuse(places.get(path, where) if inner else where, path, text)
     code = setting.constant
     if name == "currency" and isinstance(code, str) and f"{key}.constant" not in report.bad_keys:
         notes: list[Note] = []

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
+import msgspec
 import msgspec.inspect as types
 from msgspec import NODEFAULT, UNSET
 
@@ -68,7 +69,8 @@ class _Schemas:
             default = field.default_factory() if field.default_factory is not NODEFAULT else field.default
             if default not in (NODEFAULT, UNSET, None, (), {}) and isinstance(default, str | int | float | bool):
                 described["default"] = default
-            properties[field.name] = {**described, **schema}
+            # Keys that are numbers, such as those of `codes`, are texts in JSON.
+            properties[field.name] = {**msgspec.to_builtins(described, str_keys=True), **schema}
         schema = {"type": "object", "properties": properties, "additionalProperties": False}
         required = [field.name for field in kind.fields if field.required]
         if required:
@@ -126,7 +128,7 @@ class _Schemas:
     def _list(self, kind: types.VarTupleType) -> Schema:
         item = bare(kind.item_type)
         items = self.of(item)
-        if isinstance(item, types.StructType) and item.cls is Target:
+        if isinstance(item, types.StructType) and getattr(item.cls, "may_be_one_word", False):
             items = {"anyOf": [_EVENTS, items]}
         listed: Schema = {"type": "array", "items": items}
         if kind.min_length:

@@ -170,9 +170,9 @@ def _empty_item(item: Scalar, key: str, report: Report) -> Any:
 
 
 def _struct(node: Node, kind: types.StructType, key: str, report: Report) -> Any:
-    """Returns a struct; a single value stands for its first field if that is all that it needs."""
+    """Returns a struct; a single value may stand for its first field, if the struct says so."""
     required = [field for field in kind.fields if field.required]
-    if isinstance(node, Scalar) and [field.name for field in required] == [kind.fields[0].name]:
+    if isinstance(node, Scalar) and getattr(kind.cls, "may_be_one_word", False):
         value = convert(node, required[0].type, key, report)
         return UNSET if value is UNSET else kind.cls(value)
     before = len(report.problems)

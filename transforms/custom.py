@@ -5,7 +5,7 @@ comes from; a case is an event with what must become of it. Which parameters an 
 `transforms.mapping.parameters`; what is impossible is refused by `pipeline.mapping_rules`.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -169,6 +169,8 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One TikTok event of a mapping; a name alone stands for an event with the mapping's parameters only."""
+
+    may_be_one_word: ClassVar[bool] = True
 
     event: Annotated[str, Meta(description="TikTok's event", examples=["Lead"])]
     parameters: Annotated[

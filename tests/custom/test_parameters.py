@@ -63,7 +63,8 @@ def test_exactly_one_content_where_no_product_is_read(shop: Any) -> None:
 @pytest.mark.parametrize("products", [[], None, [{"id": "A"}]])
 def test_transaction_attributes_survive_whatever_the_products_are(shop: Any, products: Any) -> None:
     """A mapping without product attributes once lost them. Source: mparticle-apple-sdk issue 141."""
-    values = "{value: {event_field: Total Amount}, currency: {event_field: currency code}, description: {event_field: Affiliation}}"
+    values = "{value: {event_field: Total Amount}, currency: {event_field: currency code}"
+    values += ", description: {event_field: Affiliation}}"
     connection = shop.mapping(BOUGHT, "Purchase", values)
     bought = shop.commerce(products=products, total="12.50", currency_code="eur", fields={"affiliation": "web"})
     assert shop.properties(connection, bought) == {"value": 12.5, "currency": "EUR", "description": "web"}
