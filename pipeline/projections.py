@@ -44,7 +44,7 @@ def import_projections(document: Any, names: Names) -> Imported:
         try:
             mapping, remarks = _mapping(projection, title, names)
         except NotCarriedError as reason:
-            left_out.append(f"{title}: not carried over: {reason}")
+            left_out.append(f"{title}: {reason}")
             continue
         remarks += _made_valid(mapping, mappings)
         left_out += [f"{title}: {remark}" for remark in remarks]
@@ -133,7 +133,7 @@ def _made_valid(mapping: dict[str, Any], others: list[dict[str, Any]]) -> list[s
             if not mapping["parameters"]:
                 del mapping["parameters"]
         else:
-            remarks.append(f"not carried over: {problem.text}")
+            remarks.append(problem.text)
             mapping.clear()
     return remarks
 

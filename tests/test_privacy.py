@@ -15,7 +15,8 @@ from pipeline.options import RunOptions
 from sandbox.control import Sandbox
 from sandbox.faults import Answer, AnyFault, Echo, Html, InvalidEvents, Partial, Reset
 from transforms.connection import Connection
-from transforms.mapping import decode, identity, payload, select
+from transforms.custom import CustomMapping, Match, Parameter, Target
+from transforms.mapping import custom, decode, identity, payload, select
 from transforms.model import Message, Outcome
 
 # What must not leave the pipeline at all, and what may leave it towards TikTok only (and so stands in dead letters).
@@ -47,6 +48,7 @@ SENT = {
     "ttp": "CanaryTtp0042",
     "product": "Canary Product 42",
     "order": "CANARY-ORDER-42",
+    "note": "canary-note-0042",
 }
 TOKEN = "canary-access-token-0042"
 
@@ -66,7 +68,7 @@ def message(number: int, **changes: Any) -> dict[str, Any]:
             "TikTok.Referrer": f"https://shop.example.com/{SENT['referrer']}",
             "TikTok.Callback": SENT["click id"],
         },
-        "custom_attributes": {"hobby": RAW["hobby"]},
+        "custom_attributes": {"hobby": RAW["hobby"], "typed": RAW["email"], "note": SENT["note"]},
         "timestamp_unixtime_ms": str(1718900000000 + number),
         "source_message_id": f"message-{number}",
     }
@@ -144,6 +146,21 @@ def find(text: str, values: Any) -> list[str]:
     return sorted(word for word in spellings(values) if word in lowered)
 
 
+# Mappings that send one attribute, and try to send a person's: `check` would refuse the last two.
+MAPPINGS = (
+    CustomMapping(
+        Match(product_action="purchase"),
+        (Target("AddPaymentInfo"), Target("Subscribe")),
+        parameters={"description": Parameter(event_attribute="note")},
+        also_default=True,
+    ),
+    CustomMapping(
+        Match(product_action="purchase", attributes={"hobby": RAW["hobby"]}),
+        (Target("Search"), Target("Contact", {"description": Parameter(user_attribute="$Mobile")})),
+        parameters={"query": Parameter(event_attribute="typed")},
+    ),
+)
+
 FAULTS: dict[str, list[AnyFault]] = {
     "everything goes well": [],
     "TikTok repeats values in its message": [
@@ -158,9 +175,17 @@ FAULTS: dict[str, list[AnyFault]] = {
 }
 
 
-@pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize(
+    ("faults", "mappings"),
+    [*((faults, ()) for faults in FAULTS.values()), *((FAULTS[name], MAPPINGS) for name in list(FAULTS)[:3])],
+    ids=[*FAULTS, *(f"{name}, with custom mappings" for name in list(FAULTS)[:3])],
+)
 def test_canaries_stay_inside(
-    faults: list[AnyFault], tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    faults: list[AnyFault],
+    mappings: tuple[CustomMapping, ...],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
     source = tmp_path / "input.txt"
@@ -173,6 +198,7 @@ def test_canaries_stay_inside(
             access_token=f"file:{tmp_path / 'token'}",
             api_url=sandbox.api_url,
             enable_web_migration=True,
+            custom_mappings=mappings,
             max_batch_events=20,
             requests_per_second=500.0,
             retry_secs=2.0,
@@ -206,8 +232,10 @@ def test_canaries_stay_inside(
         assert find(str(file), everything) == []
 
 
-def test_no_value_shows_a_person_in_its_repr() -> None:
-    connection = Connection(event_source_id="PIXEL", enable_web_migration=True)
+@pytest.mark.parametrize("mappings", [(), MAPPINGS], ids=["without mappings", "with custom mappings"])
+def test_no_value_shows_a_person_in_its_repr(mappings: tuple[CustomMapping, ...]) -> None:
+    connection = Connection(event_source_id="PIXEL", enable_web_migration=True, custom_mappings=mappings)
+    mapper = custom.mapper(connection)
     ends = select.selector(connection)
     hashed = identity.hasher(connection)
     build = payload.builder(connection)
@@ -216,7 +244,7 @@ def test_no_value_shows_a_person_in_its_repr() -> None:
     for number, data in enumerate(messages()):
         incoming = Message(f"m#{number}", data)
         shown += [repr(incoming), str(incoming)]
-        for event in decode.decode(incoming, keep_original=True):
+        for event in decode.decode(incoming, keep_original=True, mapper=mapper):
             shown += [repr(event), f"{event}"]
             if isinstance(event, Outcome):
                 continue
@@ -231,9 +259,12 @@ def test_no_value_shows_a_person_in_its_repr() -> None:
     assert find("\n".join(shown), everything) == []
 
 
-def test_hashed_identities_hold_nothing_raw() -> None:
-    connection = Connection(event_source_id="PIXEL", enable_web_migration=True)
-    event = decode.decode(Message("m", json.dumps(message(1)).encode()))[0]
-    assert not isinstance(event, Outcome)
-    identified = identity.hasher(connection)(event)
-    assert find(msgspec.json.encode(identified).decode(), RAW.values()) == []
+@pytest.mark.parametrize("mappings", [(), MAPPINGS], ids=["without mappings", "with custom mappings"])
+def test_hashed_identities_hold_nothing_raw(mappings: tuple[CustomMapping, ...]) -> None:
+    connection = Connection(event_source_id="PIXEL", enable_web_migration=True, custom_mappings=mappings)
+    events = decode.decode(Message("m", json.dumps(message(1)).encode()), mapper=custom.mapper(connection))
+    assert len(events) == (6 if mappings else 2)
+    for event in events:
+        assert not isinstance(event, Outcome)
+        identified = identity.hasher(connection)(event)
+        assert find(msgspec.json.encode(identified).decode(), RAW.values()) == []

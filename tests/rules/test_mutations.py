@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from transforms.connection import Connection
+from transforms.custom import CustomMapping, Match, Parameter, Target
 from transforms.mapping.convert import converter
 from transforms.model import Kind, Message, Outcome, Payload
 
@@ -34,6 +35,44 @@ CONNECTIONS = (
     ),
     Connection(
         event_source_id="P4", enable_web_migration=True, require_ip_and_user_agent="always", strict_click_id=True
+    ),
+    # Mappings on every event; two of them read what `check` would refuse, so that the second line of defence is tried.
+    Connection(
+        event_source_id="P5",
+        enable_web_migration=True,
+        event_source_type="web",
+        custom_mappings=(
+            CustomMapping(
+                Match(message_type="commerce_event"),
+                (Target("ViewContent"), Target("Subscribe", {"value": Parameter(event_field="total_amount")})),
+                parameters={
+                    "description": Parameter(user_attribute="$FirstName"),
+                    "currency": Parameter(event_field="currency"),
+                },
+                also_default=True,
+            ),
+            CustomMapping(
+                Match(product_action="purchase", products={"category": ("apparel/shoes", "apparel/socks")}),
+                (Target("Purchase"),),
+                parameters={
+                    "content_id": Parameter(product_field="id", required=True),
+                    "content_name": Parameter(product_attribute="size"),
+                    "quantity": Parameter(product_field="quantity"),
+                    "price": Parameter(product_field="price"),
+                    "value": Parameter(event_field="tax_amount", type="number"),
+                },
+            ),
+            CustomMapping(
+                Match(message_type="custom_event"),
+                (Target("Lead"),),
+                parameters={"description": Parameter(user_attribute="$Mobile")},
+            ),
+            CustomMapping(
+                Match(message_type="screen_view", attributes={"hostname": "shop.example.com"}),
+                (Target("Search"),),
+                parameters={"query": Parameter(event_field="screen_name", required=True)},
+            ),
+        ),
     ),
 )
 
@@ -271,10 +310,15 @@ def expected_events(data: bytes) -> int | None:
     return len(events) if isinstance(events, list) else 0
 
 
-def fault(data: bytes, entries: list[Payload | Outcome], untouched: bool) -> str | None:
-    """Returns what is wrong with the entries of a message, None if nothing is."""
+def fault(data: bytes, entries: list[Payload | Outcome], untouched: bool, mapped: bool) -> str | None:
+    """Returns what is wrong with the entries of a message, None if nothing is; a mapped event may have several."""
     count = expected_events(data)
     indexes = [entry.index for entry in entries]
+    if mapped:
+        indexes = [index for place, index in enumerate(indexes) if place == 0 or indexes[place - 1] != index]
+        sent = [(entry.index, entry.event) for entry in entries if isinstance(entry, Payload)]
+        if len(set(sent)) < len(sent):
+            return "a TikTok event twice for one event"
     as_message, as_events = indexes == [None], bool(indexes) and indexes == list(range(len(indexes)))
     if count is None and not (as_message or as_events):
         return f"no JSON, entries {indexes}"
@@ -313,7 +357,7 @@ def test_a_damaged_message_is_answered_event_by_event(chunk: int, samples: Calla
         wrong = None
         try:
             entries = first[which](Message("m", data))
-            wrong = fault(data, entries, mutator.untouched)
+            wrong = fault(data, entries, mutator.untouched, bool(CONNECTIONS[which].custom_mappings))
             if wrong is None and number % 5 == 0 and second[which](Message("m", data)) != entries:
                 wrong = "equal input, unequal output"
         except Exception as error:  # noqa: BLE001 - every exception is the failure looked for
