@@ -10,6 +10,7 @@ import pytest
 
 from sandbox import generator
 from sandbox.control import Sandbox
+from transforms.mapping.parameters import EVENT_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -41,13 +42,29 @@ def test_the_python_example_delivers(tmp_path: Path) -> None:
 
 
 def test_the_connection_that_it_shows_is_valid(tmp_path: Path) -> None:
-    shown = next(block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+    shown = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[0]
     (tmp_path / "acme.yaml").write_text(shown)
     message = generator.write_ndjson(tmp_path / "batch.json", generator.purchases(1))
     command = [sys.executable, "-m", "pipeline", "preview", str(message), "--connection", str(tmp_path / "acme.yaml")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "PlaceAnOrder" in done.stdout
+
+
+def test_the_mapping_that_it_shows_passes_its_cases(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[1])
+    command = [sys.executable, "-m", "pipeline", "test", str(tmp_path / "shop.yaml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("2 passed, 0 failed\n")
+
+
+def test_it_says_which_parameters_each_event_takes() -> None:
+    rows = re.findall(r"(?m)^\| ([A-Z][\w, ]+) \| ((?:`.*|–)) \|$", README.split("## Custom event mappings")[1])
+    said = {event: set(re.findall(r"`(\w+)`", taken)) for events, taken in rows for event in events.split(", ")}
+    taken = {event: set(parameters) - {"description"} for event, parameters in EVENT_PARAMETERS.items()}
+    del taken["SubmitForm"]  # retired, the same as Lead
+    assert said == taken
 
 
 @pytest.mark.parametrize(
