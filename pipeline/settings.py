@@ -13,7 +13,7 @@ import msgspec.inspect as types
 from pipeline import rules
 from pipeline.problems import ConfigurationError, Finding, Report, shown, suggestion
 from pipeline.values import bare, definition, item_path, key_place, struct_values
-from pipeline.yamlfile import Items, Node, Scalar, Style, Table, parse
+from pipeline.yamlfile import Node, Scalar, Style, Table, parse
 from transforms.connection import Connection
 
 _COMMAND_LINE = "the command line"
@@ -157,8 +157,9 @@ def _with(table: Node, key: str, node: Node) -> Table:
     return Table(table.where, (*others, (Scalar(node.where, key), node)))
 
 
-def places_of(table: Table, parent: str = "") -> dict[str, str]:
+def places_of(table: Table, parent: str = "", seen: set[int] | None = None) -> dict[str, str]:
     """Returns where each value was written, by its key's path; a null is not given."""
+    seen = set() if seen is None else seen
     places: dict[str, str] = {}
     for key, node in table.entries:
         if isinstance(node, Scalar) and node.style is Style.NULL:
@@ -166,15 +167,19 @@ def places_of(table: Table, parent: str = "") -> dict[str, str]:
         path = f"{parent}{key.text}"
         places[path] = node.where
         places[key_place(path)] = key.where
-        places |= _places_within(node, path)
+        places |= _places_within(node, path, seen)
     return places
 
 
-def _places_within(node: Node, path: str) -> dict[str, str]:
+def _places_within(node: Node, path: str, seen: set[int]) -> dict[str, str]:
+    # An alias stands for a node that was read already; many of them in each other would have no end.
+    if isinstance(node, Scalar) or id(node) in seen:
+        return {}
+    seen.add(id(node))
     if isinstance(node, Table):
-        return places_of(node, f"{path}.")
+        return places_of(node, f"{path}.", seen)
     places: dict[str, str] = {}
-    for number, item in enumerate(node.nodes if isinstance(node, Items) else ()):
+    for number, item in enumerate(node.nodes):
         places[item_path(path, number)] = item.where
-        places |= _places_within(item, item_path(path, number))
+        places |= _places_within(item, item_path(path, number), seen)
     return places

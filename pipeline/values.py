@@ -23,6 +23,8 @@ BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, 
 
 _IDENTITIES = frozenset(get_args(IdentityType))
 _LEADING_ZERO = re.compile(r"[-+]?0\d", re.ASCII)
+# No event of a shop's has so many; aliases within aliases soon do.
+_MAX_VALUES = 10_000
 _INTEGER = re.compile(r"[-+]?\d[\d_]*", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
@@ -61,7 +63,7 @@ def convert(node: Node, kind: types.Type, key: str, report: Report) -> Any:
         return _written(node, key, report)
     kind = bare(kind)
     if isinstance(kind, types.AnyType):
-        return plain_value(node)
+        return _anything(node, key, report)
     if isinstance(node, Scalar) and node.style is Style.NULL:
         return UNSET
     if isinstance(kind, types.StructType):
@@ -102,7 +104,7 @@ def _dictionary(node: Node, kind: types.DictType, key: str, report: Report) -> A
         report.refuse(node.where, key, text)
         return UNSET
     if isinstance(bare(kind.value_type), types.AnyType):
-        return plain_value(node)
+        return _anything(node, key, report)
     values: dict[Any, Any] = {}
     for name, value_node in node.entries:
         path = f"{key}.{shown(name.text)[1:-1]}"
@@ -198,6 +200,9 @@ def is_written(kind: types.Type) -> bool:
 def _written(node: Node, key: str, report: Report) -> Any:
     """Returns the text of a single value, or the texts of a list; what they mean is decided where they are used."""
     if isinstance(node, Items):
+        if any(isinstance(item, Items) for item in node.nodes):
+            report.refuse(node.where, key, "this is a list in a list, but single values are needed: [first, second].")
+            return UNSET
         texts = [_written(item, key, report) for item in node.nodes]
         if not texts:
             report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
@@ -208,6 +213,23 @@ def _written(node: Node, key: str, report: Report) -> Any:
     if node.style is Style.NULL:
         return UNSET
     return node.text.lower() if node.style is Style.BOOLEAN else node.text
+
+
+def _anything(node: Node, key: str, report: Report) -> Any:
+    if _size(node, {}) > _MAX_VALUES:
+        report.refuse(node.where, key, f"this holds more than {_MAX_VALUES:,} values; write less, or fewer aliases.")
+        return UNSET
+    return plain_value(node)
+
+
+def _size(node: Node, known: dict[int, int]) -> int:
+    """Returns how many values a node stands for, each alias counted as what it stands for."""
+    if isinstance(node, Scalar):
+        return 1
+    if id(node) not in known:
+        inner = [value for _, value in node.entries] if isinstance(node, Table) else node.nodes
+        known[id(node)] = 1 + sum(_size(value, known) for value in inner)
+    return known[id(node)]
 
 
 def plain_value(node: Node) -> Any:

@@ -213,3 +213,19 @@ def test_the_values_of_a_case_are_those_of_json(shop: Any, run: Run) -> None:
     )
     code, out, err = run("test", shop.write(mapping + case))
     assert (code, err) == (EXIT_SETTLED, ""), out
+
+
+def test_aliases_in_a_case_cannot_grow_without_bound(shop: Any, run: Run) -> None:
+    levels = "".join(f"      x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]\n" for n in range(1, 30))
+    path = shop.write(
+        f"{MAPPING}cases:\n  - name: a\n    expect: {{event: Lead}}\n    event:\n      x0: &x0 [x]\n{levels}"
+    )
+    code, _, err = run("test", path)
+    assert code == EXIT_USAGE
+    assert "this holds more than 10,000 values" in err
+
+
+def test_a_case_may_repeat_another_by_an_alias(shop: Any, run: Run) -> None:
+    text = f"cases:\n  - name: a\n    event: &e {SIGN_UP}\n    expect: &x [{{event: Lead}}, {{event: Subscribe}}]\n"
+    path = shop.write(f"{MAPPING}{text}  - name: b\n    event: *e\n    expect: *x\n")
+    assert run("test", path)[0] == EXIT_SETTLED

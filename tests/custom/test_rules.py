@@ -282,3 +282,10 @@ def test_mappings_can_be_given_as_a_flag(shop: Any) -> None:
     assert connection.custom_mappings[0].send[0].event == "Lead"
     with pytest.raises(ConfigurationError, match="--custom_mappings: custom_mappings\\[1\\].send: .*Lead"):
         read_connection(shop.write(""), {"custom_mappings": "[{match: {product_action: click}, send: Leed}]"})
+
+
+def test_a_list_in_a_list_is_no_condition(shop: Any) -> None:
+    levels = "".join(f"      x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]\n" for n in range(1, 30))
+    text = "custom_mappings:\n  - send: Lead\n    match:\n     message_type: custom_event\n     attributes:\n"
+    found = shop.problems(f"{text}      x0: &x0 [x]\n{levels}")
+    assert {one.text for one in found} == {"this is a list in a list, but single values are needed: [first, second]."}
