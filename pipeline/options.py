@@ -7,11 +7,11 @@ Beam's: a flag that neither knows is an error with the nearest name of both.
 import datetime
 import uuid
 from collections.abc import Sequence
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
 from pipeline.problems import UsageError, plain, shown, suggestion
+from pipeline.windows import time_window as time_window
 from transforms.connection import Connection
 
 # Runners that the pipeline is known to work on. Beam's own DirectRunner is left out on purpose: it first tries to
@@ -79,45 +79,6 @@ def beam_runner(word: str) -> str:
         hint = suggestion(word, [DEFAULT_RUNNER, *RUNNERS])
         raise UsageError(f"--runner: {shown(word)} is not supported; one of {known} is needed.{hint}")
     return name
-
-
-def time_window(since: str | None, until: str | None, timezone: str) -> tuple[int | None, int | None]:
-    """Returns the half-open window [since, until) in UTC epoch milliseconds.
-
-    Args:
-      since: ISO 8601 date or time; a date is its first moment; an offset in the text wins over `timezone`.
-      until: the same; not part of the window.
-      timezone: IANA name of the zone of times without offset.
-
-    >>> time_window("2024-06-20", "2024-06-21T00:00:00+02:00", "UTC")
-    (1718841600000, 1718920800000)
-
-    Raises:
-      UsageError: a time or a zone cannot be read, or the window is empty.
-    """
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = suggestion(timezone, available_timezones())
-        raise UsageError(f"--timezone: {shown(timezone)} is no time zone, such as Europe/Berlin.{hint}") from None
-    since_ms, until_ms = (_epoch_ms(flag, text, zone) for flag, text in (("--since", since), ("--until", until)))
-    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
-        raise UsageError("--since/--until: the window is empty; --until is not part of it, so it must be later.")
-    return since_ms, until_ms
-
-
-def _epoch_ms(flag: str, text: str | None, zone: ZoneInfo) -> int | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.datetime.fromisoformat(text.strip())
-    except ValueError:
-        example = "2024-06-20, 2024-06-20T08:00 or 2024-06-20T08:00:00Z"
-        raise UsageError(f"{flag}: {shown(text)} is no ISO 8601 date or time, such as {example}.") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    return (moment - epoch) // datetime.timedelta(milliseconds=1)
 
 
 def new_run_id(now: datetime.datetime) -> str:
