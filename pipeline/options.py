@@ -19,7 +19,7 @@ from transforms.connection import Connection
 RUNNERS = ("FnApiRunner", "DataflowRunner", "FlinkRunner", "PrismRunner", "PortableRunner")
 DEFAULT_RUNNER = "DirectRunner"
 
-LAYOUTS = ("auto", "raw_json", "nested_batch", "nested_event")
+LAYOUTS = ("auto", "raw_json", "nested_batch", "nested_event", "bigquery", "redshift", "snowflake")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
       beam_args: flags for Beam's PipelineOptions, each known to it; no `--runner`.
       layout: how messages lie in Parquet files, one of `LAYOUTS`.
       column: the Parquet column that holds the JSON; None: found by its name and content.
-      progress: show progress; None: on a terminal only.
+      progress: show progress; None: yes, on a terminal as a line that changes, elsewhere as lines now and then.
+      partition_slack_ms: read only folders whose day lies in the time window, widened by so much; None: all folders.
+      dry_run: send nothing, and say what would be sent.
+      prices: price file of the dry run's estimate; None: the one that comes with this program.
       run_id: names this run in ledger and summary.
     """
 
@@ -59,6 +62,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     layout: str = "auto"
     column: str | None = None
     progress: bool | None = None
+    partition_slack_ms: int | None = None
+    dry_run: bool = False
+    prices: str | None = None
     run_id: str
 
 
@@ -102,9 +108,6 @@ def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) 
         raise UsageError("--streaming: files are read as a batch; remove the flag. Streams are not available yet.")
     if "--subscription" in names:
         raise UsageError("--subscription: Pub/Sub is not available yet; give --input with files.")
-    if "--dry_run" in names and runner != "DataflowRunner":
-        # Beam knows a --dry_run of Dataflow, which every other runner ignores: events would be sent.
-        raise UsageError("--dry_run: not available yet; `preview` shows what would be sent.")
     if not rest:
         return ()
     from pipeline.beamflags import parse_beam_flags

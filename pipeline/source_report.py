@@ -12,6 +12,7 @@ BYTES = "bytes_read"
 OF_PROGRESS = frozenset({ROW_GROUPS, BYTES})
 
 # The first word is the family under which a summary shows them.
+PRUNED = "pruned"
 PRUNED_FILES = "pruned:files"
 PRUNED_BYTES = "pruned:bytes"
 PRUNED_ROW_GROUPS = "pruned:row_groups"

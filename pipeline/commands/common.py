@@ -5,8 +5,8 @@ import logging
 from collections.abc import Collection, Mapping
 
 from pipeline.flags import add_connection_flags, connection_flags
-from pipeline.options import time_window
 from pipeline.settings import Read, read_connection
+from pipeline.windows import time_window
 from transforms.connection import Connection
 
 _log = logging.getLogger(__name__)
@@ -21,9 +21,13 @@ def add_shared_flags(parser: argparse.ArgumentParser, leave_out: Collection[str]
 def add_window_flags(parser: argparse.ArgumentParser) -> None:
     """Adds `--since`, `--until` and `--timezone`."""
     group = parser.add_argument_group("time window", "By the event's own time; --since is part of it, --until is not.")
-    group.add_argument("--since", metavar="TIME", help="ISO 8601 date or time, such as 2024-06-20 or 2024-06-20T08:00Z")
-    group.add_argument("--until", metavar="TIME", help="ISO 8601 date or time; a date is its first moment")
-    group.add_argument("--timezone", default="UTC", metavar="ZONE", help="of times without offset (default: UTC)")
+    group.add_argument(
+        "--since", metavar="TIME", help="ISO 8601 date or time, such as 2024-06-20, or a duration before now: -1d, -36h"
+    )
+    group.add_argument("--until", metavar="TIME", help="the same; a date is its first moment")
+    group.add_argument(
+        "--timezone", default="UTC", metavar="ZONE", help="of times without offset and of days (default: UTC)"
+    )
 
 
 def window(arguments: argparse.Namespace) -> tuple[int | None, int | None]:

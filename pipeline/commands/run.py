@@ -4,6 +4,7 @@ import argparse
 import datetime
 
 from pipeline.commands.common import add_shared_flags, add_window_flags, read_and_warn, window
+from pipeline.commands.history import add_dry_run_flags, add_partition_flags, partition_slack, prices
 from pipeline.flags import StrictParser
 from pipeline.options import (
     DEFAULT_RUNNER,
@@ -24,7 +25,8 @@ here go to Beam (--project, --temp_location, --direct_num_workers …).
 examples:
   tiktok-events run --connection connection.yaml --input 'exports/*.parquet' --ledger ledger
   tiktok-events run --connection connection.yaml --input 'gs://acme-export/2024-06-*/*.txt.gz' \\
-      --since 2024-06-01 --until 2024-07-01 --timezone Europe/Berlin --summary summary.json"""
+      --since 2024-06-01 --until 2024-07-01 --timezone Europe/Berlin --summary summary.json
+  tiktok-events run --connection connection.yaml --input 'gs://acme-export/**' --since -1d --date_partition --dry_run"""
 
 # `--input` has two meanings: files of the run, and the connection's key, whose few words are not names of files.
 _INPUTS = ("auto", "web", "feed")
@@ -56,7 +58,7 @@ def parse_run(argv: list[str]) -> RunOptions:
         raise UsageError("--input is missing: name files or globs, such as --input 'exports/*.parquet'.")
     kinds = [word for word in arguments.input if word.lower() in _INPUTS]
     connection = read_and_warn(arguments, {"input": kinds[-1]} if kinds else {})
-    if connection.access_token is None:
+    if connection.access_token is None and not arguments.dry_run:
         raise UsageError(
             "access_token is missing: `run` needs a reference to the token, such as env:TIKTOK_TOKEN, in the "
             "connection file or as --access_token."
@@ -77,6 +79,9 @@ def parse_run(argv: list[str]) -> RunOptions:
         layout=_layout(arguments.layout),
         column=arguments.column,
         progress=arguments.progress,
+        partition_slack_ms=partition_slack(arguments),
+        dry_run=arguments.dry_run,
+        prices=prices(arguments),
         run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
     )
 
@@ -104,6 +109,8 @@ def _parser() -> StrictParser:
     parser = StrictParser("run --input GLOB", _DESCRIPTION)
     _add_files(parser.add_argument_group("files"))
     add_window_flags(parser)
+    add_partition_flags(parser)
+    add_dry_run_flags(parser)
     group = parser.add_argument_group("job")
     runners = ", ".join(RUNNERS)
     group.add_argument(
@@ -115,7 +122,7 @@ def _parser() -> StrictParser:
     group.add_argument(
         "--run_id", metavar="TEXT", help="names the run in ledger and summary (default: time and digits)"
     )
-    group.add_argument("--progress", action="store_true", default=None, help="show progress (default: on a terminal)")
+    group.add_argument("--progress", action="store_true", default=None, help="show progress (default)")
     group.add_argument("--no_progress", dest="progress", action="store_false", help="show no progress")
     add_shared_flags(parser, leave_out=["input"])
     return parser
