@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "send the commerce events of files to TikTok",
     "preview": "show what would be sent for the messages of a file, and why the rest would not",
     "check": "check a connection, its token, and with --online TikTok's answer to a test event",
+    "diff": "map a sample of messages through two connections, and show what differs",
     "demo": "see the pipeline at work, against a stand-in for TikTok on this machine",
     "sandbox": "start the stand-in for TikTok",
 }

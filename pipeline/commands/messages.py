@@ -1,28 +1,112 @@
-"""Files given to `preview` → messages: one JSON document, or one a line, plain or gzip."""
+"""Files of this machine → messages: one JSON document, or one a line, plain or gzip; the first rows of Parquet files."""
 
 import gzip
+import itertools
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from pipeline.problems import UsageError
+from pipeline.source_paths import UnreadableFileError, is_local, local_files
+from pipeline.source_text import read_text
 from transforms.model import Message
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 
+_HEAD_BYTES = 64 << 10
 
-def read_messages(files: Iterable[str]) -> Iterator[Message]:
+# Rows of a Parquet file that are shown unless more are asked for: it may hold millions.
+SHOWN_ROWS = 20
+
+
+def read_messages(
+    files: Iterable[str], layout: str = "auto", column: str | None = None, most: int | None = None
+) -> Iterator[Message]:
     """Yields the messages of files in their order; `-` is standard input.
+
+    Args:
+      files: names of local files.
+      layout: how Parquet rows hold batches, or `auto`.
+      column: the Parquet column of JSON text, if it has a name of its own.
+      most: messages of each file at most; None: all, of a Parquet file the first 20.
 
     Raises:
       UsageError: a file cannot be opened, or is no file of messages.
     """
     for name in files:
-        for number, data in enumerate(split_messages(_read(name))):
+        if _is_parquet(name):
+            # Only now, because pyarrow takes a while to load.
+            from pipeline.commands.tables import table_messages
+
+            yield from table_messages(name, layout, column, SHOWN_ROWS if most is None else most)
+            continue
+        for number, data in enumerate(split_messages(_read(name))[:most]):
             yield Message(f"{name}#{number}", data)
+
+
+def sample(files: Sequence[str], layout: str, column: str | None, most: int) -> Iterator[Message]:
+    """Yields messages from the beginning of each file, so many in all, without reading the files to their end.
+
+    Args:
+      files: names of local files.
+      layout: how Parquet rows hold batches, or `auto`.
+      column: the Parquet column of JSON text, if it has a name of its own.
+      most: messages at most; every file gives an equal share, and one at least.
+
+    Raises:
+      UsageError: a file cannot be read.
+    """
+    share = max(1, -(-most // len(files)))
+    parts = (
+        read_messages([name], layout, column, share) if _is_parquet(name) else itertools.islice(_lines(name), share)
+        for name in files
+    )
+    return itertools.islice(itertools.chain.from_iterable(parts), most)
+
+
+def _lines(name: str) -> Iterator[Message]:
+    """Yields the messages of a file of text as they are read."""
+    try:
+        with open(name, "rb") as file:
+            for item in read_text(file.read(_HEAD_BYTES), file, name):
+                if isinstance(item, list):
+                    yield from item
+    except UnreadableFileError as error:
+        raise UsageError(f"{name}: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}.") from error
+
+
+def expand(patterns: Iterable[str]) -> list[str]:
+    """Returns the local files that names, folders and globs stand for, each once, in the order of their names.
+
+    Raises:
+      UsageError: one matches nothing, or is not of this machine.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        if not is_local(pattern):
+            raise UsageError(f"{pattern}: local files are read here; copy it first, or use `run`.")
+        matched = {file.path for file in local_files(pattern)}
+        if not matched:
+            raise UsageError(f"{pattern}: matches no file.")
+        found |= matched
+    return sorted(found)
+
+
+def _is_parquet(name: str) -> bool:
+    """Says whether a local file begins as Parquet does."""
+    if name == "-" or not is_local(name):
+        return False
+    try:
+        with open(name, "rb") as file:
+            return file.read(len(_PARQUET)) == _PARQUET
+    except OSError:
+        # Whoever reads it says what is wrong.
+        return False
 
 
 def split_messages(content: bytes) -> list[bytes]:
@@ -63,11 +147,11 @@ def _read(name: str) -> bytes:
         if name == "-":
             return sys.stdin.buffer.read()
         if "://" in name:
-            raise UsageError(f"{name}: preview reads local files; copy it first, or use `run`.")
+            raise UsageError(f"{name}: local files are read here; copy it first, or use `run`.")
         with open(name, "rb") as file:
             content = file.read()
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror}.") from error
     if content.startswith(_PARQUET):
-        raise UsageError(f"{name} is a Parquet file; preview reads JSON, `run` reads Parquet.")
+        raise UsageError(f"{name} is a Parquet file, which is read from its end: give its name instead of its content.")
     return content

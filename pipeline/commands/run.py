@@ -3,19 +3,26 @@
 import argparse
 import datetime
 
-from pipeline.commands.common import add_shared_flags, add_window_flags, read_and_warn, window
+from pipeline.commands.common import (
+    INPUTS,
+    add_layout_flags,
+    add_shared_flags,
+    add_window_flags,
+    layout_name,
+    read_and_warn,
+    window,
+)
 from pipeline.commands.history import add_dry_run_flags, add_partition_flags, partition_slack, prices
 from pipeline.flags import StrictParser
 from pipeline.options import (
     DEFAULT_RUNNER,
-    LAYOUTS,
     RUNNERS,
     RunOptions,
     beam_runner,
     check_beam_args,
     new_run_id,
 )
-from pipeline.problems import UsageError, plain, shown, suggestion
+from pipeline.problems import UsageError, shown
 
 _DESCRIPTION = """Sends the commerce events of files to TikTok.
 
@@ -27,9 +34,6 @@ examples:
   tiktok-events run --connection connection.yaml --input 'gs://acme-export/2024-06-*/*.txt.gz' \\
       --since 2024-06-01 --until 2024-07-01 --timezone Europe/Berlin --summary summary.json
   tiktok-events run --connection connection.yaml --input 'gs://acme-export/**' --since -1d --date_partition --dry_run"""
-
-# `--input` has two meanings: files of the run, and the connection's key, whose few words are not names of files.
-_INPUTS = ("auto", "web", "feed")
 
 
 def execute(argv: list[str]) -> int:
@@ -52,11 +56,11 @@ def parse_run(argv: list[str]) -> RunOptions:
     runner = beam_runner(arguments.runner)
     since_ms, until_ms = window(arguments)
     beam_args = check_beam_args(rest, parser.flags(), runner)
-    files = tuple(word for word in arguments.input or () if word.lower() not in _INPUTS)
+    files = tuple(word for word in arguments.input or () if word.lower() not in INPUTS)
     # Only now, so that a misspelt --input is told by its name.
     if not files:
         raise UsageError("--input is missing: name files or globs, such as --input 'exports/*.parquet'.")
-    kinds = [word for word in arguments.input if word.lower() in _INPUTS]
+    kinds = [word for word in arguments.input if word.lower() in INPUTS]
     connection = read_and_warn(arguments, {"input": kinds[-1]} if kinds else {})
     if connection.access_token is None and not arguments.dry_run:
         raise UsageError(
@@ -76,7 +80,7 @@ def parse_run(argv: list[str]) -> RunOptions:
         strict_files=arguments.strict_files,
         runner=arguments.runner,
         beam_args=beam_args,
-        layout=_layout(arguments.layout),
+        layout=layout_name(arguments.layout),
         column=arguments.column,
         progress=arguments.progress,
         partition_slack_ms=partition_slack(arguments),
@@ -95,14 +99,6 @@ def _seconds(flag: str, text: str) -> float:
     if not 0.1 <= seconds <= 3600:
         raise UsageError(f"{flag}: {shown(text)} is not allowed; a number of seconds from 0.1 to 3600 is needed.")
     return seconds
-
-
-def _layout(text: str) -> str:
-    for layout in LAYOUTS:
-        if plain(layout) == plain(text):
-            return layout
-    hint = suggestion(text, LAYOUTS)
-    raise UsageError(f"--layout: {shown(text)} is no layout; one of {', '.join(LAYOUTS)} is needed.{hint}")
 
 
 def _parser() -> StrictParser:
@@ -134,15 +130,9 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
         action="append",
         metavar="GLOB",
         help="Parquet, NDJSON or .gz files, local or gs://; may be given several times (required). The words "
-        f"{', '.join(_INPUTS)} are the connection's key `input` instead; a file of that name is ./web",
+        f"{', '.join(INPUTS)} are the connection's key `input` instead; a file of that name is ./web",
     )
-    group.add_argument(
-        "--layout",
-        default="auto",
-        metavar="|".join(LAYOUTS),
-        help="how messages lie in Parquet files (default: auto, by the columns)",
-    )
-    group.add_argument("--column", metavar="NAME", help="Parquet column with the JSON (default: found by itself)")
+    add_layout_flags(group)
     group.add_argument(
         "--strict_files", action="store_true", help="stop at a file that cannot be read (default: count it, go on)"
     )
