@@ -1,6 +1,7 @@
 """`check`: reads a connection, resolves its token, says what to consider, and asks TikTok if that is wanted."""
 
 import argparse
+import os
 import sys
 import time
 from typing import Any
@@ -36,7 +37,7 @@ def execute(argv: list[str]) -> int:
     if arguments.file and arguments.connection:
         raise UsageError("check: name the connection once, as CONNECTION or as --connection FILE.")
     source = arguments.file or arguments.connection or "flags"
-    kinds = [word for word in arguments.input or () if word.lower() in INPUTS]
+    kinds = [word for word in arguments.input or () if not _names_files(word)]
     try:
         connection, warnings = read(arguments, arguments.file, {"input": kinds[-1]} if kinds else {})
     except ConfigurationError as error:
@@ -71,9 +72,14 @@ def execute(argv: list[str]) -> int:
     return EXIT_SETTLED if report.ok else EXIT_FAILURE
 
 
+def _names_files(word: str) -> bool:
+    """Says whether a word of `--input` names files; the others are words of the connection's key, or meant to be."""
+    return word.lower() not in INPUTS and (os.path.exists(word) or any(sign in word for sign in "/.*?["))
+
+
 def _inputs(arguments: argparse.Namespace) -> list[InputReport] | None:
     """Returns what is seen of the files of `--input`, None without them."""
-    patterns = [word for word in arguments.input or () if word.lower() not in INPUTS]
+    patterns = [word for word in arguments.input or () if _names_files(word)]
     if not patterns:
         return None
     # Only now, because pyarrow takes a while to load.
@@ -148,8 +154,9 @@ def _parser() -> StrictParser:
         "--input",
         action="append",
         metavar="FILE",
-        help="say which layout files, folders or globs of this machine have and what it lacks; the words "
-        f"{', '.join(INPUTS)} are the connection's key `input` instead",
+        help="files, folders or globs of this machine: say which layout they have and what it lacks. As a word, the "
+        "connection's key: the mParticle input the events come from; auto reads it from each batch (default: auto; "
+        "example: web)",
     )
     add_layout_flags(parser)
     add_shared_flags(parser, leave_out=["input"])

@@ -3,7 +3,8 @@
 import argparse
 
 from pipeline.partitions import DEFAULT_SLACK
-from pipeline.problems import UsageError
+from pipeline.problems import UsageError, shown
+from pipeline.values import BOOLEANS
 from pipeline.windows import slack_ms
 
 
@@ -38,13 +39,25 @@ def partition_slack(arguments: argparse.Namespace) -> int | None:
     return slack_ms(DEFAULT_SLACK if arguments.partition_slack is None else arguments.partition_slack)
 
 
+def dry_run(arguments: argparse.Namespace) -> bool:
+    """Returns whether nothing is to be sent.
+
+    Raises:
+      UsageError: neither true nor false: nothing may be sent by mistake.
+    """
+    wanted = BOOLEANS.get(arguments.dry_run.strip().lower())
+    if wanted is None:
+        raise UsageError(f"--dry_run: {shown(arguments.dry_run)} is not allowed; true, false or nothing is needed.")
+    return wanted
+
+
 def prices(arguments: argparse.Namespace) -> str | None:
     """Returns the price file.
 
     Raises:
       UsageError: there is one and no dry run to use it.
     """
-    if arguments.prices is not None and not arguments.dry_run:
+    if arguments.prices is not None and not dry_run(arguments):
         raise UsageError("--prices: works with --dry_run only; add it, or leave out the price file.")
     path: str | None = arguments.prices
     return path
@@ -55,7 +68,10 @@ def add_dry_run_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("dry run")
     group.add_argument(
         "--dry_run",
-        action="store_true",
+        nargs="?",
+        const="true",
+        default="false",
+        metavar="true|false",
         help="send nothing and write no ledger; say what would be sent: events, coverage, samples, requests, bytes, "
         "time at the budget, cost on Dataflow. Needs no token",
     )

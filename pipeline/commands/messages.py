@@ -1,4 +1,4 @@
-"""Files of this machine → messages: one JSON document, or one a line, plain or gzip; the first rows of Parquet files."""
+"""Files of this machine → messages: one JSON document, or one a line, plain or gzip; Parquet files by their rows."""
 
 import gzip
 import itertools
@@ -147,7 +147,7 @@ def _read(name: str) -> bytes:
         if name == "-":
             return sys.stdin.buffer.read()
         if "://" in name:
-            raise UsageError(f"{name}: local files are read here; copy it first, or use `run`.")
+            raise UsageError(f"{name}: preview reads local files; copy it first, or use `run`.")
         with open(name, "rb") as file:
             content = file.read()
     except OSError as error:

@@ -12,7 +12,7 @@ from pipeline.commands.common import (
     read_and_warn,
     window,
 )
-from pipeline.commands.history import add_dry_run_flags, add_partition_flags, partition_slack, prices
+from pipeline.commands.history import add_dry_run_flags, add_partition_flags, dry_run, partition_slack, prices
 from pipeline.flags import StrictParser
 from pipeline.options import (
     DEFAULT_RUNNER,
@@ -62,7 +62,7 @@ def parse_run(argv: list[str]) -> RunOptions:
         raise UsageError("--input is missing: name files or globs, such as --input 'exports/*.parquet'.")
     kinds = [word for word in arguments.input if word.lower() in INPUTS]
     connection = read_and_warn(arguments, {"input": kinds[-1]} if kinds else {})
-    if connection.access_token is None and not arguments.dry_run:
+    if connection.access_token is None and not dry_run(arguments):
         raise UsageError(
             "access_token is missing: `run` needs a reference to the token, such as env:TIKTOK_TOKEN, in the "
             "connection file or as --access_token."
@@ -84,7 +84,7 @@ def parse_run(argv: list[str]) -> RunOptions:
         column=arguments.column,
         progress=arguments.progress,
         partition_slack_ms=partition_slack(arguments),
-        dry_run=arguments.dry_run,
+        dry_run=dry_run(arguments),
         prices=prices(arguments),
         run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
     )

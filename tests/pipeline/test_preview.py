@@ -241,13 +241,11 @@ def test_what_cannot_be_read_is_a_usage_error(argv: list[str], said: str, capsys
     assert said in captured.err
 
 
-def test_a_parquet_file_is_refused_with_the_command_that_reads_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_parquet_file_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.parquet"
     path.write_bytes(b"PAR1\x00\x00PAR1")
     assert cli.main(["preview", str(path), "--event_source_id", "A1"]) == 2
-    assert "is a Parquet file; preview reads JSON, `run` reads Parquet." in capsys.readouterr().err
+    assert "x.parquet is a Parquet file that cannot be read: " in capsys.readouterr().err
 
 
 def test_a_connection_without_an_id_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

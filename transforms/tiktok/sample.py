@@ -38,7 +38,7 @@ HIDDEN = "…"
 def redacted(body: bytes) -> dict[str, Any]:
     """Returns an event as it would be sent, with `…` for what may tell about a person; of addresses the host stays.
 
-    >>> redacted(b'{"event":"Purchase","user":{"email":["e814…"]},"page":{"url":"https://shop.example/?u=ada"}}')
+    >>> redacted(b'{"event":"Purchase","user":{"email":["e814ff3d"]},"page":{"url":"https://shop.example/?u=ada"}}')
     {'event': 'Purchase', 'user': {'email': '…'}, 'page': {'url': 'https://shop.example/…'}}
     """
     event: dict[str, Any] = msgspec.json.decode(body)
