@@ -103,7 +103,7 @@ class RowReader:
             made = [self._product(product) for product in listed or ()]
             data["product_action"] = _given({"action": word, **action, "products": made})
         elif event_type in words.PROMOTIONS or whole_number(row.get("promotionactiontypeid")):
-            data["promotion_action"] = {}
+            data["promotion_action"] = {"promotions": []}
         elif event_type == words.IMPRESSION:
             data["product_impressions"] = [{}]
         data["currency_code"] = _currency(fields, attributes)
