@@ -12,7 +12,7 @@ from rich.text import Text
 from pipeline.prices import Prices
 from transforms.connection import Connection
 from transforms.counters import NAMESPACE, UNITS
-from transforms.rehearse import SAMPLES
+from transforms.rehearse import SAMPLE
 from transforms.tiktok.budget import Budget
 
 # On Dataflow what is between gathering, coalescing and sending is shuffled: all payloads, twice.
@@ -60,7 +60,7 @@ def read_samples(metrics: MetricResults) -> list[str]:
     """Returns the samples that the workers kept, as JSON."""
     found: set[str] = set()
     for result in metrics.query(MetricsFilter().with_namespace(NAMESPACE))[MetricResults.STRINGSETS]:
-        if result.key.metric.namespace == NAMESPACE and result.key.metric.name == SAMPLES:
+        if result.key.metric.namespace == NAMESPACE and result.key.metric.name.startswith(SAMPLE):
             found.update((result.attempted if result.committed is None else result.committed) or ())
     return sorted(found)
 

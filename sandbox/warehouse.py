@@ -97,7 +97,8 @@ def rows(batches: Iterable[Json]) -> Iterator[Row]:
     """Yields a row for each event of outgoing batches: BigQuery's names, objects as dictionaries, times in ms."""
     for batch in batches:
         for event in batch["events"] or ():
-            if event and event["data"]:
+            # What is no message of mParticle's own (validation results) reaches no table.
+            if event and event["data"] and event["event_type"] in _MESSAGE_TYPES:
                 yield _row(batch, event["event_type"], event["data"])
 
 
@@ -169,11 +170,18 @@ def _row(batch: Json, event_type: str, data: Json) -> Row:
         "eventcustomflags": _texts(data.get("custom_flags")),
         "productaction": dict(action) or None,
     }
-    for identity in batch.get("user_identities") or ():
-        column = _IDENTITY_COLUMNS.get(identity["identity_type"])
-        if column is not None:
-            row[column] = identity["identity"]
+    for name, value in _identities(batch.get("user_identities")):
+        if name in _IDENTITY_COLUMNS:
+            row[_IDENTITY_COLUMNS[name]] = value
     return row
+
+
+def _identities(identities: Any) -> Iterator[tuple[str, str]]:
+    """Yields type and value of identities in the outgoing form (a list) or the inbound one (an object)."""
+    if isinstance(identities, dict):
+        yield from identities.items()
+    else:
+        yield from ((entry["identity_type"], entry["identity"]) for entry in identities or ())
 
 
 def _event_type(data: Json, action: str) -> int:

@@ -6,7 +6,9 @@ or as the rejection that it would meet before a request is made. Counters, besid
     dry_run:requests:FORM      requests that would be sent
     dry_run:bytes              bytes of their bodies, before compression
 
-A redacted sample of each TikTok event and form goes into Beam's set `samples`, which every runner brings back.
+A redacted sample of each TikTok event and form goes into a string set of Beam's, `sample:FORM:EVENT`, which every
+runner brings back. One set for all would not do: of a set that several bundles add to, the local runner of Beam 2.77
+keeps what one of them added (`monitoring_infos.consolidate` knows no combiner for sets).
 """
 
 from collections.abc import Iterator
@@ -27,7 +29,7 @@ from transforms.tiktok.request import envelope
 from transforms.tiktok.sample import redacted
 from transforms.tiktok.settle import settled
 
-SAMPLES = "samples"
+SAMPLE = "sample:"
 
 # Events with names of their own that one worker shows, and bytes of a sample: what is longer would fill the report.
 _MAX_SAMPLES = 20
@@ -65,7 +67,6 @@ class _RehearseFn(beam.DoFn):
         self._most_bytes = connection.max_request_bytes
         self._requests = {form: Metrics.counter(NAMESPACE, f"dry_run:requests:{form}") for form in Form}
         self._bytes = Metrics.counter(NAMESPACE, "dry_run:bytes")
-        self._samples = Metrics.string_set(NAMESPACE, SAMPLES)
 
     def setup(self) -> None:
         self._shown: set[tuple[Form, str]] = set()
@@ -96,4 +97,4 @@ class _RehearseFn(beam.DoFn):
                 encoded = msgspec.json.encode(sample)
                 if len(encoded) <= _MAX_SAMPLE_BYTES:
                     self._shown.add(name)
-                    self._samples.add(encoded.decode())
+                    Metrics.string_set(NAMESPACE, f"{SAMPLE}{payload.form}:{payload.event}").add(encoded.decode())

@@ -32,9 +32,7 @@ def execute(argv: list[str]) -> int:
     arguments = _parser().parse_strictly(argv)
     files = arguments.connections or []
     if len(files) != 2:
-        raise UsageError(
-            f"diff: two connections are compared, and {len(files)} are named: --connection A --connection B."
-        )
+        raise UsageError(f"diff: two connections are needed (--connection A --connection B), {len(files)} are named.")
     first, second = ((file, _connection(file)) for file in files)
     wanted = rows_wanted(arguments, "sample") or _DEFAULT_SAMPLE
     messages = sample(expand(arguments.files), layout_name(arguments.layout), arguments.column, wanted)
