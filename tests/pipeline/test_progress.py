@@ -93,15 +93,16 @@ def test_no_time_is_guessed_before_there_is_something_to_go_by() -> None:
 
 def test_a_run_counts_what_it_reads_and_sends(tmp_path: Path) -> None:
     write_parquet(tmp_path / "in", purchases(3_000), rows_per_group=500, files=2)
-    with Sandbox() as sandbox:
+    with Sandbox(keep_bodies=True) as sandbox:
         (tmp_path / "token").write_text(sandbox.token)
         argv = ["--event_source_id", "PIXEL", "--enable_web_migration", "--api_url", sandbox.api_url]
         argv += ["--access_token", f"file:{tmp_path / 'token'}", "--input", str(tmp_path / "in")]
         assert job.run(parse_run(argv)) == 0
+        requests = len(sandbox.bodies())
     counts = PROGRESS.counts()
     assert sum(counts[kind] for kind in Kind) == counts["rows"] == 3_000
     assert (counts["files"], counts["expected_files"], counts["row_groups"]) == (2, 2, 6)
-    assert counts["requests"] == 3
+    assert counts["requests"] == requests >= 3
     assert 0.99 < counts["bytes_read"] / counts["expected_bytes"] <= 1
 
 
