@@ -9,6 +9,7 @@ pairs before the cut are kept and the column is counted; a product action that i
 because its products and its total would be wrong.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -114,9 +115,7 @@ class RowReader:
             return None
         made: Json = {}
         for name, value in product.items():
-            spelling = folded(name)
-            known = words.PRODUCT_FIELDS.get(spelling) or words.PRODUCT_FIELDS.get(spelling.removeprefix(_PRODUCT))
-            if known is not None and value is not None:
+            if value is not None and (known := _product_field(name)) is not None:
                 made[known] = value
         attributes = made.get("custom_attributes")
         if isinstance(attributes, str):
@@ -150,6 +149,13 @@ class RowReader:
             return value
         self.cut_off[column] += 1
         return _UNREADABLE if column.startswith("productaction") else value
+
+
+@functools.lru_cache(maxsize=4_096)
+def _product_field(name: str) -> str | None:
+    """Returns a batch's name for a field of a product, in any spelling."""
+    spelling = folded(name)
+    return words.PRODUCT_FIELDS.get(spelling) or words.PRODUCT_FIELDS.get(spelling.removeprefix(_PRODUCT))
 
 
 def _prefixed(columns: tuple[str, ...], prefix: str) -> dict[str, str]:

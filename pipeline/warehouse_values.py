@@ -1,6 +1,7 @@
 """Values of warehouse columns: numbers and truths as text, times in any unit, JSON text that may be cut off."""
 
 import datetime
+import functools
 import json
 from typing import Any
 
@@ -68,6 +69,8 @@ def truth(value: Any) -> bool | None:
     return value if type(value) is bool else _TRUTHS.get(str(value).strip().lower())
 
 
+# Few names come, and a JSON text that invents some all the time meets the limit.
+@functools.lru_cache(maxsize=4_096)
 def folded(name: str) -> str:
     """Returns a field's name without case, underscores and spaces, as spellings are compared."""
     return name.casefold().replace("_", "").replace(" ", "")
