@@ -1,4 +1,4 @@
-"""mParticle's warehouse tables in Parquet: recognised by their columns, each row read as a batch of one event."""
+"""mParticle's warehouse tables, in Parquet or as JSON: recognised by their columns, each row a batch of one event."""
 
 from collections.abc import Iterator
 
@@ -76,9 +76,19 @@ def variant_table(column: str) -> Table:
     reader = RowReader()
 
     def messages(rows: pa.RecordBatch) -> list[bytes]:
-        return [_converted(text, reader) for text in layout_values.texts(rows.column(0))]
+        return [row_to_batch(text, reader) for text in layout_values.texts(rows.column(0))]
 
     return Table(Layout.SNOWFLAKE, (column,), messages, lacks=_NEVER_THERE, cut_off=reader.cut_off)
+
+
+def text_reader(layout: Layout, text: bytes) -> RowReader | None:
+    """Returns what turns the messages of a file of JSON lines into batches, None if they are batches already.
+
+    Args:
+      layout: the layout that the operator named, or `auto`.
+      text: the file's first message.
+    """
+    return RowReader() if layout in LAYOUTS or (layout is Layout.AUTO and is_row(text)) else None
 
 
 def is_row(text: bytes) -> bool:
@@ -94,6 +104,23 @@ def is_row(text: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and {name.casefold() for name in row}.issuperset(words.NEEDED)
+
+
+def row_to_batch(text: bytes, reader: RowReader) -> bytes:
+    """Returns the batch of a row's JSON text; what is no row stays as it is, and the mapping says what is wrong."""
+    try:
+        row = parse(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(row, dict):
+        return text
+    folded = {name.casefold(): value for name, value in row.items()}
+    if "messagetypeid" not in folded:
+        return text
+    try:
+        return layout_values.encode(reader.batch(folded))
+    except (msgspec.EncodeError, UnicodeEncodeError):
+        return text
 
 
 def _kind(columns: Columns) -> Layout:
@@ -132,23 +159,6 @@ def _batch(row: Json, typed: set[str], reader: RowReader) -> Json:
     if "batchtimestamp" in typed:
         batch["timestamp_unixtime_ms"] = row["batchtimestamp"]
     return batch
-
-
-def _converted(text: bytes, reader: RowReader) -> bytes:
-    """Returns the batch of a row's text; what is no row stays as it is, and the mapping says what is wrong with it."""
-    try:
-        row = parse(text)
-    except (ValueError, RecursionError):
-        return text
-    if not isinstance(row, dict):
-        return text
-    folded = {name.casefold(): value for name, value in row.items()}
-    if "messagetypeid" not in folded:
-        return text
-    try:
-        return layout_values.encode(reader.batch(folded))
-    except (msgspec.EncodeError, UnicodeEncodeError):
-        return text
 
 
 def _lacks(columns: Columns) -> Iterator[str]:

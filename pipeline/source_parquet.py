@@ -16,7 +16,7 @@ from pipeline.layout_tables import Layout, Table, UnknownLayoutError
 from pipeline.layouts import recognise, refine
 from pipeline.row_groups import Span, TimeWindow, spans
 from pipeline.source_paths import Trouble, UnreadableFileError, is_local
-from pipeline.source_report import BYTES, CUT_OFF, PRUNED_ROW_GROUPS, PRUNED_ROWS, ROW_GROUPS, ReadReport
+from pipeline.source_report import BYTES, PRUNED_ROW_GROUPS, PRUNED_ROWS, ROW_GROUPS, ReadReport
 from pipeline.source_text import BATCH_BYTES, BATCH_MESSAGES
 from transforms.model import Message
 
@@ -73,9 +73,7 @@ def read_parquet(
                 refined, before = True, table
                 table = refine(table, layout, first)
                 messages = messages if table is before else _messages(table, rows, row)
-            for name, count in table.cut_off.items():
-                report.add(f"{CUT_OFF}:{name}", count)
-            table.cut_off.clear()
+            report.add_cut_off(table.cut_off)
             report.add(BYTES, int(len(messages) * row_bytes))
             yield [Message(f"{path}#{number}", data) for number, data in enumerate(messages, row)]
             row += len(messages)

@@ -12,10 +12,12 @@ import pyarrow as pa
 
 from pipeline import source_parquet, source_text
 from pipeline.layout_tables import Layout
+from pipeline.layout_warehouse import row_to_batch, text_reader
 from pipeline.row_groups import TimeWindow
 from pipeline.source_files import open_file
 from pipeline.source_paths import FileInfo, Trouble, UnreadableFileError
 from pipeline.source_report import BYTES, ReadReport
+from pipeline.warehouse import RowReader
 from transforms.model import Kind, Message, Outcome, Reason, Stage
 
 # Parquet files above this are divided among the workers by row groups. Smaller ones are opened once.
@@ -124,7 +126,8 @@ def _contents(
     named_parquet = part.path.lower().endswith((".parquet", ".parq"))
     if named_parquet and head and not head.startswith(source_text.GZIP_MAGIC) and head.lstrip()[:1] not in b"{[":
         raise UnreadableFileError("named as Parquet, but it does not begin as Parquet does", Trouble.UNKNOWN_FORMAT)
-    return _measured(source_text.read_text(head, stream, part.path), stream, report)
+    items = _measured(source_text.read_text(head, stream, part.path), stream, report)
+    return _as_batches(items, layout, report)
 
 
 def _measured(
@@ -137,6 +140,26 @@ def _measured(
         report.add(BYTES, position - before)
         before = position
         yield item
+
+
+def _as_batches(
+    items: Iterator[list[Message] | Outcome], layout: Layout, report: ReadReport
+) -> Iterator[list[Message] | Outcome]:
+    """Yields the items; where the lines are rows of a warehouse's table, as their first tells, each becomes a batch."""
+    reader: RowReader | None = None
+    first = True
+    for item in items:
+        if isinstance(item, Outcome):
+            yield item
+            continue
+        if first:
+            first, reader = False, text_reader(layout, item[0].data)
+        if reader is None:
+            yield item
+            continue
+        batches = [Message(message.ref, row_to_batch(message.data, reader)) for message in item]
+        report.add_cut_off(reader.cut_off)
+        yield batches
 
 
 def _troubles() -> tuple[type[Exception], ...]:

@@ -36,6 +36,12 @@ class ReadReport:
         """Adds to a counter."""
         self.counts[name] += count
 
+    def add_cut_off(self, columns: Counter[str]) -> None:
+        """Adds, and takes away, texts that are cut off."""
+        for name, count in columns.items():
+            self.add(f"{CUT_OFF}:{name}", count)
+        columns.clear()
+
     def take(self) -> dict[str, int]:
         """Returns what was counted since the last call."""
         counts = {name: count for name, count in self.counts.items() if count}

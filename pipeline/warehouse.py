@@ -129,8 +129,14 @@ class RowReader:
         return found
 
     def _object(self, row: Mapping[str, Any], column: str) -> Json:
-        """Returns a column's object, empty if there is none."""
+        """Returns a column's object, which BigQuery's JSON has as a list of pairs; empty if there is none."""
         value = self._value(row, column)
+        if isinstance(value, list):
+            return {
+                str(pair[words.PAIR_NAME]): pair.get(words.PAIR_VALUE)
+                for pair in value
+                if isinstance(pair, dict) and pair.get(words.PAIR_NAME) is not None
+            }
         return value if isinstance(value, dict) else {}
 
     def _value(self, row: Mapping[str, Any], column: str) -> Any:

@@ -123,6 +123,9 @@ TIMES = frozenset({"eventtimestamp", "batchtimestamp"})
 CONTAINERS = ("productaction", "productactionproducts", "eventattributes", "userattributes", "eventcustomflags")
 COLUMNS = (*SCALARS, *IDENTITIES, *CONTAINERS)
 
+# The two fields of an attribute in BigQuery's lists.
+PAIR_NAME, PAIR_VALUE = "attributename", "attributevalue"
+
 # Without these a table is none of mParticle's.
 NEEDED = ("eventid", "messagetypeid", "eventtimestamp")
 

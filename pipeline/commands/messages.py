@@ -1,10 +1,11 @@
 """Files of this machine → messages: one JSON document, or one a line, plain or gzip; Parquet files by their rows."""
 
+import functools
 import gzip
 import itertools
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -43,8 +44,22 @@ def read_messages(
 
             yield from table_messages(name, layout, column, SHOWN_ROWS if most is None else most)
             continue
-        for number, data in enumerate(split_messages(_read(name))[:most]):
-            yield Message(f"{name}#{number}", data)
+        found = split_messages(_read(name))
+        reader = _row_reader(layout, found[0])
+        for number, data in enumerate(found[:most]):
+            yield Message(f"{name}#{number}", data if reader is None else reader(data))
+
+
+def _row_reader(layout: str, first: bytes) -> Callable[[bytes], bytes] | None:
+    """Returns what turns rows of a warehouse's table into batches, None if the messages are batches already."""
+    if layout == "auto" and b"messagetypeid" not in first.lower():
+        return None
+    # Only now, because pyarrow takes a while to load.
+    from pipeline.layout_tables import Layout
+    from pipeline.layout_warehouse import row_to_batch, text_reader
+
+    reader = text_reader(Layout(layout), first)
+    return None if reader is None else functools.partial(row_to_batch, reader=reader)
 
 
 def sample(files: Sequence[str], layout: str, column: str | None, most: int) -> Iterator[Message]:
@@ -61,19 +76,23 @@ def sample(files: Sequence[str], layout: str, column: str | None, most: int) -> 
     """
     share = max(1, -(-most // len(files)))
     parts = (
-        read_messages([name], layout, column, share) if _is_parquet(name) else itertools.islice(_lines(name), share)
+        read_messages([name], layout, column, share)
+        if _is_parquet(name)
+        else itertools.islice(_lines(name, layout), share)
         for name in files
     )
     return itertools.islice(itertools.chain.from_iterable(parts), most)
 
 
-def _lines(name: str) -> Iterator[Message]:
+def _lines(name: str, layout: str) -> Iterator[Message]:
     """Yields the messages of a file of text as they are read."""
+    reader: Callable[[bytes], bytes] | None = None
     try:
         with open(name, "rb") as file:
             for item in read_text(file.read(_HEAD_BYTES), file, name):
                 if isinstance(item, list):
-                    yield from item
+                    reader = reader or _row_reader(layout, item[0].data)
+                    yield from item if reader is None else (Message(row.ref, reader(row.data)) for row in item)
     except UnreadableFileError as error:
         raise UsageError(f"{name}: {error}.") from error
     except OSError as error:

@@ -18,7 +18,7 @@ from pipeline.source_reading import FilePart, read
 from pipeline.source_report import ReadReport
 from pipeline.warehouse import RowReader
 from sandbox import warehouse
-from sandbox.generator import batches
+from sandbox.generator import batches, write_ndjson
 from transforms.connection import Connection
 from transforms.mapping.convert import converter
 from transforms.model import Kind, Message, Outcome, Payload, Reason
@@ -130,6 +130,25 @@ def test_the_same_events_give_the_same_payloads_as_batches(kind: str, tmp_path: 
         elif isinstance(before, Outcome) and isinstance(after, Outcome):
             assert (before.kind, before.reason, before.detail) == (after.kind, after.reason, after.detail)
     assert count > 1_000
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.json.gz"])
+def test_rows_as_lines_of_json_are_read_too(name: str, tmp_path: Path) -> None:
+    """BigQuery exports tables as JSON: numbers of 64 bits as text, attributes as lists of pairs."""
+    pairs = [{"attributename": "TikTok.URL", "attributevalue": "https://shop.example.com/thanks"}, None]
+    action = {"actiontype": "7", "totalamount": 131.12}
+    time = "2024-06-20 16:15:23.456 UTC"
+    row = {**PURCHASE, "eventid": str(BIG), "eventcustomflags": pairs, "productaction": action, "eventtimestamp": time}
+    path = write_ndjson(tmp_path / name, [json.dumps(row).encode(), b'{"eventid": "cut', json.dumps(row).encode()])
+    convert = converter(CONNECTION)
+    first, second, third = (convert(message)[0] for message in messages(path))
+    assert isinstance(first, Payload)
+    assert json.loads(first.body)["event_id"] == str(BIG)
+    assert json.loads(first.body)["properties"]["value"] == 131.12
+    assert isinstance(second, Outcome)
+    assert second.reason is Reason.UNREADABLE_MESSAGE
+    assert isinstance(third, Payload)
+    assert third.occurred_at_ms == 1718900123456
 
 
 # Ids
