@@ -20,10 +20,12 @@ class Span(NamedTuple):
     Attributes:
       groups: their numbers.
       first_row: the number of the first row in the file.
+      ends: for each of them, the number of the row behind its last.
     """
 
     groups: range
     first_row: int
+    ends: list[int]
 
 
 class TimeWindow(NamedTuple):
@@ -58,14 +60,15 @@ def spans(
     for number in groups:
         group = metadata.row_group(number)
         times = _times(group.column(leaf), time) if leaf is not None and time is not None else None
+        first_row, row = row, row + group.num_rows
         if times is not None and window.excludes(*times):
             pruned += 1
             pruned_rows += group.num_rows
         elif kept and kept[-1].groups.stop == number:
-            kept[-1] = Span(range(kept[-1].groups.start, number + 1), kept[-1].first_row)
+            kept[-1].ends.append(row)
+            kept[-1] = kept[-1]._replace(groups=range(kept[-1].groups.start, number + 1))
         else:
-            kept.append(Span(range(number, number + 1), row))
-        row += group.num_rows
+            kept.append(Span(range(number, number + 1), first_row, [row]))
     return kept, pruned, pruned_rows
 
 

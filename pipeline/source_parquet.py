@@ -4,6 +4,7 @@ Beam's own reader takes a whole row group into memory (2.8 GB for one of a milli
 rows at a time and only the columns that are needed.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import SEEK_END
@@ -67,6 +68,7 @@ def read_parquet(
     refined = False
     for span in kept:
         row = span.first_row
+        ends = deque(span.ends)
         for rows in _record_batches(file, span, table.columns):
             messages = _messages(table, rows, row)
             if not refined and (first := next(filter(None, messages), b"")):
@@ -75,9 +77,11 @@ def read_parquet(
                 messages = messages if table is before else _messages(table, rows, row)
             report.add_cut_off(table.cut_off)
             report.add(BYTES, int(len(messages) * row_bytes))
-            yield [Message(f"{path}#{number}", data) for number, data in enumerate(messages, row)]
-            row += len(messages)
-        report.add(ROW_GROUPS, len(span.groups))
+            first_row, row = row, row + len(messages)
+            while ends and ends[0] <= row:
+                ends.popleft()
+                report.add(ROW_GROUPS)
+            yield [Message(f"{path}#{number}", data) for number, data in enumerate(messages, first_row)]
 
 
 def look(path: str, layout: Layout = Layout.AUTO, column: str | None = None) -> tuple[Table, int]:
@@ -91,7 +95,7 @@ def look(path: str, layout: Layout = Layout.AUTO, column: str | None = None) -> 
         file = _open(path, stream)
         table = _recognised(file, layout, column)
         if file.metadata.num_rows:
-            rows = next(_record_batches(file, Span(range(file.metadata.num_row_groups), 0), table.columns, 100))
+            rows = next(_record_batches(file, Span(range(file.metadata.num_row_groups), 0, []), table.columns, 100))
             table = refine(table, layout, next(filter(None, _messages(table, rows, 0)), b""))
         return table, int(file.metadata.num_rows)
 

@@ -1,6 +1,7 @@
 """The dry run: nothing is sent, and what it says is what a run then does."""
 
 import datetime
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -217,3 +218,34 @@ def test_the_report_for_people() -> None:
     assert f"prices of {read_prices().date} in us-central1" in text
     assert text.count('"email": "…"') == 1
     assert msgspec.json.decode(msgspec.json.encode(found))["samples"] == [sample]
+
+
+def test_no_value_of_a_person_is_in_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = {
+        "timestamp_unixtime_ms": 1718900123456,
+        "source_message_id": "70f1f6aa",
+        "custom_flags": {
+            "TikTok.URL": "https://shop.example.com/canary/7?mail=canary@example.com#canary",
+            "TikTok.Referrer": "https://user:canary@shop.example.com/canary",
+            "TikTok.Callback": "E.C.P.canary",
+        },
+        "product_action": {"action": "purchase", "transaction_id": "canary-order", "total_amount": 5},
+    }
+    batch = {
+        "events": [{"event_type": "commerce_event", "data": data}],
+        "user_identities": {"email": "canary@example.com", "mobile_number": "+12125550142", "customer_id": "canary"},
+        "user_attributes": {"$FirstName": "Canary", "$LastName": "Canary", "$City": "Canaryville", "$Zip": "10016"},
+        "partner_identities": {"tiktok_cookie_id": "canary"},
+        "device_info": {"http_header_user_agent": "Canary/1.0"},
+        "ip": "203.0.113.24",
+    }
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text(json.dumps(batch))
+    for migrated in ("true", "false"):
+        flags = ["--dry_run", "--enable_web_migration", migrated, "--require_ip_and_user_agent", "never"]
+        _, summary = run(tmp_path / "in", tmp_path, *flags)
+        assert len(summary["dry_run"]["samples"]) == 1
+        captured = capsys.readouterr()
+        report = captured.out + captured.err + json.dumps(summary, ensure_ascii=False)
+        for secret in ("canary", "Canary", "203.0.113.24", "5550142", "10016", hashlib.sha256(b"canary").hexdigest()):
+            assert secret not in report
