@@ -1,6 +1,6 @@
 """mParticle's warehouse tables, in Parquet or as JSON: recognised by their columns, each row a batch of one event."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import pyarrow as pa
@@ -71,14 +71,19 @@ def warehouse_table(columns: Columns, layout: Layout, column: str | None) -> Tab
     return _flat_table(columns, _kind(columns) if layout is Layout.AUTO else layout)
 
 
-def variant_table(column: str) -> Table:
-    """Returns how a column is read whose texts are whole rows, as Snowflake exports its one variant column."""
+def variant_table(column: str, text: bytes = b"") -> Table:
+    """Returns how a column is read whose texts are whole rows, as Snowflake exports its one variant column.
+
+    Args:
+      column: its name.
+      text: one of the rows, if one has been seen.
+    """
     reader = RowReader()
 
     def messages(rows: pa.RecordBatch) -> list[bytes]:
         return [row_to_batch(text, reader) for text in layout_values.texts(rows.column(0))]
 
-    return Table(Layout.SNOWFLAKE, (column,), messages, lacks=_NEVER_THERE, cut_off=reader.cut_off)
+    return Table(Layout.SNOWFLAKE, (column,), messages, lacks=lacks_of_row(text), cut_off=reader.cut_off)
 
 
 def text_reader(layout: Layout, text: bytes) -> RowReader | None:
@@ -89,6 +94,18 @@ def text_reader(layout: Layout, text: bytes) -> RowReader | None:
       text: the file's first message.
     """
     return RowReader() if layout in LAYOUTS or (layout is Layout.AUTO and is_row(text)) else None
+
+
+def lacks_of_row(text: bytes) -> tuple[str, ...]:
+    """Returns what a row's JSON text cannot say; of a text that is no row, what none can say."""
+    try:
+        row = parse(text)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        return _NEVER_THERE
+    names = {name.casefold() for name in row}
+    return tuple(_lacks(names.__contains__))
 
 
 def is_row(text: bytes) -> bool:
@@ -148,7 +165,7 @@ def _flat_table(columns: Columns, layout: Layout) -> Table:
         return [layout_values.encode(_batch(row, typed, reader)) for row in objects]
 
     time = TimeColumn(str(columns.find("eventtimestamp")), any_unit=True)
-    return Table(layout, tuple(lower), messages, time, tuple(_lacks(columns)), reader.cut_off)
+    return Table(layout, tuple(lower), messages, time, tuple(_lacks(columns.has)), reader.cut_off)
 
 
 def _batch(row: Json, typed: set[str], reader: RowReader) -> Json:
@@ -161,10 +178,11 @@ def _batch(row: Json, typed: set[str], reader: RowReader) -> Json:
     return batch
 
 
-def _lacks(columns: Columns) -> Iterator[str]:
+def _lacks(has: Callable[[str], bool]) -> Iterator[str]:
+    """Yields what a table cannot say that has some columns."""
     yield from _NEVER_THERE
     for names, consequence in _PERHAPS_THERE:
-        if not any(map(columns.has, names)):
+        if not any(map(has, names)):
             yield consequence
-    missing = [identity for name, identity in words.IDENTITIES.items() if not columns.has(name)]
+    missing = [identity for name, identity in words.IDENTITIES.items() if not has(name)]
     yield f"identities {', '.join([*missing, 'other_id_5 to other_id_10'])}"

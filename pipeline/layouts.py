@@ -99,7 +99,7 @@ def refine(table: Table, layout: Layout, text: bytes) -> Table:
       text: the first message that is not empty.
     """
     if layout is Layout.AUTO and table.layout is Layout.RAW_JSON and layout_warehouse.is_row(text):
-        return layout_warehouse.variant_table(table.columns[0])
+        return layout_warehouse.variant_table(table.columns[0], text)
     return table
 
 

@@ -53,7 +53,7 @@ class InputReport(msgspec.Struct, frozen=True):
     """What `check --input` saw of files that are read in the same way.
 
     Attributes:
-      layout: a layout of Parquet files, or `json_lines`; None: they cannot be read.
+      layout: a layout of Parquet files, or `json_lines` of batches or rows; None: they cannot be read.
       files: how many.
       example: the first of them.
       rows: of Parquet files.

@@ -3,6 +3,7 @@
 import functools
 import gzip
 import itertools
+import logging
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +14,8 @@ from pipeline.problems import UsageError
 from pipeline.source_paths import UnreadableFileError, is_local, local_files
 from pipeline.source_text import read_text
 from transforms.model import Message
+
+_log = logging.getLogger(__name__)
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
@@ -45,21 +48,26 @@ def read_messages(
             yield from table_messages(name, layout, column, SHOWN_ROWS if most is None else most)
             continue
         found = split_messages(_read(name))
-        reader = _row_reader(layout, found[0])
+        reader = _row_reader(name, layout, found[0])
         for number, data in enumerate(found[:most]):
             yield Message(f"{name}#{number}", data if reader is None else reader(data))
 
 
-def _row_reader(layout: str, first: bytes) -> Callable[[bytes], bytes] | None:
+def _row_reader(name: str, layout: str, first: bytes) -> Callable[[bytes], bytes] | None:
     """Returns what turns rows of a warehouse's table into batches, None if the messages are batches already."""
     if layout == "auto" and b"messagetypeid" not in first.lower():
         return None
     # Only now, because pyarrow takes a while to load.
     from pipeline.layout_tables import Layout
-    from pipeline.layout_warehouse import row_to_batch, text_reader
+    from pipeline.layout_warehouse import lacks_of_row, row_to_batch, text_reader
 
     reader = text_reader(Layout(layout), first)
-    return None if reader is None else functools.partial(row_to_batch, reader=reader)
+    if reader is None:
+        return None
+    _log.info("%s: rows of a warehouse table as JSON", name)
+    for lack in lacks_of_row(first):
+        _log.info("%s: lacks %s", name, lack)
+    return functools.partial(row_to_batch, reader=reader)
 
 
 def sample(files: Sequence[str], layout: str, column: str | None, most: int) -> Iterator[Message]:
@@ -91,7 +99,7 @@ def _lines(name: str, layout: str) -> Iterator[Message]:
         with open(name, "rb") as file:
             for item in read_text(file.read(_HEAD_BYTES), file, name):
                 if isinstance(item, list):
-                    reader = reader or _row_reader(layout, item[0].data)
+                    reader = reader or _row_reader(name, layout, item[0].data)
                     yield from item if reader is None else (Message(row.ref, reader(row.data)) for row in item)
     except UnreadableFileError as error:
         raise UsageError(f"{name}: {error}.") from error

@@ -8,14 +8,18 @@ import msgspec
 
 from pipeline.commands.findings import InputReport
 from pipeline.layout_tables import Layout
+from pipeline.layout_warehouse import lacks_of_row, text_reader
 from pipeline.problems import UsageError
 from pipeline.source_parquet import MAGIC, look, read_parquet
 from pipeline.source_paths import UnreadableFileError
-from transforms.model import Message
+from pipeline.source_text import read_text
+from transforms.model import Message, Outcome
 
 _log = logging.getLogger(__name__)
 
 JSON_LINES = "json_lines"
+
+_HEAD_BYTES = 64 << 10
 
 
 def table_messages(name: str, layout: str, column: str | None, most: int) -> Iterator[Message]:
@@ -55,12 +59,21 @@ def look_at(files: Iterable[str], layout: str, column: str | None) -> list[Input
 def _look_at(name: str, layout: str, column: str | None) -> InputReport:
     try:
         with open(name, "rb") as file:
-            parquet = file.read(len(MAGIC)) == MAGIC
-        if not parquet:
-            return InputReport(JSON_LINES, 1, name)
+            head = file.read(_HEAD_BYTES)
+            if not head.startswith(MAGIC):
+                first: Message | None = next(itertools.chain.from_iterable(_lists(read_text(head, file, name))), None)
+                is_table = first is not None and text_reader(Layout(layout), first.data) is not None
+                return InputReport(JSON_LINES, 1, name, lacks=lacks_of_row(first.data) if first and is_table else ())
         table, rows = look(name, Layout(layout), column)
     except UnreadableFileError as error:
         return InputReport(None, 1, name, problem=str(error))
     except OSError as error:
         return InputReport(None, 1, name, problem=f"cannot be read: {error.strerror}")
     return InputReport(str(table.layout), 1, name, rows, table.lacks)
+
+
+def _lists(items: Iterable[list[Message] | Outcome]) -> Iterator[list[Message]]:
+    """Yields the messages, without what cannot be one."""
+    for item in items:
+        if isinstance(item, list):
+            yield item

@@ -282,6 +282,26 @@ def test_the_layouts_of_files_are_seen_with_what_they_lack(check: Check, files: 
     assert by_layout["raw_json"]["lacks"] == []
 
 
+def test_rows_of_a_warehouse_as_lines_of_json_are_known(check: Check, tmp_path: Path) -> None:
+    row = {
+        "eventid": "7",
+        "messagetypeid": "16",
+        "eventtimestamp": "2024-06-20 16:15:23.456 UTC",
+        "clientip": "1.2.3.4",
+    }
+    write_ndjson(tmp_path / "rows.json.gz", [json.dumps(row).encode()] * 3)
+    (tmp_path / "binary.txt").write_bytes(b"Obj\x01 and so on")
+    exit_code, report = check(*ONLINE[:-1], "--input", str(tmp_path / "rows.json.gz"))
+    assert exit_code == 0
+    (entry,) = report["inputs"]
+    assert entry["layout"] == "json_lines"
+    assert any(lack.startswith("user agent: ") for lack in entry["lacks"])
+    assert not any(lack.startswith("ip address: ") for lack in entry["lacks"])
+    exit_code, report = check(*ONLINE[:-1], "--input", str(tmp_path / "binary.txt"))
+    assert exit_code == 1
+    assert report["inputs"][0]["problem"] == "the file is Avro"
+
+
 def test_files_that_cannot_be_read_fail_the_check(check: Check, files: Path) -> None:
     exit_code, report = check(*ONLINE[:-1], "--input", str(files / "*.parquet"))
     assert exit_code == 1

@@ -15,7 +15,8 @@ from pipeline import job
 from pipeline.commands.run import parse_run
 from pipeline.partitions import Partitions, days
 from pipeline.row_groups import TimeWindow
-from pipeline.source_reading import FilePart, read
+from pipeline.source_paths import FileInfo
+from pipeline.source_reading import FilePart, divide, read
 from pipeline.source_report import ReadReport
 from sandbox import warehouse
 from sandbox.control import Sandbox
@@ -144,6 +145,24 @@ def test_row_groups_outside_the_window_are_not_read_and_rows_keep_their_numbers(
     assert len(groups_read(path, TimeWindow(since_ms=START_MS + 49_001))[0]) == 0
     assert len(groups_read(path, TimeWindow(until_ms=START_MS + 10_000))[0]) == 10
     assert len(groups_read(path, TimeWindow(until_ms=START_MS + 10_001))[0]) == 20
+
+
+def test_parts_of_a_large_file_leave_out_the_same_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    pq.write_table(table_of("us", [START_MS + 1_000 * number for number in range(70)]), path, row_group_size=10)
+    window = TimeWindow(START_MS + 20_000, START_MS + 40_000)
+    whole, _ = groups_read(path, window)
+    parts = divide(FileInfo(str(path), path.stat().st_size), part_bytes=1)
+    assert len(parts) == 7
+    refs, pruned = [], 0
+    for part in parts:
+        report = ReadReport()
+        for item in read(part, window=window, report=report):
+            assert isinstance(item, list), item
+            refs += [message.ref.rpartition("#")[2] for message in item]
+        pruned += report.take().get("pruned:row_groups", 0)
+    assert refs == whole == [str(number) for number in range(20, 40)]
+    assert pruned == 5
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
