@@ -12,6 +12,7 @@ from rich.text import Text
 from pipeline.prices import Prices
 from transforms.connection import Connection
 from transforms.counters import NAMESPACE, UNITS
+from transforms.model import Reason
 from transforms.rehearse import SAMPLE
 from transforms.tiktok.budget import Budget
 
@@ -37,6 +38,8 @@ class DryRun(msgspec.Struct, frozen=True):
 
     Attributes:
       events: TikTok event → events that would be sent.
+      reasons: TikTok event → reason → events; those that would be sent are `dry_run`. What ends before its event is
+        known (other actions, consent, environment) is in the summary's outcomes only.
       requests: that they fill, without repeated ones.
       requests_by_form: the same by the request's form.
       bytes: of the requests' bodies, before compression.
@@ -47,6 +50,7 @@ class DryRun(msgspec.Struct, frozen=True):
     """
 
     events: dict[str, int]
+    reasons: dict[str, dict[str, int]]
     requests: int
     requests_by_form: dict[str, int]
     bytes: int
@@ -81,6 +85,10 @@ def estimate(counters: Mapping[str, int], samples: list[str], connection: Connec
     for sample in samples:
         event = msgspec.json.decode(sample, type=dict[str, Any])
         shown.setdefault((event["form"], event["event"]), event)
+    reasons: dict[str, dict[str, int]] = {}
+    for name, count in _family(counters, "ended:"):
+        event_name, _, reason = name.rpartition(":")
+        reasons.setdefault(event_name, {})[reason] = count
     # Whatever the number of workers: those who map are paid for the events, one at least waits for the budget.
     busy_secs = max(secs, counters.get(UNITS, 0) / prices.events_per_second)
     hours = (prices.startup_secs + busy_secs) / _HOUR_SECS
@@ -89,6 +97,7 @@ def estimate(counters: Mapping[str, int], samples: list[str], connection: Connec
     cost = Cost(round(amount, 4), prices.currency, prices.date, prices.region, round(hours, 3), round(shuffled, 3))
     return DryRun(
         events=dict(_family(counters, "events:")),
+        reasons=reasons,
         requests=requests,
         requests_by_form=forms,
         bytes=size,
@@ -110,7 +119,15 @@ def render(dry_run: DryRun) -> RenderableType:
         f"on Dataflow about {cost.amount:.2f} {cost.currency}: {cost.worker_hours:g} worker hours, "
         f"{cost.shuffle_gb:g} GB shuffled; prices of {cost.date} in {cost.region} (--prices)",
     ]
-    return Group(Text("\n".join(lines)), *_samples(dry_run))
+    return Group(Text("\n".join([*lines, *_not_sent(dry_run)])), *_samples(dry_run))
+
+
+def _not_sent(dry_run: DryRun) -> Iterator[str]:
+    """Yields a line for each event of which some would not be sent."""
+    for event, reasons in dry_run.reasons.items():
+        shown = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if reason != Reason.DRY_RUN)
+        if shown:
+            yield f"{event}: not sent would be {shown}"
 
 
 def _samples(dry_run: DryRun) -> Iterator[RenderableType]:

@@ -112,7 +112,7 @@ def _records(options: RunOptions) -> Records:
     """Returns what is recorded; rows carry the version of this package as the version of the mapping."""
     if options.dry_run:
         # A ledger is a record of what was sent.
-        return Records(run_id=options.run_id)
+        return Records(run_id=options.run_id, by_event=True)
     return Records(
         ledger=options.ledger,
         dead_letters=options.dead_letters,

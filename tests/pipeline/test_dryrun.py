@@ -73,6 +73,10 @@ def test_it_says_what_a_run_then_does(files: Path, sandbox: Sandbox, tmp_path: P
     assert report["bytes"] == sum(map(len, bodies))
     assert sum(report["events"].values()) == expected["skipped", "dry_run"]
     assert (dry["requests"], dry["retries"]) == (0, 0)
+    reasons = report["reasons"]
+    assert {event: counted["dry_run"] for event, counted in reasons.items()} == report["events"]
+    missing_url = sum(counted.get("missing_page_url", 0) for counted in reasons.values())
+    assert missing_url == expected["rejected", "missing_page_url"] > 0
 
 
 def test_samples_hold_an_event_of_each_name_and_nothing_of_a_person(files: Path, tmp_path: Path) -> None:
@@ -148,6 +152,8 @@ def test_two_worker_processes_say_the_same(files: Path, tmp_path: Path) -> None:
 COUNTERS = {
     "units": 1_000_000,
     "events:Purchase": 400_000,
+    "ended:Purchase:dry_run": 400_000,
+    "ended:Purchase:missing_ip": 12,
     "dry_run:requests:web": 400,
     "dry_run:requests:offline": 20,
     "dry_run:bytes": 5_000_000_000,
@@ -214,6 +220,7 @@ def test_the_report_for_people() -> None:
     console.print(dryrun.render(found))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "nothing was sent; a run would send 400,000 Purchase" in text
+    assert "Purchase: not sent would be 12 missing_ip" in text
     assert "420 requests, 5,000,000,000 bytes; 0:00:42 at 10 requests/s" in text
     assert f"prices of {read_prices().date} in us-central1" in text
     assert text.count('"email": "…"') == 1
