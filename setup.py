@@ -13,7 +13,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*", "sandbox", "sandbox.*"]),
-    package_data={"transforms": ["py.typed"], "pipeline": ["py.typed"]},
+    package_data={"transforms": ["py.typed"], "pipeline": ["py.typed", "dataflow_prices.yaml"]},
     install_requires=[
         "apache-beam[gcp]>=2.77,<2.78",
         "google-cloud-secret-manager>=2.20,<3",

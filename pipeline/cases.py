@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pipeline.casefiles import PlacedCase
-from pipeline.differences import differences
+from pipeline.case_differences import differences
 from transforms.connection import Connection
 from transforms.custom import Case, Expected
 from transforms.mapping.convert import converter

@@ -25,6 +25,7 @@ COMMANDS = {
     "test": "run the cases of a connection: an event in, what becomes of it out",
     "schema": "print the JSON Schema of connection files, for editors",
     "import-projections": "turn mParticle's projections (JSON) into custom mappings (YAML)",
+    "diff": "map a sample of messages through two connections, and show what differs",
     "demo": "see the pipeline at work, against a stand-in for TikTok on this machine",
     "sandbox": "start the stand-in for TikTok",
 }

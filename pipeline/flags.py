@@ -15,6 +15,7 @@ from msgspec import NODEFAULT
 
 from pipeline.problems import UsageError, shown, suggestion
 from pipeline.values import BOOLEANS, bare, definition
+from pipeline.windows import is_duration
 
 # Keeps the connection's flags apart from a command's own in the parsed namespace.
 _PREFIX = "connection:"
@@ -86,7 +87,18 @@ class StrictParser(argparse.ArgumentParser):
 
     def parse_leniently(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         """Returns the parsed arguments and what is left over, in its order; flags and words may be mixed."""
-        return self.parse_known_intermixed_args(self._with_booleans(argv))
+        return self.parse_known_intermixed_args(self._with_durations(self._with_booleans(argv)))
+
+    def _with_durations(self, argv: Sequence[str]) -> list[str]:
+        """Returns the arguments with `--since=-1d` for `--since -1d`, whose value looks like a flag."""
+        joined: list[str] = []
+        for word in argv:
+            before = joined[-1] if joined else ""
+            if is_duration(word) and before in self._option_string_actions and before.startswith("--"):
+                joined[-1] = f"{before}={word}"
+            else:
+                joined.append(word)
+        return joined
 
     def _with_booleans(self, argv: Sequence[str]) -> list[str]:
         """Returns the arguments with `--flag=true` for a lone boolean flag, so that it takes no other word."""

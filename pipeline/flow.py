@@ -20,6 +20,7 @@ def build(
     since_ms: int | None = None,
     until_ms: int | None = None,
     transport: Callable[[Connection], Transport] = EventsApi,
+    dry_run: bool = False,
 ) -> None:
     """Adds all steps to a pipeline.
 
@@ -34,6 +35,7 @@ def build(
       since_ms: events before this time are skipped, UTC epoch milliseconds.
       until_ms: events at or after this time are skipped.
       transport: makes what carries requests.
+      dry_run: send nothing.
     """
     source = pipeline | "ReadMessages" >> read
     outcomes = forward(
@@ -43,6 +45,7 @@ def build(
         until_ms,
         keep_original=records.quarantine is not None,
         transport=transport,
+        dry_run=dry_run,
     )
     for step, ended in {"read": source.outcomes, **outcomes._asdict()}.items():
         _ = ended | f"Record{step.capitalize()}" >> RecordOutcomes(records)

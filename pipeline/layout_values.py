@@ -5,6 +5,7 @@ text), because doing it value by value costs several times as much. Only what Ar
 objects out of maps and of lists of pairs, and JSON texts inside columns.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -101,9 +102,10 @@ def objects(rows: pa.RecordBatch) -> list[dict[str, Any]]:
     # Without `maps_as_pydicts`, which makes it six times as slow.
     result: list[dict[str, Any]] = rows.to_pylist()
     for field in rows.schema:
-        if _needs_mending(field.name, field.type):
+        name, mend = field.name, _mender(field.name, field.type)
+        if mend is not None:
             for row in result:
-                row[field.name] = _mend(row[field.name], field.name, field.type)
+                row[name] = mend(row[name])
     return result
 
 
@@ -165,43 +167,61 @@ def _is_pairs(kind: pa.DataType) -> bool:
     return bool(pa.types.is_struct(kind)) and {field.name.casefold() for field in kind} in _PAIRS
 
 
-def _needs_mending(name: str, kind: pa.DataType) -> bool:
-    """Says whether Arrow's own conversion leaves something in a column that has to be changed."""
+def _mender(name: str, kind: pa.DataType) -> Callable[[Any], Any] | None:
+    """Returns the function that changes what Arrow's own conversion leaves in a column, None if nothing is to be done.
+
+    JSON texts are put in as they are; maps and lists of pairs become objects.
+    """
     if is_text(kind):
-        return name in _CONTAINERS
+        return _json_text if name in _CONTAINERS else None
     if pa.types.is_map(kind):
-        return True
+        return _map_mender(_mender("", kind.item_type))
     if pa.types.is_decimal(kind):
-        return bool(kind.scale > 0)
+        return _whole_decimal if kind.scale > 0 else None
     if pa.types.is_struct(kind):
-        return any(_needs_mending(field.name, field.type) for field in kind)
-    if _is_list(kind):
-        return _is_pairs(kind.value_type) or _needs_mending("", kind.value_type)
-    return False
-
-
-def _mend(value: Any, name: str, kind: pa.DataType) -> Any:
-    """Returns a value with JSON texts put in as they are, and with maps and lists of pairs as objects."""
-    if value is None:
+        inside = {field.name: mend for field in kind if (mend := _mender(field.name, field.type)) is not None}
+        return _struct_mender(inside) if inside else None
+    if not _is_list(kind):
         return None
-    if is_text(kind):
-        return msgspec.Raw(value) if value.strip() else None
-    if pa.types.is_decimal(kind):
-        return int(value) if value == value.to_integral_value() else value  # ids come as decimals with a scale, too
-    if pa.types.is_struct(kind):
-        for field in kind:
-            if _needs_mending(field.name, field.type):
-                value[field.name] = _mend(value[field.name], field.name, field.type)
-        return value
-    if pa.types.is_map(kind):
-        # Of a key that is there twice the last value counts, as in JSON.
-        if _needs_mending("", kind.item_type):
-            return {key: _mend(member, "", kind.item_type) for key, member in value}
-        return dict(value)
     if _is_pairs(kind.value_type):
-        first, second = _pair_names(kind.value_type)
-        return {str(pair[first]): pair[second] for pair in value if pair is not None and pair[first] is not None}
-    return [_mend(member, "", kind.value_type) for member in value]
+        return _pairs_mender(*_pair_names(kind.value_type))
+    mend = _mender("", kind.value_type)
+    return None if mend is None else lambda values: None if values is None else [mend(value) for value in values]
+
+
+def _json_text(text: Any) -> msgspec.Raw | None:
+    return msgspec.Raw(text) if text is not None and text.strip() else None
+
+
+def _whole_decimal(value: Any) -> Any:
+    """Returns an integer for a decimal that is one: ids come as decimals with a scale, too."""
+    return int(value) if value is not None and value == value.to_integral_value() else value
+
+
+def _map_mender(mend: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    """Returns the function for a map. Of a key that is there twice the last value counts, as in JSON."""
+    if mend is None:
+        return lambda pairs: None if pairs is None else dict(pairs)
+    return lambda pairs: None if pairs is None else {key: mend(value) for key, value in pairs}
+
+
+def _struct_mender(inside: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def mended(struct: Any) -> Any:
+        if struct is not None:
+            for name, mend in inside.items():
+                struct[name] = mend(struct[name])
+        return struct
+
+    return mended
+
+
+def _pairs_mender(key: str, value: str) -> Callable[[Any], Any]:
+    def mended(pairs: Any) -> Any:
+        if pairs is None:
+            return None
+        return {str(pair[key]): pair[value] for pair in pairs if pair is not None and pair[key] is not None}
+
+    return mended
 
 
 def _pair_names(kind: pa.DataType) -> tuple[str, str]:

@@ -1,22 +1,23 @@
 """How a Parquet table holds mParticle batches: recognised by its columns, turned into the JSON that a stream carries.
 
-Three layouts are read; what comes out has one form, so that every later step knows one kind of message only:
+What comes out has one form, so that every later step knows one kind of message only:
 
     raw_json        a column of text or bytes holds one batch as JSON; passed on byte by byte
     nested_batch    columns are the fields of a batch (`events` a list of structs); a row is a batch
     nested_event    columns `event_type` and `data` beside the fields of a batch; a row is a batch of one event
+    bigquery, redshift, snowflake    mParticle's warehouse tables (`layout_warehouse`); a row is a batch of one event
 
 Absent fields are JSON nulls, maps are objects, timestamps are epoch milliseconds, 64-bit integers stay integers and
 decimals become text. Columns that no rule reads are not read from the file.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum, unique
+from collections.abc import Iterator
 
 import pyarrow as pa
 
-from pipeline import layout_values
+from pipeline import layout_values, layout_warehouse
+from pipeline.layout_tables import SHOWN_CHARS, Columns, Layout, Table, TimeColumn, UnknownLayoutError
+from pipeline.warehouse_words import NEEDED
 
 # Names under which exports keep a whole batch, the likeliest first. mParticle itself writes no Parquet; these are the
 # names that Pub/Sub, Kafka and Kinesis sinks and hand-made exports use.
@@ -43,46 +44,19 @@ BATCH_COLUMNS = (
     "message_id",
 )
 
-# Columns that only mParticle's warehouse tables have. Source: mParticle, "BigQuery", "Redshift" and "Snowflake"
-# outputs, table columns.
-_WAREHOUSE_COLUMNS = frozenset({"eventid", "messagetypeid", "eventtypeid", "productactiontypeid", "mparticleuserid"})
+# Source: mParticle, "JSON Reference", common event fields.
+_TIME = "timestamp_unixtime_ms"
 
-# How much of a table is named in an error text.
-_SHOWN_COLUMNS = 20
-_SHOWN_CHARS = 40
-
-
-@unique
-class Layout(StrEnum):
-    """How a table holds batches."""
-
-    AUTO = "auto"
-    """Recognised by the names and types of the columns."""
-    RAW_JSON = "raw_json"
-    """One column holds the batch as JSON text or bytes."""
-    NESTED_BATCH = "nested_batch"
-    """The columns are the fields of a batch."""
-    NESTED_EVENT = "nested_event"
-    """Columns `event_type` and `data` beside the fields of a batch."""
-
-
-class UnknownLayoutError(ValueError):
-    """The columns hold no batch that can be read; the text names them and the known layouts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """How the rows of one table are read.
-
-    Attributes:
-      layout: the layout that was found or asked for.
-      columns: the columns to read.
-      messages: record batch → one JSON text for each row, in the order of the rows; empty for a null.
-    """
-
-    layout: Layout
-    columns: tuple[str, ...]
-    messages: Callable[[pa.RecordBatch], list[bytes]]
+# What a table of nested columns may lack, and what follows.
+_CONSEQUENCES = {
+    "user_identities": "no e-mail, phone and customer id",
+    "user_attributes": "no names and places",
+    "device_info": "no user agent, without which web events to the legacy endpoint are rejected",
+    "ip": "no ip address, without which web events to the legacy endpoint are rejected",
+    "consent_state": "neither a GDPR purpose nor a CCPA opt-out can be seen",
+    "partner_identities": "no _ttp cookie",
+    "environment": "every event counts as production",
+}
 
 
 def recognise(schema: pa.Schema, layout: Layout = Layout.AUTO, column: str | None = None) -> Table:
@@ -96,74 +70,67 @@ def recognise(schema: pa.Schema, layout: Layout = Layout.AUTO, column: str | Non
     Raises:
       UnknownLayoutError: no known layout fits.
     """
-    names = _Names(schema)
+    columns = Columns(schema)
+    if layout in layout_warehouse.LAYOUTS or (layout is Layout.AUTO and column is None):
+        table = layout_warehouse.warehouse_table(columns, layout, column)
+        if table is not None:
+            return table
     if column is not None and layout in (Layout.AUTO, Layout.RAW_JSON):
-        return _raw_json(names, (column,))
+        return _raw_json(columns, (column,))
     if layout is Layout.RAW_JSON:
-        return _raw_json(names, RAW_COLUMNS)
-    if layout is Layout.NESTED_BATCH or (layout is Layout.AUTO and names.has("events", layout_values.is_container)):
-        return _nested(names, Layout.NESTED_BATCH, ("events",))
+        return _raw_json(columns, RAW_COLUMNS)
+    if layout is Layout.NESTED_BATCH or (layout is Layout.AUTO and columns.has("events", layout_values.is_container)):
+        return _nested(columns, Layout.NESTED_BATCH, ("events",))
     if layout is Layout.NESTED_EVENT or (
         layout is Layout.AUTO
-        and names.has("event_type", layout_values.is_text)
-        and names.has("data", layout_values.is_container)
+        and columns.has("event_type", layout_values.is_text)
+        and columns.has("data", layout_values.is_container)
     ):
-        return _nested(names, Layout.NESTED_EVENT, ("event_type", "data"))
-    return _raw_json(names, RAW_COLUMNS)
+        return _nested(columns, Layout.NESTED_EVENT, ("event_type", "data"))
+    return _raw_json(columns, RAW_COLUMNS)
 
 
-class _Names:
-    """The columns of a table, found without regard to case, as warehouses fold names."""
+def refine(table: Table, layout: Layout, text: bytes) -> Table:
+    """Returns how a table is read after its first text was seen: a column of JSON may hold a warehouse's rows.
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self._columns = {field.name.casefold(): field for field in reversed(list(schema))}
-        self._all = schema.names
-
-    def find(self, name: str) -> str | None:
-        """Returns the column's name as the table spells it, None if there is no such column."""
-        field = self._columns.get(name.casefold())
-        return None if field is None else str(field.name)
-
-    def has(self, name: str, fits: Callable[[pa.DataType], bool]) -> bool:
-        """Says whether there is such a column and its type fits."""
-        field = self._columns.get(name.casefold())
-        return field is not None and fits(field.type)
-
-    def unknown(self, why: str = "match no known layout") -> UnknownLayoutError:
-        """Returns the error that names the columns and the known layouts."""
-        columns = [name[:_SHOWN_CHARS] for name in self._all[:_SHOWN_COLUMNS]]
-        more = len(self._all) - len(columns)
-        listed = ", ".join(columns) + (f" and {more} more" if more > 0 else "")
-        warehouse = (
-            " This looks like one of mParticle's warehouse tables (BigQuery, Redshift, Snowflake), which are not read."
-            if len(_WAREHOUSE_COLUMNS.intersection(self._columns)) >= 2
-            else ""
-        )
-        return UnknownLayoutError(
-            f"columns {listed or '(none)'} {why}; known: raw_json (a column of text or bytes named "
-            f"{', '.join(RAW_COLUMNS)}, or named with --column), nested_batch (column events beside other fields of a "
-            f"batch), nested_event (columns event_type and data).{warehouse}"
-        )
+    Args:
+      table: as `recognise` returned it.
+      layout: the layout that the operator named, or `auto`.
+      text: the first message that is not empty.
+    """
+    if layout is Layout.AUTO and table.layout is Layout.RAW_JSON and layout_warehouse.is_row(text):
+        return layout_warehouse.variant_table(table.columns[0], text)
+    return table
 
 
-def _raw_json(names: _Names, wanted: tuple[str, ...]) -> Table:
+def _unknown(columns: Columns, why: str = "match no known layout") -> UnknownLayoutError:
+    """Returns the error that names the columns and the known layouts."""
+    return UnknownLayoutError(
+        f"columns {columns.shown()} {why}; known: raw_json (a column of text or bytes named "
+        f"{', '.join(RAW_COLUMNS)}, or named with --column), nested_batch (column events beside other fields of a "
+        "batch), nested_event (columns event_type and data), bigquery, redshift and snowflake (mParticle's warehouse "
+        f"tables, with columns {', '.join(NEEDED)})."
+    )
+
+
+def _raw_json(columns: Columns, wanted: tuple[str, ...]) -> Table:
     """Returns how to read a column of JSON texts: the first of the wanted ones that is text or bytes."""
     for name in wanted:
-        exact = names.find(name)
-        if exact is not None and names.has(name, layout_values.is_text):
+        exact = columns.find(name)
+        if exact is not None and columns.has(name, layout_values.is_text):
             return Table(Layout.RAW_JSON, (exact,), lambda rows: layout_values.texts(rows.column(0)))
     if len(wanted) == 1:
-        raise names.unknown(f"hold no text or bytes named {wanted[0][:_SHOWN_CHARS]} (--column)")
-    raise names.unknown()
+        raise _unknown(columns, f"hold no text or bytes named {wanted[0][:SHOWN_CHARS]} (--column)")
+    raise _unknown(columns)
 
 
-def _nested(names: _Names, layout: Layout, needed: tuple[str, ...]) -> Table:
+def _nested(columns: Columns, layout: Layout, needed: tuple[str, ...]) -> Table:
     """Returns how to read columns that are fields of a batch."""
-    missing = [name for name in needed if names.find(name) is None]
+    missing = [name for name in needed if columns.find(name) is None]
     if missing:
-        raise names.unknown(f"lack {' and '.join(missing)}, which the layout {layout} needs")
+        raise _unknown(columns, f"lack {' and '.join(missing)}, which the layout {layout} needs")
     fields = [*needed, *(name for name in BATCH_COLUMNS if name not in (*needed, "events"))]
-    exact = {column: name for name in fields if (column := names.find(name)) is not None}
+    exact = {column: name for name in fields if (column := columns.find(name)) is not None}
 
     def messages(rows: pa.RecordBatch) -> list[bytes]:
         objects = layout_values.objects(rows.rename_columns([exact[name] for name in rows.schema.names]))
@@ -172,4 +139,15 @@ def _nested(names: _Names, layout: Layout, needed: tuple[str, ...]) -> Table:
                 row["events"] = [{"event_type": row.pop("event_type"), "data": row.pop("data")}]
         return [layout_values.encode(row) for row in objects]
 
-    return Table(layout, tuple(exact), messages)
+    time = None
+    column = columns.find(needed[-1])
+    if column is not None and columns.has(column, pa.types.is_nested):
+        time = TimeColumn(column, f".data.{_TIME}" if layout is Layout.NESTED_BATCH else f".{_TIME}")
+    return Table(layout, tuple(exact), messages, time, tuple(_lacks(columns)))
+
+
+def _lacks(columns: Columns) -> Iterator[str]:
+    """Yields what no row can say."""
+    for name, consequence in _CONSEQUENCES.items():
+        if not columns.has(name):
+            yield f"{name}: {consequence}"

@@ -7,11 +7,11 @@ Beam's: a flag that neither knows is an error with the nearest name of both.
 import datetime
 import uuid
 from collections.abc import Sequence
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
 from pipeline.problems import UsageError, plain, shown, suggestion
+from pipeline.windows import time_window as time_window
 from transforms.connection import Connection
 
 # Runners that the pipeline is known to work on. Beam's own DirectRunner is left out on purpose: it first tries to
@@ -19,7 +19,7 @@ from transforms.connection import Connection
 RUNNERS = ("FnApiRunner", "DataflowRunner", "FlinkRunner", "PrismRunner", "PortableRunner")
 DEFAULT_RUNNER = "DirectRunner"
 
-LAYOUTS = ("auto", "raw_json", "nested_batch", "nested_event")
+LAYOUTS = ("auto", "raw_json", "nested_batch", "nested_event", "bigquery", "redshift", "snowflake")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
       beam_args: flags for Beam's PipelineOptions, each known to it; no `--runner`.
       layout: how messages lie in Parquet files, one of `LAYOUTS`.
       column: the Parquet column that holds the JSON; None: found by its name and content.
-      progress: show progress; None: on a terminal only.
+      progress: show progress; None: yes, on a terminal as a line that changes, elsewhere as lines now and then.
+      partition_slack_ms: read only folders whose day lies in the time window, widened by so much; None: all folders.
+      dry_run: send nothing, and say what would be sent.
+      prices: price file of the dry run's estimate; None: the one that comes with this program.
       run_id: names this run in ledger and summary.
     """
 
@@ -59,6 +62,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     layout: str = "auto"
     column: str | None = None
     progress: bool | None = None
+    partition_slack_ms: int | None = None
+    dry_run: bool = False
+    prices: str | None = None
     run_id: str
 
 
@@ -79,45 +85,6 @@ def beam_runner(word: str) -> str:
         hint = suggestion(word, [DEFAULT_RUNNER, *RUNNERS])
         raise UsageError(f"--runner: {shown(word)} is not supported; one of {known} is needed.{hint}")
     return name
-
-
-def time_window(since: str | None, until: str | None, timezone: str) -> tuple[int | None, int | None]:
-    """Returns the half-open window [since, until) in UTC epoch milliseconds.
-
-    Args:
-      since: ISO 8601 date or time; a date is its first moment; an offset in the text wins over `timezone`.
-      until: the same; not part of the window.
-      timezone: IANA name of the zone of times without offset.
-
-    >>> time_window("2024-06-20", "2024-06-21T00:00:00+02:00", "UTC")
-    (1718841600000, 1718920800000)
-
-    Raises:
-      UsageError: a time or a zone cannot be read, or the window is empty.
-    """
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = suggestion(timezone, available_timezones())
-        raise UsageError(f"--timezone: {shown(timezone)} is no time zone, such as Europe/Berlin.{hint}") from None
-    since_ms, until_ms = (_epoch_ms(flag, text, zone) for flag, text in (("--since", since), ("--until", until)))
-    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
-        raise UsageError("--since/--until: the window is empty; --until is not part of it, so it must be later.")
-    return since_ms, until_ms
-
-
-def _epoch_ms(flag: str, text: str | None, zone: ZoneInfo) -> int | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.datetime.fromisoformat(text.strip())
-    except ValueError:
-        example = "2024-06-20, 2024-06-20T08:00 or 2024-06-20T08:00:00Z"
-        raise UsageError(f"{flag}: {shown(text)} is no ISO 8601 date or time, such as {example}.") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    return (moment - epoch) // datetime.timedelta(milliseconds=1)
 
 
 def new_run_id(now: datetime.datetime) -> str:
@@ -141,9 +108,6 @@ def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) 
         raise UsageError("--streaming: files are read as a batch; remove the flag. Streams are not available yet.")
     if "--subscription" in names:
         raise UsageError("--subscription: Pub/Sub is not available yet; give --input with files.")
-    if "--dry_run" in names and runner != "DataflowRunner":
-        # Beam knows a --dry_run of Dataflow, which every other runner ignores: events would be sent.
-        raise UsageError("--dry_run: not available yet; `preview` shows what would be sent.")
     if not rest:
         return ()
     from pipeline.beamflags import parse_beam_flags

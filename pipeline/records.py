@@ -35,6 +35,7 @@ class Records:
       connection_name: identifies the connection in every row.
       event_source_id: pixel or offline event set.
       mapping_version: version of the rules.
+      by_event: reasons are counted for each event of TikTok's as well, for a dry run.
     """
 
     ledger: str | None = None
@@ -46,6 +47,7 @@ class Records:
     connection_name: str = ""
     event_source_id: str = ""
     mapping_version: str = ""
+    by_event: bool = False
 
     def __post_init__(self) -> None:
         folders = [folder.rstrip("/") for folder in (self.ledger, self.dead_letters, self.quarantine) if folder]
@@ -110,7 +112,7 @@ class _RecordFn(OutcomeFn):
 
     def setup(self) -> None:
         self._counters = BeamCounters()
-        self._tally = OutcomeTally()
+        self._tally = OutcomeTally(by_event=self._records.by_event)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="records")
 
     def start_bundle(self) -> None:

@@ -6,80 +6,28 @@ below it. Files and folders whose name begins with a dot or an underscore are le
 for what a pattern names without wildcards.
 """
 
-import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
-from enum import StrEnum, unique
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.problems import UsageError
-
-_SCHEME = re.compile(r"[a-zA-Z][-a-zA-Z0-9+.]*://")
-_GLOB = re.compile(r"[*?\[]")
+from pipeline.source_paths import (
+    GLOB,
+    FileInfo,
+    NoInputError,
+    as_regex,
+    is_hidden,
+    is_local,
+    literal_prefix,
+    local_files,
+)
+from pipeline.source_paths import Trouble as Trouble
+from pipeline.source_paths import UnreadableFileError as UnreadableFileError
 
 # Buffer of local files: few system calls for text, small enough to stay in the processor's cache.
 _BUFFER_BYTES = 1 << 20
-
-
-class FileInfo(NamedTuple):
-    """A file to read.
-
-    Attributes:
-      path: local path or URL.
-      size: bytes, as listed.
-    """
-
-    path: str
-    size: int
-
-
-class NoInputError(UsageError, ValueError):
-    """A pattern matches no file, or cannot be listed; nothing was started."""
-
-
-@unique
-class Trouble(StrEnum):
-    """Why a file cannot be read: the `detail` of its outcome."""
-
-    NOT_FOUND = "not_found"
-    """The file was listed and is gone."""
-    PERMISSION_DENIED = "permission_denied"
-    """The right to read it is missing."""
-    UNREACHABLE = "unreachable"
-    """The disk or the service failed."""
-    UNKNOWN_FORMAT = "unknown_format"
-    """Neither Parquet nor lines of JSON nor either of them compressed with gzip."""
-    UNKNOWN_LAYOUT = "unknown_layout"
-    """Parquet whose columns hold no batch that can be read."""
-    TRUNCATED = "truncated"
-    """The file ends too early."""
-    DAMAGED = "damaged"
-    """The content contradicts its format."""
-
-
-class UnreadableFileError(Exception):
-    """A file, or the rest of it, cannot be read.
-
-    Attributes:
-      trouble: the class of trouble.
-    """
-
-    def __init__(self, text: str, trouble: Trouble = Trouble.DAMAGED) -> None:
-        super().__init__(text, trouble)
-        self.trouble = trouble
-
-    def __str__(self) -> str:
-        """Returns the text, which holds nothing of the file's content."""
-        return str(self.args[0])
-
-
-def is_local(path: str) -> bool:
-    """Says whether a path belongs to this machine's file system."""
-    return _SCHEME.match(path) is None
 
 
 def open_file(path: str) -> BinaryIO:
@@ -109,7 +57,7 @@ def expand_patterns(patterns: Iterable[str]) -> list[FileInfo]:
     files: dict[str, FileInfo] = {}
     for pattern in patterns:
         try:
-            found = list(_local(pattern) if is_local(pattern) else _remote(pattern))
+            found = list(local_files(pattern) if is_local(pattern) else _remote(pattern))
         except BeamIOError as error:
             raise NoInputError(
                 f"--input {pattern}: cannot be listed ({', '.join(sorted(_causes(error)))}). "
@@ -128,38 +76,10 @@ def expand_patterns(patterns: Iterable[str]) -> list[FileInfo]:
     return sorted(files.values())
 
 
-def _local(pattern: str) -> Iterator[FileInfo]:
-    """Yields the local files that a pattern matches."""
-    if os.path.isfile(pattern):
-        yield FileInfo(pattern, os.path.getsize(pattern))
-        return
-    if os.path.isdir(pattern):
-        root, fits = pattern, re.compile(".*", re.DOTALL)
-    else:
-        literal = _literal_prefix(pattern)
-        root = literal[: literal.rfind("/") + 1] or "."
-        fits = _translate(pattern if literal.rfind("/") >= 0 else f"./{pattern}")
-        if not os.path.isdir(root) or not _GLOB.search(pattern):
-            return
-    for folder, folders, names in os.walk(root, onerror=_raise):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
-        for name in names:
-            path = os.path.join(folder, name)
-            if _is_hidden(name) or not fits.fullmatch(path):
-                continue
-            try:
-                status = os.stat(path)
-            except FileNotFoundError:
-                # A link to nowhere, or gone since it was listed.
-                continue
-            if stat.S_ISREG(status.st_mode):
-                yield FileInfo(path.removeprefix("./"), status.st_size)
-
-
 def _remote(pattern: str) -> Iterator[FileInfo]:
     """Yields the objects that a pattern matches."""
-    if _GLOB.search(pattern):
-        yield from _listed(_literal_prefix(pattern), _translate(pattern))
+    if GLOB.search(pattern):
+        yield from _listed(literal_prefix(pattern), as_regex(pattern))
         return
     folder = pattern.rstrip("/") + "/"
     exact = [] if pattern.endswith("/") else FileSystems.match([pattern])[0].metadata_list
@@ -174,14 +94,10 @@ def _listed(prefix: str, fits: re.Pattern[str]) -> Iterator[FileInfo]:
     base = prefix.rfind("/") + 1
     for file in FileSystems.match([f"{prefix}**"])[0].metadata_list:
         # Consoles mark a folder by an empty object whose name ends with a slash.
-        if file.path.endswith("/") or any(map(_is_hidden, file.path[base:].split("/"))):
+        if file.path.endswith("/") or any(map(is_hidden, file.path[base:].split("/"))):
             continue
         if fits.fullmatch(file.path):
             yield FileInfo(file.path, file.size_in_bytes)
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _causes(error: object) -> set[str]:
@@ -190,42 +106,3 @@ def _causes(error: object) -> set[str]:
     if not details:
         return {type(error).__name__}
     return {name for cause in details.values() for name in _causes(cause)}
-
-
-def _is_hidden(name: str) -> bool:
-    """Says whether a file or folder is none of the data."""
-    return name.startswith(".") or (name.startswith("_") and "=" not in name)
-
-
-def _literal_prefix(pattern: str) -> str:
-    """Returns what stands before the first wildcard."""
-    found = _GLOB.search(pattern)
-    return pattern[: found.start()] if found else pattern
-
-
-def _translate(pattern: str) -> re.Pattern[str]:
-    """Returns the regular expression of a glob.
-
-    >>> bool(_translate("in/**/*.json").fullmatch("in/a.json"))
-    True
-    """
-    parts = []
-    position = 0
-    while position < len(pattern):
-        rest = pattern[position:]
-        members = re.match(r"\[[!^]?\]?[^]]*\]", rest)
-        if rest.startswith("**/"):
-            parts.append("(?:.*/)?")
-            position += 3
-        elif rest.startswith("**"):
-            parts.append(".*")
-            position += 2
-        elif members:
-            text = members.group()
-            inner = text[1:-1].replace("\\", "\\\\")
-            parts.append(f"[^{inner[1:]}]" if inner[0] in "!^" else f"[{inner}]")
-            position += len(text)
-        else:
-            parts.append({"*": "[^/]*", "?": "[^/]"}.get(rest[0], re.escape(rest[0])))
-            position += 1
-    return re.compile("".join(parts), re.DOTALL)

@@ -4,14 +4,20 @@ Beam's own reader takes a whole row group into memory (2.8 GB for one of a milli
 rows at a time and only the columns that are needed.
 """
 
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
+from os import SEEK_END
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.layouts import Layout, UnknownLayoutError, recognise
-from pipeline.source_files import Trouble, UnreadableFileError, is_local
+from pipeline.layout_tables import Layout, Table, UnknownLayoutError
+from pipeline.layouts import recognise, refine
+from pipeline.row_groups import Span, TimeWindow, spans
+from pipeline.source_paths import Trouble, UnreadableFileError, is_local
+from pipeline.source_report import BYTES, PRUNED_ROW_GROUPS, PRUNED_ROWS, ROW_GROUPS, ReadReport
 from pipeline.source_text import BATCH_BYTES, BATCH_MESSAGES
 from transforms.model import Message
 
@@ -27,7 +33,8 @@ def read_parquet(
     layout: Layout,
     column: str | None,
     row_groups: tuple[int, int] | None = None,
-    first_row: int = 0,
+    window: TimeWindow = TimeWindow(),  # noqa: B008  # immutable
+    report: ReadReport | None = None,
 ) -> Iterator[list[Message]]:
     """Yields lists of messages, one message for each row; a null is an empty message.
 
@@ -37,45 +44,106 @@ def read_parquet(
       layout: how the rows hold batches, or `auto`.
       column: the column of JSON text, if the operator named it.
       row_groups: the first row group and the one behind the last; None: all.
-      first_row: the number of the first row that is read.
+      window: row groups whose statistics exclude it are not read.
+      report: takes what was read, what was left out and which texts are cut off.
 
     Raises:
       UnreadableFileError: damaged, or of no known layout; the rows before the damage have been yielded.
     """
+    report = report or ReadReport()
     file = _open(path, stream)
+    groups = range(*(row_groups or (0, file.metadata.num_row_groups)))
     if not file.metadata.num_rows:
         return
-    try:
-        table = recognise(file.schema_arrow, layout, column)
-    except UnknownLayoutError as error:
-        raise UnreadableFileError(str(error), Trouble.UNKNOWN_LAYOUT) from error
+    table = _recognised(file, layout, column)
+    kept, pruned, pruned_rows = spans(file.metadata, groups, table.time, window)
+    row_bytes = stream.seek(0, SEEK_END) / file.metadata.num_rows
+    report.add(PRUNED_ROW_GROUPS, pruned)
+    report.add(PRUNED_ROWS, pruned_rows)
+    report.add(BYTES, int(pruned_rows * row_bytes))
     if not is_local(path) and len(table.columns) > 1:
         # A remote file is fetched in large pieces, and Arrow reads several columns in turns: it would fetch the same
         # pieces over and over. Here the compressed columns of one row group are held instead.
         file = _open(path, stream, pre_buffer=True)
-    groups = range(*(row_groups or (0, file.metadata.num_row_groups)))
-    row = first_row
+    refined = False
+    for span in kept:
+        row = span.first_row
+        ends = deque(span.ends)
+        for rows in _record_batches(file, span, table.columns):
+            messages = _messages(table, rows, row)
+            if not refined and (first := next(filter(None, messages), b"")):
+                refined, before = True, table
+                table = refine(table, layout, first)
+                messages = messages if table is before else _messages(table, rows, row)
+            report.add_cut_off(table.cut_off)
+            report.add(BYTES, int(len(messages) * row_bytes))
+            first_row, row = row, row + len(messages)
+            while ends and ends[0] <= row:
+                ends.popleft()
+                report.add(ROW_GROUPS)
+            yield [Message(f"{path}#{number}", data) for number, data in enumerate(messages, first_row)]
+
+
+def look(path: str, layout: Layout = Layout.AUTO, column: str | None = None) -> tuple[Table, int]:
+    """Returns how a local file's rows are read, and how many there are.
+
+    Raises:
+      UnreadableFileError: damaged, or of no known layout.
+      OSError: it cannot be opened.
+    """
+    with open(path, "rb") as stream:
+        file = _open(path, stream)
+        table = _recognised(file, layout, column)
+        if file.metadata.num_rows:
+            rows = next(_record_batches(file, Span(range(file.metadata.num_row_groups), 0, []), table.columns, 100))
+            table = refine(table, layout, next(filter(None, _messages(table, rows, 0)), b""))
+        return table, int(file.metadata.num_rows)
+
+
+def _recognised(file: pq.ParquetFile, layout: Layout, column: str | None) -> Table:
+    try:
+        return recognise(file.schema_arrow, layout, column)
+    except UnknownLayoutError as error:
+        raise UnreadableFileError(str(error), Trouble.UNKNOWN_LAYOUT) from error
+
+
+def _record_batches(
+    file: pq.ParquetFile, span: Span, columns: tuple[str, ...], most_rows: int = BATCH_MESSAGES
+) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of some row groups, a bounded number at a time."""
+    row = span.first_row
     batches = file.iter_batches(
-        batch_size=_batch_rows(file.metadata, groups, table.columns),
-        row_groups=groups,
-        columns=list(table.columns),
+        batch_size=min(most_rows, _batch_rows(file.metadata, span.groups, columns)),
+        row_groups=span.groups,
+        columns=list(columns),
         # One core is one worker's share; the runner makes more workers.
         use_threads=False,
     )
     while True:
-        try:
+        with _decoding(row):
             rows = next(batches, None)
-            messages = [] if rows is None else table.messages(rows)
-        except (pa.ArrowException, UnicodeDecodeError) as error:
-            raise _damaged(f"row {row:,} and those behind it cannot be decoded", error) from error
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            raise _damaged(f"row {row:,} and those behind it cannot be decoded", error) from error
         if rows is None:
             return
-        yield [Message(f"{path}#{number}", data) for number, data in enumerate(messages, row)]
-        row += len(messages)
+        yield rows
+        row += rows.num_rows
+
+
+def _messages(table: Table, rows: pa.RecordBatch, row: int) -> list[bytes]:
+    with _decoding(row):
+        return table.messages(rows)
+
+
+@contextmanager
+def _decoding(row: int) -> Iterator[None]:
+    """Turns what Arrow raises into the error of a damaged file."""
+    try:
+        yield
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise _damaged(f"row {row:,} and those behind it cannot be decoded", error) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise _damaged(f"row {row:,} and those behind it cannot be decoded", error) from error
 
 
 def row_group_ranges(path: str, stream: BinaryIO, target_bytes: int) -> list[tuple[int, int, int]]:

@@ -11,8 +11,13 @@ from typing import BinaryIO, NamedTuple
 import pyarrow as pa
 
 from pipeline import source_parquet, source_text
-from pipeline.layouts import Layout
-from pipeline.source_files import FileInfo, Trouble, UnreadableFileError, open_file
+from pipeline.layout_tables import Layout
+from pipeline.layout_warehouse import row_to_batch, text_reader
+from pipeline.row_groups import TimeWindow
+from pipeline.source_files import open_file
+from pipeline.source_paths import FileInfo, Trouble, UnreadableFileError
+from pipeline.source_report import BYTES, ReadReport
+from pipeline.warehouse import RowReader
 from transforms.model import Kind, Message, Outcome, Reason, Stage
 
 # Parquet files above this are divided among the workers by row groups. Smaller ones are opened once.
@@ -50,7 +55,13 @@ def divide(file: FileInfo, part_bytes: int = PART_BYTES) -> list[FilePart]:
     return [FilePart(file.path)]
 
 
-def read(part: FilePart, layout: Layout = Layout.AUTO, column: str | None = None) -> Iterator[list[Message] | Outcome]:
+def read(
+    part: FilePart,
+    layout: Layout = Layout.AUTO,
+    column: str | None = None,
+    window: TimeWindow = TimeWindow(),  # noqa: B008  # immutable
+    report: ReadReport | None = None,
+) -> Iterator[list[Message] | Outcome]:
     """Yields lists of messages, never empty, and outcomes for what cannot be read.
 
     A file that cannot be read, or only to some row, ends in exactly one outcome with the file's name as reference;
@@ -61,11 +72,14 @@ def read(part: FilePart, layout: Layout = Layout.AUTO, column: str | None = None
       part: what to read.
       layout: how Parquet rows hold batches, or `auto`.
       column: the Parquet column of JSON text, if the operator named it.
+      window: row groups of Parquet files whose statistics exclude it are not read.
+      report: takes what was read, what was left out and which texts are cut off.
     """
+    report = report or ReadReport()
     done = 0
     try:
         with open_file(part.path) as stream:
-            for item in _contents(part, stream, layout, column):
+            for item in _contents(part, stream, layout, column, window, report):
                 if isinstance(item, list):
                     done += len(item)
                 yield item
@@ -103,16 +117,49 @@ def iter_messages(
 
 
 def _contents(
-    part: FilePart, stream: BinaryIO, layout: Layout, column: str | None
+    part: FilePart, stream: BinaryIO, layout: Layout, column: str | None, window: TimeWindow, report: ReadReport
 ) -> Iterator[list[Message] | Outcome]:
     """Yields what the format's reader yields."""
     head = stream.read(_HEAD_BYTES)
     if head.startswith(source_parquet.MAGIC):
-        return source_parquet.read_parquet(part.path, stream, layout, column, part.row_groups, part.first_row)
+        return source_parquet.read_parquet(part.path, stream, layout, column, part.row_groups, window, report)
     named_parquet = part.path.lower().endswith((".parquet", ".parq"))
     if named_parquet and head and not head.startswith(source_text.GZIP_MAGIC) and head.lstrip()[:1] not in b"{[":
         raise UnreadableFileError("named as Parquet, but it does not begin as Parquet does", Trouble.UNKNOWN_FORMAT)
-    return source_text.read_text(head, stream, part.path)
+    items = _measured(source_text.read_text(head, stream, part.path), stream, report)
+    return _as_batches(items, layout, report)
+
+
+def _measured(
+    items: Iterator[list[Message] | Outcome], stream: BinaryIO, report: ReadReport
+) -> Iterator[list[Message] | Outcome]:
+    """Yields the items and reports how far the file has been read by then."""
+    before = 0
+    for item in items:
+        position = stream.tell()
+        report.add(BYTES, position - before)
+        before = position
+        yield item
+
+
+def _as_batches(
+    items: Iterator[list[Message] | Outcome], layout: Layout, report: ReadReport
+) -> Iterator[list[Message] | Outcome]:
+    """Yields the items; where the lines are rows of a warehouse's table, as their first tells, each becomes a batch."""
+    reader: RowReader | None = None
+    first = True
+    for item in items:
+        if isinstance(item, Outcome):
+            yield item
+            continue
+        if first:
+            first, reader = False, text_reader(layout, item[0].data)
+        if reader is None:
+            yield item
+            continue
+        batches = [Message(message.ref, row_to_batch(message.data, reader)) for message in item]
+        report.add_cut_off(reader.cut_off)
+        yield batches
 
 
 def _troubles() -> tuple[type[Exception], ...]:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from pipeline.source_files import Trouble, UnreadableFileError
+from pipeline.source_paths import Trouble, UnreadableFileError
 from transforms.model import Kind, Message, Outcome, Reason, Stage
 
 # A batch is about 1 MB at most, and Pub/Sub ends at 10 MB (mParticle, "Default Service Limits"; Google, "Pub/Sub quotas

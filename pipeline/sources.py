@@ -19,11 +19,17 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PBegin, TaggedOutput
 from apache_beam.typehints.decorators import IOTypeHints
 
-from pipeline.layouts import Layout
-from pipeline.source_files import FileInfo, UnreadableFileError, expand_patterns
+from pipeline.layout_tables import Layout
+from pipeline.partitions import Partitions
+from pipeline.progress import PROGRESS
+from pipeline.row_groups import TimeWindow
+from pipeline.source_files import expand_patterns
+from pipeline.source_paths import FileInfo, UnreadableFileError
 from pipeline.source_reading import FilePart, divide, iter_messages, read
+from pipeline.source_report import FILES, OF_PROGRESS, PARTS, PRUNED_BYTES, PRUNED_FILES, ROWS, ReadReport
 from transforms.counters import NAMESPACE, UNITS
 from transforms.model import Message, Outcome, Reason
+from transforms.outcomes import BeamCounters
 from transforms.stages import OUTCOMES
 
 __all__ = ["FileInfo", "Layout", "ReadMessages", "ReadResult", "expand_patterns", "iter_messages"]
@@ -60,12 +66,16 @@ class ReadMessages(beam.PTransform):
       layout: how Parquet rows hold batches, or `auto`.
       column: the Parquet column of JSON text, if it is none of the known names.
       strict_files: fail the run at the first file that cannot be read.
+      window: row groups of Parquet files whose statistics exclude it are left out; single events are not.
+      partitions: which folders are read; None: all.
     """
 
     patterns: list[str]
     layout: Layout | str = Layout.AUTO
     column: str | None = None
     strict_files: bool = False
+    window: TimeWindow = TimeWindow()
+    partitions: Partitions | None = None
 
     def __post_init__(self) -> None:
         if not self.patterns:
@@ -82,26 +92,34 @@ class ReadMessages(beam.PTransform):
         parts = (
             begin
             | "Start" >> beam.Impulse()
-            | "FindFiles" >> beam.ParDo(_FindFn(tuple(self.patterns)))
+            | "FindFiles" >> beam.ParDo(_FindFn(tuple(self.patterns), self.partitions))
             | "ShareFiles" >> beam.Reshuffle()
             | "DivideFiles" >> beam.ParDo(_DivideFn())
             | "ShareParts" >> beam.Reshuffle()
         )
         results = parts | "ReadFiles" >> beam.ParDo(
-            _ReadFn(Layout(self.layout), self.column, self.strict_files)
+            _ReadFn(Layout(self.layout), self.column, self.strict_files, self.window)
         ).with_outputs(OUTCOMES, main="messages")
         results[OUTCOMES].element_type = Outcome
         return ReadResult(results.messages, results[OUTCOMES])
 
 
 class _FindFn(beam.DoFn):
-    """One start → all files, each once."""
+    """One start → all files that may hold events of the window, each once."""
 
-    def __init__(self, patterns: tuple[str, ...]) -> None:
+    def __init__(self, patterns: tuple[str, ...], partitions: Partitions | None) -> None:
         self._patterns = patterns
+        self._partitions = partitions
+        self._pruned_files = Metrics.counter(NAMESPACE, PRUNED_FILES)
+        self._pruned_bytes = Metrics.counter(NAMESPACE, PRUNED_BYTES)
 
     def process(self, _: bytes) -> Iterator[FileInfo]:
-        yield from expand_patterns(self._patterns)
+        files = expand_patterns(self._patterns)
+        if self._partitions is not None:
+            files, pruned = self._partitions.divide(files)
+            self._pruned_files.inc(len(pruned))
+            self._pruned_bytes.inc(sum(file.size for file in pruned))
+        yield from files
 
 
 class _DivideFn(beam.DoFn):
@@ -114,28 +132,36 @@ class _DivideFn(beam.DoFn):
 class _ReadFn(beam.DoFn):
     """Part of a file → lists of messages."""
 
-    def __init__(self, layout: Layout, column: str | None, strict: bool) -> None:
-        self._options = (layout, column)
+    def __init__(self, layout: Layout, column: str | None, strict: bool, window: TimeWindow) -> None:
+        self._options = (layout, column, window)
         self._strict = strict
-        self._files = Metrics.counter(NAMESPACE, "files")
-        self._parts = Metrics.counter(NAMESPACE, "file_parts")
-        self._rows = Metrics.counter(NAMESPACE, "rows")
         self._units = Metrics.counter(NAMESPACE, UNITS)
+
+    def setup(self) -> None:
+        self._counters = BeamCounters()
 
     @beam.DoFn.yields_batches
     def process(self, part: FilePart) -> Iterator[list[Message]]:
-        for item in read(part, *self._options):
+        report = ReadReport()
+        for item in read(part, *self._options, report):
             if isinstance(item, list):
-                self._rows.inc(len(item))
+                report.add(ROWS, len(item))
+                self._tell(report)
                 yield item
             elif self._strict and item.reason is Reason.UNREADABLE_FILE:
                 raise UnreadableFileError(f"{item.ref} cannot be read: {item.message}")
             else:
                 self._units.inc()
                 yield TaggedOutput(OUTCOMES, [item])
-        self._parts.inc()
+        report.add(PARTS)
         if part.first_row == 0 and (part.row_groups is None or part.row_groups[0] == 0):
-            self._files.inc()
+            report.add(FILES)
+        self._tell(report)
+
+    def _tell(self, report: ReadReport) -> None:
+        counts = report.take()
+        PROGRESS.add_read(counts)
+        self._counters.increment({name: count for name, count in counts.items() if name not in OF_PROGRESS})
 
     def infer_output_type(self, input_type: type) -> type[Message]:
         """Returns the type of what the lists hold; Beam would take it for unknown."""

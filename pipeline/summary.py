@@ -1,6 +1,6 @@
 """The summary of a run: Beam's counters in; a JSON file, a table for people and the exit code out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from apache_beam.metrics.metric import MetricResults, MetricsFilter
@@ -8,8 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import dryrun
 from pipeline.docstrings import member_docs
+from pipeline.dryrun import DryRun
 from pipeline.rowfiles import write_atomically
+from pipeline.source_report import CUT_OFF, PRUNED
 from transforms.counters import MESSAGES, NAMESPACE, REQUESTS, RETRIES, THROTTLED, UNITS
 from transforms.model import Kind, Reason
 from transforms.outcomes import MATCH_KEY_NAMES
@@ -28,8 +31,8 @@ class OutcomeCount(msgspec.Struct, frozen=True):
     count: int
 
 
-class Summary(msgspec.Struct, frozen=True):
-    """What a run did; the JSON file has these names.
+class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run did; the JSON file has these names. Those with a default are there only if they say something.
 
     Attributes:
       messages: messages read.
@@ -44,6 +47,10 @@ class Summary(msgspec.Struct, frozen=True):
       notes: what the mapping had to decide → number of events.
       details: reason → detail → number of units.
       throttled_secs: time spent waiting for the rate budget or because TikTok asked to.
+      pruned: what lies outside the time window by its folder or its statistics and was not read: `files`, `bytes`,
+        `row_groups`, `rows`.
+      cut_off: column of a warehouse table → values whose JSON text is cut off.
+      dry_run: what would have been done.
     """
 
     messages: int
@@ -58,6 +65,9 @@ class Summary(msgspec.Struct, frozen=True):
     notes: dict[str, int]
     details: dict[str, dict[str, int]]
     throttled_secs: int
+    pruned: dict[str, int] = {}
+    cut_off: dict[str, int] = {}
+    dry_run: DryRun | None = None
 
     def count(self, *kinds: Kind) -> int:
         """Returns how many units ended in one of these kinds."""
@@ -89,6 +99,7 @@ def summarize(counters: Mapping[str, int], seconds: float, run_id: str) -> Summa
     outcomes: list[OutcomeCount] = []
     notes: dict[str, int] = {}
     details: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, int]] = {PRUNED: {}, CUT_OFF: {}}
     for name, count in counters.items():
         family, _, rest = name.partition(":")
         first, _, second = rest.partition(":")
@@ -98,6 +109,8 @@ def summarize(counters: Mapping[str, int], seconds: float, run_id: str) -> Summa
             notes[rest] = count
         elif family == "detail" and count:
             details.setdefault(first, {})[second] = count
+        elif family in found and count:
+            found[family][rest] = count
     outcomes.sort(key=_place)
     events = counters.get(UNITS, 0)
     return Summary(
@@ -113,6 +126,8 @@ def summarize(counters: Mapping[str, int], seconds: float, run_id: str) -> Summa
         notes=_frequent_first(notes),
         details={reason: _frequent_first(details[reason]) for reason in sorted(details)},
         throttled_secs=counters.get(THROTTLED, 0),
+        pruned=found[PRUNED],
+        cut_off=found[CUT_OFF],
     )
 
 
@@ -132,9 +147,11 @@ def exit_code(summary: Summary) -> int:
 
 def render(summary: Summary) -> RenderableType:
     """Returns the summary for people: how everything ended and what to do about it, and how well it can be matched."""
-    parts: list[RenderableType] = [_outcome_table(summary), _requests_line(summary)]
+    parts: list[RenderableType] = [_outcome_table(summary), _requests_line(summary), *_input_lines(summary)]
     if summary.coverage:
         parts += [Text(), _coverage_table(summary)]
+    if summary.dry_run:
+        parts.append(dryrun.render(summary.dry_run))
     return Group(*parts)
 
 
@@ -200,9 +217,19 @@ def _requests_line(summary: Summary) -> Text:
     return Text(f"\n{'; '.join(parts)}", style="bold red")
 
 
+def _input_lines(summary: Summary) -> Iterator[RenderableType]:
+    """Yields what is to be known about the input: what was not read, and what was damaged."""
+    if summary.pruned:
+        shown = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in summary.pruned.items())
+        yield Text(f"outside the time window by folder or statistics, not read: {shown}")
+    if summary.cut_off:
+        shown = ", ".join(f"{count:,} in {name}" for name, count in summary.cut_off.items())
+        yield Text(f"JSON texts cut off by the warehouse: {shown}; widen the columns or export from the source")
+
+
 def _coverage_table(summary: Summary) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("delivered with")
+    table.add_column("would be sent with" if summary.dry_run else "delivered with")
     for key in MATCH_KEY_NAMES.values():
         table.add_column(key.replace("_", " "), justify="right")
     for event, shares in summary.coverage.items():

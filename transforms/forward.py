@@ -9,6 +9,7 @@ import apache_beam as beam
 from transforms.connection import Connection
 from transforms.deliver import WriteToTikTok
 from transforms.model import Message, Outcome
+from transforms.rehearse import RehearseDelivery
 from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
@@ -35,6 +36,7 @@ def forward(
     until_ms: int | None = None,
     keep_original: bool = False,
     transport: Callable[[Connection], Transport] = EventsApi,
+    dry_run: bool = False,
 ) -> Outcomes:
     """Forwards mParticle messages to TikTok.
 
@@ -45,6 +47,7 @@ def forward(
       until_ms: events at or after this time are skipped.
       keep_original: keep the message with outcomes that are `rejected`, for a quarantine.
       transport: makes what carries requests.
+      dry_run: send nothing; what would be sent is skipped as `dry_run`.
 
     Returns:
       The outcomes of every step.
@@ -53,7 +56,8 @@ def forward(
     selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, since_ms, until_ms)
     hashed = selected.passed | "HashIdentities" >> HashIdentities(connection)
     built = hashed.passed | "BuildPayloads" >> BuildPayloads(connection)
-    written = built.passed | "WriteToTikTok" >> WriteToTikTok(connection, transport)
+    write = RehearseDelivery(connection) if dry_run else WriteToTikTok(connection, transport)
+    written = built.passed | "WriteToTikTok" >> write
     return Outcomes(decoded.outcomes, selected.outcomes, hashed.outcomes, built.outcomes, written)
 
 

@@ -68,6 +68,8 @@ class Reason(StrEnum):
     """The GDPR purpose named by `consent.gdpr_purpose` was refused, or is missing and `gdpr_missing` is `drop`."""
     CONSENT_CCPA = "consent_ccpa"
     """The person opted out of data sale and `consent.ccpa_opt_out` is `drop`."""
+    DRY_RUN = "dry_run"
+    """Would be sent: `--dry_run` sends nothing. Run again without it."""
 
     # Rejected: messages and files
     UNREADABLE_FILE = "unreadable_file"

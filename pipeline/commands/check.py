@@ -1,5 +1,7 @@
 """`check`: reads a connection, resolves its token, says what to consider, and asks TikTok if that is wanted."""
 
+import argparse
+import os
 import sys
 import time
 from typing import Any
@@ -7,8 +9,9 @@ from typing import Any
 import msgspec
 
 from pipeline.advice import advice
-from pipeline.commands.common import add_shared_flags, read
-from pipeline.commands.findings import CheckReport, Probe, TokenState
+from pipeline.commands.common import INPUTS, add_layout_flags, add_shared_flags, layout_name, read
+from pipeline.commands.findings import CheckReport, InputReport, Probe, TokenState
+from pipeline.commands.messages import expand
 from pipeline.console import coloured, has_colours
 from pipeline.flags import StrictParser
 from pipeline.problems import EXIT_FAILURE, EXIT_SETTLED, ConfigurationError, UsageError
@@ -26,7 +29,8 @@ event is never sent.
 examples:
   tiktok-events check connection.yaml
   tiktok-events check connection.yaml --lint --sample batches.ndjson
-  tiktok-events check connection.yaml --online --test_event_code TEST04030"""
+  tiktok-events check connection.yaml --online --test_event_code TEST04030
+  tiktok-events check connection.yaml --input 'exports/**/*.parquet'"""
 
 
 def execute(argv: list[str]) -> int:
@@ -35,8 +39,9 @@ def execute(argv: list[str]) -> int:
     if arguments.file and arguments.connection:
         raise UsageError("check: name the connection once, as CONNECTION or as --connection FILE.")
     source = arguments.file or arguments.connection or "flags"
+    kinds = [word for word in arguments.input or () if not _names_files(word)]
     try:
-        connection, warnings = read(arguments, arguments.file)
+        connection, warnings = read(arguments, arguments.file, {"input": kinds[-1]} if kinds else {})
     except ConfigurationError as error:
         if arguments.json:
             _print_json(CheckReport(ok=False, problems=error.problems))
@@ -56,19 +61,39 @@ def execute(argv: list[str]) -> int:
         from pipeline.commands.probe import probe
 
         online = probe(connection, token, time.time_ns() // 1_000_000)
+    inputs = _inputs(arguments)
     report = CheckReport(
-        ok=state.resolved and all(answer.accepted for answer in online or []),
+        ok=state.resolved
+        and all(answer.accepted for answer in online or [])
+        and all(entry.problem is None for entry in inputs or []),
         connection=connection,
         paths=sorted({path(form) for form in possible_forms(connection)}),
         token=state,
         warnings=tuple(notes),
         online=online,
+        inputs=inputs,
     )
     if arguments.json:
         _print_json(report)
     else:
         _print_lines(report, source)
     return EXIT_SETTLED if report.ok else EXIT_FAILURE
+
+
+def _names_files(word: str) -> bool:
+    """Says whether a word of `--input` names files; the others are words of the connection's key, or meant to be."""
+    return word.lower() not in INPUTS and (os.path.exists(word) or any(sign in word for sign in "/.*?["))
+
+
+def _inputs(arguments: argparse.Namespace) -> list[InputReport] | None:
+    """Returns what is seen of the files of `--input`, None without them."""
+    patterns = [word for word in arguments.input or () if _names_files(word)]
+    if not patterns:
+        return None
+    # Only now, because pyarrow takes a while to load.
+    from pipeline.commands.tables import look_at
+
+    return look_at(expand(patterns), layout_name(arguments.layout), arguments.column)
 
 
 def _token(connection: Connection) -> tuple[str | None, TokenState]:
@@ -102,8 +127,19 @@ def _print_lines(report: CheckReport, source: str) -> None:
     lines += [
         f"{labels['ok' if answer.accepted else 'failed']} TikTok: {_answer(answer)}" for answer in report.online or []
     ]
+    for entry in report.inputs or []:
+        lines += [f"{labels['failed' if entry.problem else 'ok']} input: {_seen(entry)}"]
+        lines += [f"{labels['warning']} {entry.example}: lacks {lack}" for lack in entry.lacks]
     lines += [f"{labels['warning']} {warning}" for warning in report.warnings]
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _seen(entry: InputReport) -> str:
+    """Returns what was seen of files that are read in the same way."""
+    files = entry.example + (f" and {entry.files - 1:,} more files" if entry.files > 1 else "")
+    if entry.problem:
+        return f"{files}: {entry.problem}"
+    return f"{files}: layout {entry.layout}" + ("" if entry.rows is None else f", {entry.rows:,} rows")
 
 
 def _answer(answer: Probe) -> str:
@@ -133,5 +169,14 @@ def _parser() -> StrictParser:
     )
     parser.add_argument("--online", action="store_true", help="send a test event; needs --test_event_code")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    add_shared_flags(parser)
+    parser.add_argument(
+        "--input",
+        action="append",
+        metavar="FILE",
+        help="files, folders or globs of this machine: say which layout they have and what it lacks. As a word, the "
+        "connection's key: the mParticle input the events come from; auto reads it from each batch (default: auto; "
+        "example: web)",
+    )
+    add_layout_flags(parser)
+    add_shared_flags(parser, leave_out=["input"])
     return parser

@@ -5,9 +5,14 @@ import logging
 from collections.abc import Collection, Mapping
 
 from pipeline.flags import add_connection_flags, connection_flags
-from pipeline.options import time_window
+from pipeline.options import LAYOUTS
+from pipeline.problems import UsageError, plain, shown, suggestion
 from pipeline.settings import Read, read_connection
+from pipeline.windows import time_window
 from transforms.connection import Connection
+
+# `--input` has two meanings: files, and the connection's key, whose few words are not names of files.
+INPUTS = ("auto", "web", "feed")
 
 _log = logging.getLogger(__name__)
 
@@ -21,9 +26,51 @@ def add_shared_flags(parser: argparse.ArgumentParser, leave_out: Collection[str]
 def add_window_flags(parser: argparse.ArgumentParser) -> None:
     """Adds `--since`, `--until` and `--timezone`."""
     group = parser.add_argument_group("time window", "By the event's own time; --since is part of it, --until is not.")
-    group.add_argument("--since", metavar="TIME", help="ISO 8601 date or time, such as 2024-06-20 or 2024-06-20T08:00Z")
-    group.add_argument("--until", metavar="TIME", help="ISO 8601 date or time; a date is its first moment")
-    group.add_argument("--timezone", default="UTC", metavar="ZONE", help="of times without offset (default: UTC)")
+    group.add_argument(
+        "--since", metavar="TIME", help="ISO 8601 date or time, such as 2024-06-20, or a duration before now: -1d, -36h"
+    )
+    group.add_argument("--until", metavar="TIME", help="the same; a date is its first moment")
+    group.add_argument(
+        "--timezone", default="UTC", metavar="ZONE", help="of times without offset and of days (default: UTC)"
+    )
+
+
+def add_layout_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Adds `--layout` and `--column`."""
+    parser.add_argument(
+        "--layout",
+        default="auto",
+        metavar="|".join(LAYOUTS),
+        help="how messages lie in Parquet files (default: auto, by the columns)",
+    )
+    parser.add_argument("--column", metavar="NAME", help="Parquet column with the JSON (default: found by itself)")
+
+
+def layout_name(text: str) -> str:
+    """Returns the layout that a text names.
+
+    Raises:
+      UsageError: it names none.
+    """
+    for layout in LAYOUTS:
+        if plain(layout) == plain(text):
+            return layout
+    hint = suggestion(text, LAYOUTS)
+    raise UsageError(f"--layout: {shown(text)} is no layout; one of {', '.join(LAYOUTS)} is needed.{hint}")
+
+
+def rows_wanted(arguments: argparse.Namespace, flag: str = "rows") -> int | None:
+    """Returns the number behind a flag, None if it is not given.
+
+    Raises:
+      UsageError: it is no number above 0.
+    """
+    text: str | None = getattr(arguments, flag)
+    if text is None:
+        return None
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"--{flag}: {shown(text)} is not allowed; a number above 0 is needed.")
+    return int(text)
 
 
 def window(arguments: argparse.Namespace) -> tuple[int | None, int | None]:

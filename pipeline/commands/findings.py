@@ -49,6 +49,26 @@ class TokenState(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
+class InputReport(msgspec.Struct, frozen=True):
+    """What `check --input` saw of files that are read in the same way.
+
+    Attributes:
+      layout: a layout of Parquet files, or `json_lines` of batches or rows; None: they cannot be read.
+      files: how many.
+      example: the first of them.
+      rows: of Parquet files.
+      lacks: what no row can say, each with what follows.
+      problem: why they cannot be read.
+    """
+
+    layout: str | None
+    files: int
+    example: str
+    rows: int | None = None
+    lacks: tuple[str, ...] = ()
+    problem: str | None = None
+
+
 class CheckReport(msgspec.Struct, frozen=True):
     """What `check` found, as `--json` prints it.
 
@@ -60,6 +80,7 @@ class CheckReport(msgspec.Struct, frozen=True):
       problems: what forbids the use of the connection.
       warnings: what to consider.
       online: TikTok's answers; None without `--online`.
+      inputs: what was seen of the files of `--input`; None without them.
     """
 
     ok: bool
@@ -69,3 +90,4 @@ class CheckReport(msgspec.Struct, frozen=True):
     problems: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
     online: list[Probe] | None = None
+    inputs: list[InputReport] | None = None

@@ -1,28 +1,139 @@
-"""Files given to `preview` → messages: one JSON document, or one a line, plain or gzip."""
+"""Files of this machine → messages: one JSON document, or one a line, plain or gzip; Parquet files by their rows."""
 
+import functools
 import gzip
+import itertools
+import logging
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from pipeline.problems import UsageError
+from pipeline.source_paths import UnreadableFileError, is_local, local_files
+from pipeline.source_text import read_text
 from transforms.model import Message
+
+_log = logging.getLogger(__name__)
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 
+_HEAD_BYTES = 64 << 10
 
-def read_messages(files: Iterable[str]) -> Iterator[Message]:
+# Rows of a Parquet file that are shown unless more are asked for: it may hold millions.
+SHOWN_ROWS = 20
+
+
+def read_messages(
+    files: Iterable[str], layout: str = "auto", column: str | None = None, most: int | None = None
+) -> Iterator[Message]:
     """Yields the messages of files in their order; `-` is standard input.
+
+    Args:
+      files: names of local files.
+      layout: how Parquet rows hold batches, or `auto`.
+      column: the Parquet column of JSON text, if it has a name of its own.
+      most: messages of each file at most; None: all, of a Parquet file the first 20.
 
     Raises:
       UsageError: a file cannot be opened, or is no file of messages.
     """
     for name in files:
-        for number, data in enumerate(split_messages(_read(name))):
-            yield Message(f"{name}#{number}", data)
+        if _is_parquet(name):
+            # Only now, because pyarrow takes a while to load.
+            from pipeline.commands.tables import table_messages
+
+            yield from table_messages(name, layout, column, SHOWN_ROWS if most is None else most)
+            continue
+        found = split_messages(_read(name))
+        reader = _row_reader(name, layout, found[0])
+        for number, data in enumerate(found[:most]):
+            yield Message(f"{name}#{number}", data if reader is None else reader(data))
+
+
+def _row_reader(name: str, layout: str, first: bytes) -> Callable[[bytes], bytes] | None:
+    """Returns what turns rows of a warehouse's table into batches, None if the messages are batches already."""
+    if layout == "auto" and b"messagetypeid" not in first.lower():
+        return None
+    # Only now, because pyarrow takes a while to load.
+    from pipeline.layout_tables import Layout
+    from pipeline.layout_warehouse import lacks_of_row, row_to_batch, text_reader
+
+    reader = text_reader(Layout(layout), first)
+    if reader is None:
+        return None
+    _log.info("%s: rows of a warehouse table as JSON", name)
+    for lack in lacks_of_row(first):
+        _log.info("%s: lacks %s", name, lack)
+    return functools.partial(row_to_batch, reader=reader)
+
+
+def sample(files: Sequence[str], layout: str, column: str | None, most: int) -> Iterator[Message]:
+    """Yields messages from the beginning of each file, so many in all, without reading the files to their end.
+
+    Args:
+      files: names of local files.
+      layout: how Parquet rows hold batches, or `auto`.
+      column: the Parquet column of JSON text, if it has a name of its own.
+      most: messages at most; every file gives an equal share, and one at least.
+
+    Raises:
+      UsageError: a file cannot be read.
+    """
+    share = max(1, -(-most // len(files)))
+    parts = (
+        read_messages([name], layout, column, share)
+        if _is_parquet(name)
+        else itertools.islice(_lines(name, layout), share)
+        for name in files
+    )
+    return itertools.islice(itertools.chain.from_iterable(parts), most)
+
+
+def _lines(name: str, layout: str) -> Iterator[Message]:
+    """Yields the messages of a file of text as they are read."""
+    reader: Callable[[bytes], bytes] | None = None
+    try:
+        with open(name, "rb") as file:
+            for item in read_text(file.read(_HEAD_BYTES), file, name):
+                if isinstance(item, list):
+                    reader = reader or _row_reader(name, layout, item[0].data)
+                    yield from item if reader is None else (Message(row.ref, reader(row.data)) for row in item)
+    except UnreadableFileError as error:
+        raise UsageError(f"{name}: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}.") from error
+
+
+def expand(patterns: Iterable[str]) -> list[str]:
+    """Returns the local files that names, folders and globs stand for, each once, in the order of their names.
+
+    Raises:
+      UsageError: one matches nothing, or is not of this machine.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        if not is_local(pattern):
+            raise UsageError(f"{pattern}: local files are read here; copy it first, or use `run`.")
+        matched = {file.path for file in local_files(pattern)}
+        if not matched:
+            raise UsageError(f"{pattern}: matches no file.")
+        found |= matched
+    return sorted(found)
+
+
+def _is_parquet(name: str) -> bool:
+    """Says whether a local file begins as Parquet does."""
+    if name == "-" or not is_local(name):
+        return False
+    try:
+        with open(name, "rb") as file:
+            return file.read(len(_PARQUET)) == _PARQUET
+    except OSError:
+        # Whoever reads it says what is wrong.
+        return False
 
 
 def split_messages(content: bytes) -> list[bytes]:
@@ -69,5 +180,5 @@ def _read(name: str) -> bytes:
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror}.") from error
     if content.startswith(_PARQUET):
-        raise UsageError(f"{name} is a Parquet file; preview reads JSON, `run` reads Parquet.")
+        raise UsageError(f"{name} is a Parquet file, which is read from its end: give its name instead of its content.")
     return content

@@ -9,7 +9,15 @@ from typing import Protocol
 
 import msgspec
 
-from pipeline.commands.common import add_shared_flags, add_window_flags, read_and_warn, window
+from pipeline.commands.common import (
+    add_layout_flags,
+    add_shared_flags,
+    add_window_flags,
+    layout_name,
+    read_and_warn,
+    rows_wanted,
+    window,
+)
 from pipeline.commands.messages import read_messages
 from pipeline.commands.previews import Preview, previews
 from pipeline.flags import StrictParser
@@ -22,6 +30,7 @@ examples:
   tiktok-events preview batch.json --connection connection.yaml
   tiktok-events preview batch.json --event_source_id A1T8T4UYGVIQA8ORZMX9 --json
   tiktok-events preview batch.json --connection connection.yaml --explain
+  tiktok-events preview export.parquet --connection connection.yaml --rows 5
   zcat batches.ndjson.gz | tiktok-events preview - --connection connection.yaml --json"""
 
 
@@ -41,7 +50,7 @@ def execute(argv: list[str]) -> int:
     since_ms, until_ms = window(arguments)
     connection = read_and_warn(arguments)
     writer = _writer(arguments)
-    messages = read_messages(arguments.files)
+    messages = read_messages(arguments.files, layout_name(arguments.layout), arguments.column, rows_wanted(arguments))
     for ref, preview, result in previews(messages, connection, since_ms, until_ms, explain=arguments.explain):
         writer.write(ref, preview, result)
     writer.close()
@@ -72,12 +81,14 @@ def _writer(arguments: argparse.Namespace) -> _Writer:
 def _parser() -> StrictParser:
     parser = StrictParser("preview FILE…", _DESCRIPTION)
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="one JSON message or one a line, also gzip; - is stdin"
+        "files", metavar="FILE", nargs="+", help="one JSON message or one a line, also gzip, or Parquet; - is stdin"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
     parser.add_argument(
         "--explain", action="store_true", help="also show which mapping matched, which did not and why, and all sources"
     )
     add_window_flags(parser)
+    add_layout_flags(parser)
+    parser.add_argument("--rows", metavar="N", help="messages of each file to show (default: all; of Parquet 20)")
     add_shared_flags(parser)
     return parser

@@ -3,18 +3,26 @@
 import argparse
 import datetime
 
-from pipeline.commands.common import add_shared_flags, add_window_flags, read_and_warn, window
+from pipeline.commands.common import (
+    INPUTS,
+    add_layout_flags,
+    add_shared_flags,
+    add_window_flags,
+    layout_name,
+    read_and_warn,
+    window,
+)
+from pipeline.commands.history import add_dry_run_flags, add_partition_flags, dry_run, partition_slack, prices
 from pipeline.flags import StrictParser
 from pipeline.options import (
     DEFAULT_RUNNER,
-    LAYOUTS,
     RUNNERS,
     RunOptions,
     beam_runner,
     check_beam_args,
     new_run_id,
 )
-from pipeline.problems import UsageError, plain, shown, suggestion
+from pipeline.problems import UsageError, shown
 
 _DESCRIPTION = """Sends the commerce events of files to TikTok.
 
@@ -24,10 +32,8 @@ here go to Beam (--project, --temp_location, --direct_num_workers …).
 examples:
   tiktok-events run --connection connection.yaml --input 'exports/*.parquet' --ledger ledger
   tiktok-events run --connection connection.yaml --input 'gs://acme-export/2024-06-*/*.txt.gz' \\
-      --since 2024-06-01 --until 2024-07-01 --timezone Europe/Berlin --summary summary.json"""
-
-# `--input` has two meanings: files of the run, and the connection's key, whose few words are not names of files.
-_INPUTS = ("auto", "web", "feed")
+      --since 2024-06-01 --until 2024-07-01 --timezone Europe/Berlin --summary summary.json
+  tiktok-events run --connection connection.yaml --input 'gs://acme-export/**' --since -1d --date_partition --dry_run"""
 
 
 def execute(argv: list[str]) -> int:
@@ -50,13 +56,13 @@ def parse_run(argv: list[str]) -> RunOptions:
     runner = beam_runner(arguments.runner)
     since_ms, until_ms = window(arguments)
     beam_args = check_beam_args(rest, parser.flags(), runner)
-    files = tuple(word for word in arguments.input or () if word.lower() not in _INPUTS)
+    files = tuple(word for word in arguments.input or () if word.lower() not in INPUTS)
     # Only now, so that a misspelt --input is told by its name.
     if not files:
         raise UsageError("--input is missing: name files or globs, such as --input 'exports/*.parquet'.")
-    kinds = [word for word in arguments.input if word.lower() in _INPUTS]
+    kinds = [word for word in arguments.input if word.lower() in INPUTS]
     connection = read_and_warn(arguments, {"input": kinds[-1]} if kinds else {})
-    if connection.access_token is None:
+    if connection.access_token is None and not dry_run(arguments):
         raise UsageError(
             "access_token is missing: `run` needs a reference to the token, such as env:TIKTOK_TOKEN, in the "
             "connection file or as --access_token."
@@ -74,9 +80,12 @@ def parse_run(argv: list[str]) -> RunOptions:
         strict_files=arguments.strict_files,
         runner=arguments.runner,
         beam_args=beam_args,
-        layout=_layout(arguments.layout),
+        layout=layout_name(arguments.layout),
         column=arguments.column,
         progress=arguments.progress,
+        partition_slack_ms=partition_slack(arguments),
+        dry_run=dry_run(arguments),
+        prices=prices(arguments),
         run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
     )
 
@@ -92,18 +101,12 @@ def _seconds(flag: str, text: str) -> float:
     return seconds
 
 
-def _layout(text: str) -> str:
-    for layout in LAYOUTS:
-        if plain(layout) == plain(text):
-            return layout
-    hint = suggestion(text, LAYOUTS)
-    raise UsageError(f"--layout: {shown(text)} is no layout; one of {', '.join(LAYOUTS)} is needed.{hint}")
-
-
 def _parser() -> StrictParser:
     parser = StrictParser("run --input GLOB", _DESCRIPTION)
     _add_files(parser.add_argument_group("files"))
     add_window_flags(parser)
+    add_partition_flags(parser)
+    add_dry_run_flags(parser)
     group = parser.add_argument_group("job")
     runners = ", ".join(RUNNERS)
     group.add_argument(
@@ -115,7 +118,7 @@ def _parser() -> StrictParser:
     group.add_argument(
         "--run_id", metavar="TEXT", help="names the run in ledger and summary (default: time and digits)"
     )
-    group.add_argument("--progress", action="store_true", default=None, help="show progress (default: on a terminal)")
+    group.add_argument("--progress", action="store_true", default=None, help="show progress (default)")
     group.add_argument("--no_progress", dest="progress", action="store_false", help="show no progress")
     add_shared_flags(parser, leave_out=["input"])
     return parser
@@ -127,15 +130,9 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
         action="append",
         metavar="GLOB",
         help="Parquet, NDJSON or .gz files, local or gs://; may be given several times (required). The words "
-        f"{', '.join(_INPUTS)} are the connection's key `input` instead; a file of that name is ./web",
+        f"{', '.join(INPUTS)} are the connection's key `input` instead; a file of that name is ./web",
     )
-    group.add_argument(
-        "--layout",
-        default="auto",
-        metavar="|".join(LAYOUTS),
-        help="how messages lie in Parquet files (default: auto, by the columns)",
-    )
-    group.add_argument("--column", metavar="NAME", help="Parquet column with the JSON (default: found by itself)")
+    add_layout_flags(group)
     group.add_argument(
         "--strict_files", action="store_true", help="stop at a file that cannot be read (default: count it, go on)"
     )

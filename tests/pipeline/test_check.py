@@ -9,8 +9,10 @@ import pytest
 
 from pipeline import cli
 from pipeline.advice import advice
+from sandbox import warehouse
 from sandbox.control import Sandbox
 from sandbox.faults import Answer, Html, Reset, Throttle
+from sandbox.generator import batches, write_ndjson, write_parquet
 from transforms.connection import Connection
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -242,3 +244,89 @@ def test_the_readable_form_names_code_request_id_and_remedy(
     assert "request id " in text
     assert "run `check --online`, then replay." in text
     assert TOKEN not in text
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Exports in three layouts, and a file that is damaged."""
+    made = [json.loads(message) for message in batches(50, seed=4, bad=False)]
+    for number in range(3):
+        warehouse.write(warehouse.redshift(warehouse.rows(made)), tmp_path / "in" / f"{number}.parquet")
+    write_parquet(tmp_path / "in" / "raw", batches(10))
+    write_ndjson(tmp_path / "in" / "lines.txt", batches(10, bad=False))
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
+    return tmp_path
+
+
+def test_the_layouts_of_files_are_seen_with_what_they_lack(check: Check, files: Path) -> None:
+    exit_code, report = check(
+        "--event_source_id",
+        "A1",
+        "--access_token",
+        "env:TIKTOK_ACCESS_TOKEN",
+        "--input",
+        str(files / "in"),
+        "--input",
+        "web",
+    )
+    assert exit_code == 0
+    assert report["connection"]["input"] == "web"
+    by_layout = {entry["layout"]: entry for entry in report["inputs"]}
+    assert {layout: entry["files"] for layout, entry in by_layout.items()} == {
+        "redshift": 3,
+        "raw_json": 1,
+        "json_lines": 1,
+    }
+    assert any(lack.startswith("user agent: ") for lack in by_layout["redshift"]["lacks"])
+    assert by_layout["raw_json"]["rows"] == 10
+    assert by_layout["raw_json"]["lacks"] == []
+
+
+def test_rows_of_a_warehouse_as_lines_of_json_are_known(check: Check, tmp_path: Path) -> None:
+    row = {
+        "eventid": "7",
+        "messagetypeid": "16",
+        "eventtimestamp": "2024-06-20 16:15:23.456 UTC",
+        "clientip": "1.2.3.4",
+    }
+    write_ndjson(tmp_path / "rows.json.gz", [json.dumps(row).encode()] * 3)
+    (tmp_path / "binary.txt").write_bytes(b"Obj\x01 and so on")
+    exit_code, report = check(*ONLINE[:-1], "--input", str(tmp_path / "rows.json.gz"))
+    assert exit_code == 0
+    (entry,) = report["inputs"]
+    assert entry["layout"] == "json_lines"
+    assert any(lack.startswith("user agent: ") for lack in entry["lacks"])
+    assert not any(lack.startswith("ip address: ") for lack in entry["lacks"])
+    exit_code, report = check(*ONLINE[:-1], "--input", str(tmp_path / "binary.txt"))
+    assert exit_code == 1
+    assert report["inputs"][0]["problem"] == "the file is Avro"
+
+
+def test_files_that_cannot_be_read_fail_the_check(check: Check, files: Path) -> None:
+    exit_code, report = check(*ONLINE[:-1], "--input", str(files / "*.parquet"))
+    assert exit_code == 1
+    assert [(entry["layout"], entry["problem"]) for entry in report["inputs"]] == [
+        (None, "Parquet without its end: it was cut off, or is still being written")
+    ]
+
+
+def test_the_readable_form_names_layout_and_lacks(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = [
+        "check",
+        "--event_source_id",
+        "A1",
+        "--access_token",
+        "env:TIKTOK_ACCESS_TOKEN",
+        "--input",
+        str(files / "in" / "*"),
+    ]
+    assert cli.main(argv) == 0
+    shown = capsys.readouterr().out
+    assert "0.parquet and 2 more files: layout redshift, " in shown
+    assert "0.parquet: lacks currency: " in shown
+    assert "lines.txt: layout json_lines" in shown
+
+
+def test_a_pattern_without_files_is_refused(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "--event_source_id", "A1", "--input", str(files / "none-*.parquet")]) == 2
+    assert "none-*.parquet: matches no file." in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The command line of `run`: everything that can be refused is refused before anything starts."""
 
 import datetime
+import time
 from pathlib import Path
 
 import msgspec
@@ -183,8 +184,11 @@ def test_every_run_has_a_name_of_its_own_that_sorts_by_time() -> None:
         (["--num_workers", "many"], "invalid int value: 'many' (a flag of Beam's)"),
         (["--streaming"], "files are read as a batch; remove the flag"),
         (["--subscription", "projects/p/subscriptions/s"], "Pub/Sub is not available yet"),
-        (["--dry_run"], "`preview` shows what would be sent"),
-        (["--dry_run=True"], "`preview` shows what would be sent"),
+        (["--dry_run=maybe"], '--dry_run: "maybe" is not allowed; true, false or nothing is needed.'),
+        (["--prices", "p.yaml"], "--prices: works with --dry_run only"),
+        (["--date_partition"], "--date_partition: needs --since or --until"),
+        (["--partition_slack", "1d"], "--partition_slack: works with --date_partition only"),
+        (["--since", "-1d", "--date_partition", "--partition_slack", "soon"], '"soon" is no duration, such as 1d'),
         (["--runner", "SparkRunner"], '"SparkRunner" is not supported'),
         (["--layout", "nested_batchs"], 'Did you mean "nested_batch"?'),
         (["--ledger_flush_secs", "soon"], '"soon" is not allowed; a number of seconds from 0.1 to 3600 is needed.'),
@@ -197,9 +201,30 @@ def test_a_mistake_is_refused_with_its_remedy(argv: list[str], said: str) -> Non
     assert said in refusal(*CONNECTION, *FILES, *argv)
 
 
-def test_dry_run_of_dataflow_is_beam_s_own() -> None:
-    options = parse_run([*CONNECTION, *FILES, "--runner", "DataflowRunner", "--dry_run=True"])
-    assert options.beam_args == ("--dry_run=True",)
+@pytest.mark.parametrize("runner", ["DirectRunner", "DataflowRunner"])
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [([], False), (["--dry_run"], True), (["--dry_run=True"], True), (["--dry_run", "no"], False)],
+)
+def test_dry_run_is_ours_on_every_runner(runner: str, flags: list[str], expected: bool) -> None:
+    """Beam knows a flag of that name, which all runners but Dataflow ignore: events would be sent."""
+    options = parse_run([*CONNECTION, *FILES, "--runner", runner, *flags])
+    assert options.dry_run is expected
+    assert options.beam_args == ()
+
+
+def test_a_dry_run_needs_no_token() -> None:
+    assert parse_run(["--event_source_id", "A1", *FILES, "--dry_run"]).connection.access_token is None
+
+
+def test_a_duration_before_now_may_stand_behind_its_flag() -> None:
+    before = time.time() * 1000
+    options = parse_run([*CONNECTION, *FILES, "--since", "-36h", "--until=-1h", "--date_partition"])
+    assert options.since_ms is not None
+    assert options.until_ms is not None
+    assert options.until_ms - options.since_ms == 35 * 3_600_000
+    assert 0 <= options.until_ms + 3_600_000 - before < 60_000
+    assert options.partition_slack_ms == 86_400_000
 
 
 def test_several_processes_are_allowed_for_files() -> None:
@@ -236,7 +261,7 @@ def test_no_flag_of_ours_hides_one_of_beam_s() -> None:
     beam = _BeamArgumentParser(allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam)
-    assert set(_parser().flags()) & set(beam._option_string_actions) == {"--runner", "--help"}
+    assert set(_parser().flags()) & set(beam._option_string_actions) == {"--runner", "--help", "--dry_run"}
 
 
 def test_every_key_of_a_connection_is_a_flag_of_a_run() -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from pipeline import cli
 from pipeline.commands.messages import split_messages
+from sandbox import warehouse
+from sandbox.generator import batches
 from transforms.model import Note, Reason
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -241,13 +243,50 @@ def test_what_cannot_be_read_is_a_usage_error(argv: list[str], said: str, capsys
     assert said in captured.err
 
 
-def test_a_parquet_file_is_refused_with_the_command_that_reads_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_parquet_file_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.parquet"
     path.write_bytes(b"PAR1\x00\x00PAR1")
     assert cli.main(["preview", str(path), "--event_source_id", "A1"]) == 2
-    assert "is a Parquet file; preview reads JSON, `run` reads Parquet." in capsys.readouterr().err
+    assert "x.parquet is a Parquet file that cannot be read: " in capsys.readouterr().err
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A BigQuery export of some hundred rows."""
+    made = (json.loads(message) for message in batches(100, seed=4, bad=False))
+    return warehouse.write(warehouse.bigquery(warehouse.rows(made)), tmp_path / "export.parquet")
+
+
+def test_the_first_rows_of_a_parquet_file_are_shown_with_layout_and_lacks(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["preview", str(table), "--event_source_id", "A1", "--enable_web_migration", "--json"]
+    assert cli.main(argv) == 0
+    captured = capsys.readouterr()
+    lines = [json.loads(line) for line in captured.out.splitlines()]
+    assert [line["message"] for line in lines] == list(range(20))
+    assert {line["action"] for line in lines} >= {"send", "skipped"}
+    assert "export.parquet: layout bigquery, " in captured.err
+    assert "rows; the first 20 are read" in captured.err
+    assert "export.parquet: lacks currency: " in captured.err
+    assert cli.main([*argv, "--rows", "3"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_the_layout_of_a_parquet_file_may_be_named(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["preview", str(table), "--event_source_id", "A1", "--layout"]
+    assert cli.main([*argv, "nested_batch"]) == 2
+    assert "lack events, which the layout nested_batch needs" in capsys.readouterr().err
+    assert cli.main([*argv, "Snowflake"]) == 0
+    assert "layout snowflake" in capsys.readouterr().err
+    assert cli.main([*argv, "oracle"]) == 2
+    assert '--layout: "oracle" is no layout' in capsys.readouterr().err
+
+
+def test_a_preview_of_parquet_loads_no_beam(table: Path) -> None:
+    program = "import sys\nfrom pipeline.cli import main\nmain(sys.argv[1:])\nsys.exit('apache_beam' in sys.modules)"
+    command = [sys.executable, "-c", program, "preview", str(table), "--event_source_id", "A1", "--json"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
 
 def test_a_connection_without_an_id_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,15 @@
 
 import io
 import threading
+from pathlib import Path
 
-from pipeline.progress import Progress, ProgressDisplay
+from pipeline import job
+from pipeline.commands.run import parse_run
+from pipeline.progress import PROGRESS, Progress, ProgressDisplay
+from pipeline.source_reading import FilePart, read
+from pipeline.source_report import ReadReport
+from sandbox.control import Sandbox
+from sandbox.generator import purchases, write_ndjson, write_parquet
 from transforms.model import Kind
 
 
@@ -56,6 +63,56 @@ def test_a_line_says_how_many_how_fast_and_what_became_of_them() -> None:
         progress.add(Kind.UNDELIVERED, 500)
         clock.now += 5
         assert display.line() == "12,500 events, 2,500/s: 12,000 delivered, 500 undelivered"
+
+
+def test_a_line_tells_files_row_groups_requests_and_the_time_left() -> None:
+    progress, clock = Progress(), Clock()
+    progress.expect(files=12, size=4_000)
+    with ProgressDisplay(progress, Stream(terminal=False), interval_secs=60, clock=clock) as display:
+        progress.add(Kind.DELIVERED, 3_000)
+        progress.add_read({"files": 3, "row_groups": 40, "bytes_read": 1_000, "rows": 3_000})
+        progress.add_request()
+        progress.add_request()
+        clock.now += 50
+        assert display.line() == (
+            "3,000 events, 60/s: 3,000 delivered; 2 requests; 3 of 12 files, 40 row groups; 25%, 2 min 30 s left"
+        )
+        progress.add_read({"bytes_read": 3_000})
+        assert "left" not in display.line()
+
+
+def test_no_time_is_guessed_before_there_is_something_to_go_by() -> None:
+    progress, clock = Progress(), Clock()
+    progress.expect(files=1, size=1_000_000)
+    with ProgressDisplay(progress, Stream(terminal=False), interval_secs=60, clock=clock) as display:
+        progress.add(Kind.DELIVERED, 1)
+        progress.add_read({"bytes_read": 500})
+        clock.now += 1
+        assert display.line() == "1 events, 1/s: 1 delivered; 0 of 1 files"
+
+
+def test_a_run_counts_what_it_reads_and_sends(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "in", purchases(3_000), rows_per_group=500, files=2)
+    with Sandbox(keep_bodies=True) as sandbox:
+        (tmp_path / "token").write_text(sandbox.token)
+        argv = ["--event_source_id", "PIXEL", "--enable_web_migration", "--api_url", sandbox.api_url]
+        argv += ["--access_token", f"file:{tmp_path / 'token'}", "--input", str(tmp_path / "in")]
+        assert job.run(parse_run(argv)) == 0
+        requests = len(sandbox.bodies())
+    counts = PROGRESS.counts()
+    assert sum(counts[kind] for kind in Kind) == counts["rows"] == 3_000
+    assert (counts["files"], counts["expected_files"], counts["row_groups"]) == (2, 2, 6)
+    assert counts["requests"] == requests >= 3
+    assert 0.99 < counts["bytes_read"] / counts["expected_bytes"] <= 1
+
+
+def test_lines_of_json_are_measured_too(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt.gz"):
+        path = write_ndjson(tmp_path / name, purchases(5_000))
+        report = ReadReport()
+        for _ in read(FilePart(str(path)), report=report):
+            assert report.counts["bytes_read"] > 0
+        assert report.take()["bytes_read"] == path.stat().st_size
 
 
 def test_a_log_gets_plain_lines() -> None:

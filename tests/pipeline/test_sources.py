@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from pipeline.layouts import Layout
+from pipeline.layout_tables import Layout
 from pipeline.source_files import FileInfo, NoInputError, UnreadableFileError
 from pipeline.source_reading import FilePart, divide, read
 from pipeline.source_text import BATCH_BYTES, BATCH_MESSAGES, MAX_LINE_BYTES
