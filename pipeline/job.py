@@ -11,14 +11,16 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
+from pipeline.again import duplicates_step, skip_step
 from pipeline.flow import build
+from pipeline.journal import keep_journal
 from pipeline.options import RunOptions, beam_runner
 from pipeline.problems import UsageError
 from pipeline.progress import ProgressDisplay
 from pipeline.records import Records
 from pipeline.rowfiles import WriteError
 from pipeline.sources import Layout, ReadMessages, expand_patterns
-from pipeline.summary import exit_code, read_counters, render, summarize, write_summary
+from pipeline.summary import Summary, exit_code, read_counters, render, summarize, write_summary
 from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
@@ -43,7 +45,7 @@ def run(options: RunOptions, transport: Callable[[Connection], Transport] = Even
     beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}"])
     FileSystems.set_options(beam_options)
     try:
-        expand_patterns(options.inputs)
+        files = expand_patterns(options.inputs)
         records = _records(options)
         records.check()
         read = ReadMessages(list(options.inputs), Layout(options.layout), options.column, options.strict_files)
@@ -51,15 +53,24 @@ def run(options: RunOptions, transport: Callable[[Connection], Transport] = Even
             TokenSource(connection.access_token or "").get()
     except (ValueError, WriteError, TokenReferenceError) as error:
         raise UsageError(str(error)) from error
-    began = time.monotonic()
-    pipeline = beam.Pipeline(options=beam_options)
-    build(pipeline, read, connection, records, options.since_ms, options.until_ms, transport)
-    with _progress(options, runner):
-        result = pipeline.run()
-        result.wait_until_finish()
-    summary = summarize(read_counters(result.metrics()), time.monotonic() - began, options.run_id)
-    if options.summary:
-        write_summary(summary, options.summary)
+    with keep_journal(options, "run", files, beam_options) as finish:
+        began = time.monotonic()
+        pipeline = beam.Pipeline(options=beam_options)
+        skip = skip_step(options, read)
+        duplicates = duplicates_step(options, runner, beam_options)
+        build(pipeline, read, connection, records, options.since_ms, options.until_ms, transport, skip, duplicates)
+        with _progress(options, runner):
+            result = pipeline.run()
+            result.wait_until_finish()
+        summary = summarize(read_counters(result.metrics()), time.monotonic() - began, options.run_id)
+        finish(summary)
+    return report(summary, options.summary)
+
+
+def report(summary: Summary, path: str | None) -> int:
+    """Prints a summary, writes it to a file if one is named, and returns the exit code."""
+    if path:
+        write_summary(summary, path)
     Console(file=sys.stdout).print(render(summary))
     return exit_code(summary) if summary.adds_up else _FAILED
 

@@ -41,6 +41,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
       layout: how messages lie in Parquet files, one of `LAYOUTS`.
       column: the Parquet column that holds the JSON; None: found by its name and content.
       progress: show progress; None: on a terminal only.
+      skip_delivered: leave out what the ledger says is delivered.
+      resend_unknown: send also what TikTok may have since more than 48 h.
+      ledger_memory_mb: what the ledger's keys may take in each worker process, in megabytes.
+      drop_duplicates: leave out repeats inside the input.
       run_id: names this run in ledger and summary.
     """
 
@@ -59,6 +63,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     layout: str = "auto"
     column: str | None = None
     progress: bool | None = None
+    skip_delivered: bool = False
+    resend_unknown: bool = False
+    ledger_memory_mb: int = 512
+    drop_duplicates: bool = False
     run_id: str
 
 

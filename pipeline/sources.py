@@ -60,12 +60,14 @@ class ReadMessages(beam.PTransform):
       layout: how Parquet rows hold batches, or `auto`.
       column: the Parquet column of JSON text, if it is none of the known names.
       strict_files: fail the run at the first file that cannot be read.
+      counted: count what is read; False for a second reading of the same input.
     """
 
     patterns: list[str]
     layout: Layout | str = Layout.AUTO
     column: str | None = None
     strict_files: bool = False
+    counted: bool = True
 
     def __post_init__(self) -> None:
         if not self.patterns:
@@ -88,7 +90,7 @@ class ReadMessages(beam.PTransform):
             | "ShareParts" >> beam.Reshuffle()
         )
         results = parts | "ReadFiles" >> beam.ParDo(
-            _ReadFn(Layout(self.layout), self.column, self.strict_files)
+            _ReadFn(Layout(self.layout), self.column, self.strict_files, self.counted)
         ).with_outputs(OUTCOMES, main="messages")
         results[OUTCOMES].element_type = Outcome
         return ReadResult(results.messages, results[OUTCOMES])
@@ -114,13 +116,14 @@ class _DivideFn(beam.DoFn):
 class _ReadFn(beam.DoFn):
     """Part of a file → lists of messages."""
 
-    def __init__(self, layout: Layout, column: str | None, strict: bool) -> None:
+    def __init__(self, layout: Layout, column: str | None, strict: bool, counted: bool) -> None:
         self._options = (layout, column)
         self._strict = strict
-        self._files = Metrics.counter(NAMESPACE, "files")
-        self._parts = Metrics.counter(NAMESPACE, "file_parts")
-        self._rows = Metrics.counter(NAMESPACE, "rows")
-        self._units = Metrics.counter(NAMESPACE, UNITS)
+        namespace = NAMESPACE if counted else f"{NAMESPACE}.again"
+        self._files = Metrics.counter(namespace, "files")
+        self._parts = Metrics.counter(namespace, "file_parts")
+        self._rows = Metrics.counter(namespace, "rows")
+        self._units = Metrics.counter(namespace, UNITS)
 
     @beam.DoFn.yields_batches
     def process(self, part: FilePart) -> Iterator[list[Message]]:

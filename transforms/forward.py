@@ -9,6 +9,7 @@ import apache_beam as beam
 from transforms.connection import Connection
 from transforms.deliver import WriteToTikTok
 from transforms.model import Message, Outcome
+from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
@@ -18,7 +19,7 @@ class Outcomes(NamedTuple):
     """What became of everything that entered, by the step that ended it; together: one outcome for each unit.
 
     Kept apart because bringing them together (a Flatten) costs more than all mapping steps on a local runner. Who wants
-    one PCollection flattens: `tuple(outcomes) | beam.Flatten()`.
+    one PCollection flattens: `tuple(outcomes.branches().values()) | beam.Flatten()`.
     """
 
     decode: beam.PCollection
@@ -26,6 +27,12 @@ class Outcomes(NamedTuple):
     hash: beam.PCollection
     build: beam.PCollection
     write: beam.PCollection
+    skip: beam.PCollection | None = None
+    duplicates: beam.PCollection | None = None
+
+    def branches(self) -> dict[str, beam.PCollection]:
+        """Returns the collections that there are, by the step's name."""
+        return {name: outcomes for name, outcomes in self._asdict().items() if outcomes is not None}
 
 
 def forward(
@@ -35,6 +42,8 @@ def forward(
     until_ms: int | None = None,
     keep_original: bool = False,
     transport: Callable[[Connection], Transport] = EventsApi,
+    skip: SkipDelivered | None = None,
+    duplicates: DropDuplicates | None = None,
 ) -> Outcomes:
     """Forwards mParticle messages to TikTok.
 
@@ -45,6 +54,8 @@ def forward(
       until_ms: events at or after this time are skipped.
       keep_original: keep the message with outcomes that are `rejected`, for a quarantine.
       transport: makes what carries requests.
+      skip: leaves out what earlier runs have delivered.
+      duplicates: leaves out what the input holds again.
 
     Returns:
       The outcomes of every step.
@@ -53,8 +64,14 @@ def forward(
     selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, since_ms, until_ms)
     hashed = selected.passed | "HashIdentities" >> HashIdentities(connection)
     built = hashed.passed | "BuildPayloads" >> BuildPayloads(connection)
-    written = built.passed | "WriteToTikTok" >> WriteToTikTok(connection, transport)
-    return Outcomes(decoded.outcomes, selected.outcomes, hashed.outcomes, built.outcomes, written)
+    payloads = built.passed
+    skipped = dropped = None
+    if skip is not None:
+        payloads, skipped = payloads | "SkipDelivered" >> skip
+    if duplicates is not None:
+        payloads, dropped = payloads | "DropDuplicates" >> duplicates
+    written = payloads | "WriteToTikTok" >> WriteToTikTok(connection, transport)
+    return Outcomes(decoded.outcomes, selected.outcomes, hashed.outcomes, built.outcomes, written, skipped, dropped)
 
 
 @dataclass
@@ -73,4 +90,4 @@ class ForwardToTikTok(beam.PTransform):
 
     def expand(self, messages: beam.PCollection[Message]) -> beam.PCollection[Outcome]:
         """Returns the outcomes of all steps together."""
-        return tuple(forward(messages, self.connection)) | "Outcomes" >> beam.Flatten()
+        return tuple(forward(messages, self.connection).branches().values()) | "Outcomes" >> beam.Flatten()
