@@ -3,9 +3,9 @@
 A row is in the folder of the UTC day on which it was recorded, and is about an event that happened before that, but for
 clocks that are wrong. So a run over events since some day needs
 
-* the folders from the day before `--since` on, until now: whenever an event was delivered, it was not before it happened;
-  the one day more, because rows whose event lies two days or more ahead are in files of their own (`…-ahead.parquet`),
-* those files, of all days; they are few and small.
+* the folders from the day before `--since` on, until now: whenever an event was delivered, it was not before it
+  happened; one day more, because clocks are wrong,
+* of all days the files of rows whose event lies two days or more ahead (`…-ahead.parquet`); they are few and small.
 
 `--until` excludes no folder, because an event may have been delivered any time later. Of the files that are left, row
 groups are read whose statistics allow events of the window that are `delivered` or `unknown`, and four columns of them:
@@ -28,10 +28,10 @@ from apache_beam.io.filesystem import BeamIOError
 
 from pipeline.problems import UsageError
 from pipeline.rowfiles import AHEAD_SUFFIX, local_path
-from pipeline.source_files import NoInputError, expand_patterns, is_local, open_file
+from pipeline.source_files import FileInfo, NoInputError, expand_patterns, is_local, open_file
 from transforms.digests import BUILD_BYTES_PER_KEY, Digests, DigestTable, digests, seed
+from transforms.known import Settled, table
 from transforms.model import Kind
-from transforms.skip import Settled, table
 
 _log = logging.getLogger(__name__)
 
@@ -78,13 +78,18 @@ def ledger_files(folder: str, since_ms: int | None = None) -> list[str]:
 
 
 def listed(folder: str, pattern: str) -> list[str]:
+    """Returns the names of `listed_files`."""
+    return [file.path for file in listed_files(folder, pattern)]
+
+
+def listed_files(folder: str, pattern: str) -> list[FileInfo]:
     """Returns the files of a folder that match a pattern; none if the folder does not exist.
 
     Raises:
       UsageError: it cannot be listed.
     """
     try:
-        return [file.path for file in expand_patterns([f"{local_path(folder).rstrip('/')}/{pattern}"])]
+        return expand_patterns([f"{local_path(folder).rstrip('/')}/{pattern}"])
     except NoInputError as error:
         if isinstance(error.__cause__, OSError | BeamIOError):
             raise UsageError(str(error).replace("--input ", "")) from error
@@ -155,11 +160,12 @@ def _may_hold(group: Any, event_source_id: str, since_ms: int | None, until_ms: 
         return False
     if "event_time" not in ranges:
         return True
-    earliest_ms, latest_ms = (_epoch_ms(moment) for moment in ranges["event_time"])
+    earliest_ms, latest_ms = (epoch_ms(moment) for moment in ranges["event_time"])
     return (since_ms is None or latest_ms >= since_ms) and (until_ms is None or earliest_ms < until_ms)
 
 
-def _epoch_ms(moment: datetime) -> int:
+def epoch_ms(moment: datetime) -> int:
+    """Returns UTC epoch milliseconds of a time of a file's statistics, which may come without zone."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

@@ -39,16 +39,21 @@ def this_process() -> Holder:
 
 
 def _machine() -> str:
-    parts = [socket.gethostname()]
-    for read in (
-        lambda: Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip(),
-        lambda: os.readlink("/proc/self/ns/pid"),
-    ):
-        try:
-            parts.append(read())
-        except OSError:  # no Linux
-            parts.append("-")
-    return "/".join(parts)
+    return "/".join([socket.gethostname(), _boot(), _process_namespace()])
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:  # no Linux
+        return "-"
+
+
+def _process_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return "-"
 
 
 def _started(pid: int) -> int:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 
@@ -19,7 +19,7 @@ from pipeline.problems import UsageError
 from pipeline.progress import ProgressDisplay
 from pipeline.records import Records
 from pipeline.rowfiles import WriteError
-from pipeline.sources import Layout, ReadMessages, expand_patterns
+from pipeline.sources import FileInfo, Layout, ReadMessages, expand_patterns
 from pipeline.summary import Summary, exit_code, read_counters, render, summarize, write_summary
 from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi
@@ -41,33 +41,75 @@ def run(options: RunOptions, transport: Callable[[Connection], Transport] = Even
       UsageError: a folder, a pattern or the token reference cannot be used; nothing has been sent.
     """
     connection = options.connection
-    runner = beam_runner(options.runner)
-    beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}"])
-    FileSystems.set_options(beam_options)
+    runner, beam_options = beam_settings(options)
     try:
         files = expand_patterns(options.inputs)
-        records = _records(options)
-        records.check()
+        records = checked_records(options)
         read = ReadMessages(list(options.inputs), Layout(options.layout), options.column, options.strict_files)
-        if runner == _LOCAL:
-            TokenSource(connection.access_token or "").get()
+        check_token(options, runner)
     except (ValueError, WriteError, TokenReferenceError) as error:
         raise UsageError(str(error)) from error
-    with keep_journal(options, "run", files, beam_options) as finish:
-        began = time.monotonic()
-        pipeline = beam.Pipeline(options=beam_options)
+
+    def add_steps(pipeline: beam.Pipeline) -> None:
         skip = skip_step(options, read)
         duplicates = duplicates_step(options, runner, beam_options)
         build(pipeline, read, connection, records, options.since_ms, options.until_ms, transport, skip, duplicates)
-        with _progress(options, runner):
+
+    return carry_out(options, beam_options, add_steps, "run", files)
+
+
+def carry_out(
+    options: RunOptions,
+    beam_options: PipelineOptions,
+    add_steps: Callable[[beam.Pipeline], None],
+    command: str,
+    files: Sequence[FileInfo],
+    task: str | None = None,
+) -> int:
+    """Runs a pipeline to its end, tells its counts, and returns the exit code.
+
+    Args:
+      options: of the run.
+      beam_options: Beam's.
+      add_steps: fills the pipeline; called when the run has its lock, so that it sees what runs before have recorded.
+      command: `run` or `replay`, for the manifest.
+      files: the input, for the manifest.
+      task: what is locked, if it is no window of events.
+
+    Raises:
+      UsageError: another run is at work on the same.
+    """
+    with keep_journal(options, command, files, beam_options, task) as finish:
+        began = time.monotonic()
+        pipeline = beam.Pipeline(options=beam_options)
+        add_steps(pipeline)
+        with _progress(options, beam_runner(options.runner)):
             result = pipeline.run()
             result.wait_until_finish()
         summary = summarize(read_counters(result.metrics()), time.monotonic() - began, options.run_id)
         finish(summary)
-    return report(summary, options.summary)
+    return _report(summary, options.summary)
 
 
-def report(summary: Summary, path: str | None) -> int:
+def beam_settings(options: RunOptions) -> tuple[str, PipelineOptions]:
+    """Returns Beam's name of the runner and Beam's options, which its file systems know from now on too."""
+    runner = beam_runner(options.runner)
+    beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}"])
+    FileSystems.set_options(beam_options)
+    return runner, beam_options
+
+
+def check_token(options: RunOptions, runner: str) -> None:
+    """Resolves the token where this machine is the one that sends.
+
+    Raises:
+      TokenReferenceError: it cannot be read.
+    """
+    if runner == _LOCAL:
+        TokenSource(options.connection.access_token or "").get()
+
+
+def _report(summary: Summary, path: str | None) -> int:
     """Prints a summary, writes it to a file if one is named, and returns the exit code."""
     if path:
         write_summary(summary, path)
@@ -75,9 +117,14 @@ def report(summary: Summary, path: str | None) -> int:
     return exit_code(summary) if summary.adds_up else _FAILED
 
 
-def _records(options: RunOptions) -> Records:
-    """Returns what is recorded; rows carry the version of this package as the version of the mapping."""
-    return Records(
+def checked_records(options: RunOptions) -> Records:
+    """Returns what is recorded; rows carry the version of this package as the version of the mapping.
+
+    Raises:
+      ValueError: folders that cannot be the same are.
+      WriteError: one cannot be written to.
+    """
+    records = Records(
         ledger=options.ledger,
         dead_letters=options.dead_letters,
         quarantine=options.quarantine,
@@ -87,6 +134,8 @@ def _records(options: RunOptions) -> Records:
         event_source_id=options.connection.event_source_id,
         mapping_version=metadata.version("tiktok-events-pipeline"),
     )
+    records.check()
+    return records
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """What a run with a ledger does before, beside and after its work: lock, manifest, signs of life, and the runs before.
 
-    with Journal(…) as journal:
-        …                       # the run
-        journal.finish(summary)
+with Journal(…) as journal:
+…                       # the run
+journal.finish(summary)
 """
 
 import logging
@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from pipeline.locks import HeldLock, Lock, LostError, Store, lock_store, new_lock
+from pipeline.lock_stores import lock_store
+from pipeline.locks import HeldLock, Lock, LostError, Store, new_lock
 from pipeline.manifest import Manifest, State, input_digest, new_manifest, read_manifests, unrecorded, write_manifest
 from pipeline.options import RunOptions
 from pipeline.rowfiles import WriteError

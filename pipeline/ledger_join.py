@@ -21,9 +21,9 @@ from pipeline.delivered import LedgerPart, read_part
 from pipeline.sources import ReadMessages
 from transforms.connection import Connection
 from transforms.digests import Digests, DigestTable
+from transforms.known import Keys, Settled, table
 from transforms.mapping.convert import converter
 from transforms.model import Message, Payload
-from transforms.skip import Keys, Settled, table
 
 # Digests travel in parts of a megabyte: single ones would cost a step of the pipeline each.
 _PART_BYTES = 1 << 20
@@ -48,9 +48,8 @@ class JoinLedger(beam.PTransform):
 
     def expand(self, begin: PBegin) -> beam.PCollection[Match]:
         """Returns the matches."""
-        digests = (
-            (begin | "ReadAgain" >> replace(self.read, counted=False)).messages
-            | "Digest" >> beam.ParDo(_DigestFn(self.connection))
+        digests = (begin | "ReadAgain" >> replace(self.read, counted=False)).messages | "Digest" >> beam.ParDo(
+            _DigestFn(self.connection)
         )
         return (
             begin

@@ -70,6 +70,21 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
 
 
+class ReplayOptions(RunOptions, frozen=True, kw_only=True):
+    """What one replay was asked to do; `inputs` is the folder of dead letters alone.
+
+    Attributes:
+      reasons: of the letters that are replayed; empty: all but `parked`.
+      recorded_since_ms, recorded_until_ms: when the letters were recorded, UTC epoch milliseconds, half-open.
+      max_attempts: an event that so many requests have carried is parked.
+    """
+
+    reasons: frozenset[str] = frozenset()
+    recorded_since_ms: int | None = None
+    recorded_until_ms: int | None = None
+    max_attempts: int = 100
+
+
 def beam_runner(word: str) -> str:
     """Returns Beam's name for the word after `--runner`.
 

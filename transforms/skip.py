@@ -6,58 +6,19 @@ known, and before `BatchPayloads`, so that requests are full.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import numpy.typing as npt
 from apache_beam.pvalue import AsIter, TaggedOutput
 from apache_beam.utils.shared import Shared
 
-from transforms.digests import Digests, DigestSet, DigestTable, digests, seed
+from transforms.digests import DigestSet
+from transforms.known import Keys, Settled, empty
 from transforms.model import Kind, Outcome, Payload, Reason, Stage
-from transforms.stages import OUTCOMES, Split, SplitHint, StepFn, split
-
-# TikTok drops copies for 48 h from the first one it received. Source: TikTok help center, "Event deduplication".
-DEDUPLICATION_SECS = 48 * 3600
-
-# What is checked now may wait for its request: half an hour before the end is as good as later.
-_MARGIN_SECS = 1800
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What became of events in earlier runs.
-
-    Attributes:
-      delivered: events that TikTok has.
-      unknown: events that TikTok may have; the value is when they were first sent, UTC epoch milliseconds. What is in
-        `delivered` too is delivered.
-    """
-
-    delivered: DigestTable
-    unknown: DigestTable
-
-    def reasons(self, wanted: Digests, now_secs: float, resend_unknown: bool) -> dict[int, Reason]:
-        """Returns why events are not to be sent, by their position in the list.
-
-        Args:
-          wanted: digests of events.
-          now_secs: epoch seconds.
-          resend_unknown: send also what TikTok may have since more than 48 h.
-        """
-        reasons: dict[int, Reason] = {}
-        if not resend_unknown and len(self.unknown):
-            positions = self.unknown.positions(wanted)
-            known = np.flatnonzero(positions >= 0)
-            latest_ms = (now_secs - DEDUPLICATION_SECS + _MARGIN_SECS) * 1000
-            late = known[self.unknown.values(positions[known]) < latest_ms]
-            reasons = dict.fromkeys(late.tolist(), Reason.AWAITING_DECISION)
-        delivered = np.flatnonzero(self.delivered.contains(wanted)).tolist()
-        return reasons | dict.fromkeys(delivered, Reason.ALREADY_DELIVERED)
+from transforms.stages import OUTCOMES, SplitHint, StepFn, split
 
 
 @dataclass
@@ -89,54 +50,69 @@ class SkipDelivered(beam.PTransform):
     def expand(self, payloads: beam.PCollection[Payload]) -> SplitHint:
         """Returns the payloads to be sent, and the outcomes of the others."""
         if self.join is None:
-            return split(payloads, _LoadedSkipFn(self))
+            return split(payloads, _LoadedFn(self._parting(), self.load))
         found = payloads.pipeline | "FindDelivered" >> self.join
-        return split(payloads, _JoinedSkipFn(self), AsIter(found))
+        return split(payloads, _JoinedFn(self._parting(), self.joined), AsIter(found))
+
+    def _parting(self) -> "_Parting":
+        return _Parting(self.event_source_id, self.resend_unknown, self.clock)
 
 
-class _SkipFn(StepFn[Payload]):
+@dataclass(frozen=True)
+class _Parting:
+    """Parts payloads by what earlier runs know."""
+
+    event_source_id: str
+    resend_unknown: bool
+    clock: Callable[[], float]
+
+    def parted(self, batch: list[Payload], settled: Settled) -> Iterator[Any]:
+        """Yields outcomes of what is not to be sent, and the rest."""
+        wanted = Keys(self.event_source_id).digests(batch)
+        reasons = settled.reasons(wanted, self.clock(), self.resend_unknown)
+        return parted(batch, Stage.SKIP, reasons)
+
+
+class _LoadedFn(StepFn[Payload]):
+    """With tables that are loaded once a process."""
+
     stage = Stage.SKIP
     output = Payload
 
-    def __init__(self, step: SkipDelivered) -> None:
-        self._event_source_id = step.event_source_id
-        self._resend_unknown = step.resend_unknown
-        self._clock = step.clock
-
-    def setup(self) -> None:
-        self._keys = Keys(self._event_source_id)
-
-    def _parted(self, batch: list[Payload], settled: Settled) -> Iterator[Any]:
-        reasons = settled.reasons(self._keys.digests(batch), self._clock(), self._resend_unknown)
-        return parted(batch, self.stage, reasons)
-
-
-class _LoadedSkipFn(_SkipFn):
-    def __init__(self, step: SkipDelivered) -> None:
-        super().__init__(step)
-        self._load = step.load
+    def __init__(self, parting: _Parting, load: Callable[[], Settled] | None) -> None:
+        self._parting = parting
+        self._load = load
         self._shared = Shared()
 
+    def setup(self) -> None:
+        """Does nothing yet, so that nothing is read for a step that gets nothing."""
+
     def process_batch(self, batch: list[Payload]) -> Iterator[list[Payload]]:
-        # Here and not in `setup`, so that nothing is read for a step that gets nothing.
-        return self._parted(batch, self._shared.acquire(self._load))
+        return self._parting.parted(batch, self._shared.acquire(self._load))
 
 
-class _JoinedSkipFn(_SkipFn):
-    def __init__(self, step: SkipDelivered) -> None:
-        super().__init__(step)
-        self._joined = step.joined
+class _JoinedFn(beam.DoFn):
+    """With tables that another branch of the pipeline found."""
+
+    output = Payload
+
+    def __init__(self, parting: _Parting, joined: Callable[[Iterable[Any]], Settled] | None) -> None:
+        self._parting = parting
+        self._joined = joined
+
+    def infer_output_type(self, input_type: Any) -> type:
+        return Payload
 
     def start_bundle(self) -> None:
         self._settled: Settled | None = None
 
     def process(self, payload: Payload, found: Iterable[Any]) -> Iterator[Any]:
-        return self.one(self.process_batch([payload], found))
+        return StepFn.one(self.process_batch([payload], found))
 
     def process_batch(self, batch: list[Payload], found: Iterable[Any]) -> Iterator[list[Payload]]:
         if self._settled is None and self._joined is not None:
             self._settled = self._joined(found)
-        return self._parted(batch, self._settled or empty())
+        return self._parting.parted(batch, self._settled or empty())
 
 
 @dataclass
@@ -216,22 +192,6 @@ class _FirstFn(beam.DoFn):
             yield TaggedOutput(OUTCOMES, ended(payload, Stage.DUPLICATES, Reason.DUPLICATE_IN_INPUT))
 
 
-class Keys:
-    """Digests of the payloads of one event source."""
-
-    def __init__(self, event_source_id: str) -> None:
-        # Names are few; what custom mappings make of data is bounded by TikTok.
-        self._seed = cache(lambda event: seed(event_source_id, event))
-
-    def digests(self, payloads: Sequence[Payload]) -> Digests:
-        """Returns the digests, in order."""
-        first = payloads[0].event
-        ids = [payload.event_id.encode() for payload in payloads]
-        if all(payload.event == first for payload in payloads):
-            return digests(ids, self._seed(first))
-        return digests(ids, [self._seed(payload.event) for payload in payloads])
-
-
 def parted(batch: list[Payload], stage: Stage, reasons: dict[int, Reason]) -> Iterator[Any]:
     """Yields the outcomes of the payloads that have a reason, by position, and then the others."""
     if reasons:
@@ -259,15 +219,3 @@ def ended(payload: Payload, stage: Stage, reason: Reason, kind: Kind = Kind.SKIP
         attempts=payload.attempts,
         payload=None if kind is Kind.SKIPPED else payload.body,
     )
-
-
-def empty() -> Settled:
-    """Returns what is known before the first run."""
-    return Settled(DigestTable.empty(), DigestTable.empty())
-
-
-def table(parts: Iterable[Digests], values: Iterable[npt.NDArray[np.int64]] | None = None) -> DigestTable:
-    """Returns a table of digests that come in parts."""
-    found = [np.empty((0, 2), np.uint64), *parts]
-    numbers = None if values is None else np.concatenate([np.empty(0, np.int64), *values])
-    return DigestTable(np.concatenate(found), numbers)

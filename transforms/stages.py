@@ -132,9 +132,11 @@ class StepFn(beam.DoFn, Generic[In]):
     output: type
 
     def infer_output_type(self, input_type: Any) -> type:
+        """Returns the type of what passes."""
         return self.output
 
     def setup(self) -> None:
+        """Makes the step."""
         self._step = self.make()
         self._told: set[tuple[str, str]] = set()
 

@@ -76,7 +76,7 @@ class Reason(StrEnum):
     AWAITING_DECISION = "awaiting_decision"
     """TikTok may have it since more than 48 h and would count it twice. `--resend_unknown` sends it all the same."""
     DUPLICATE_IN_INPUT = "duplicate_in_input"
-    """The input holds the same event more than once (`--drop_duplicates`); another copy stands for it. Nothing to do."""
+    """The input holds the same event again (`--drop_duplicates`); another copy stands for it. Nothing to do."""
     SUPERSEDED = "superseded"
     """A newer dead letter of the same event stands for this one. Nothing to do."""
     NO_PAYLOAD = "no_payload"
