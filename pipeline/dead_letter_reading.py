@@ -1,14 +1,13 @@
 """ReadDeadLetters: dead letters → payloads that go through the same delivery again, and outcomes of the others.
 
     files ─→ ReadDeadLetters ─→ payloads → SkipDelivered → DropDuplicates → WriteToTikTok → ParkRefused
-                    └─→ outcomes of what is superseded, parked, held, or has no payload
+                    └─→ outcomes of what is superseded, parked, or has no payload
 
 Each letter that the replay takes has exactly one outcome; a message that could not be read and now can has one for each
 of its events.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,7 +20,6 @@ from pipeline.delivered import opened
 from pipeline.letters import WITH_PAYLOAD, SharedPlan
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
-from transforms.known import is_late
 from transforms.mapping.convert import converter
 from transforms.model import Form, Kind, Message, Note, Outcome, Payload, Reason, Stage
 from transforms.skip import ended
@@ -48,15 +46,11 @@ class ReadDeadLetters(beam.PTransform):
       plan: which letters; files that appear later are not seen.
       connection: what originals are mapped with now.
       max_attempts: what was carried by so many requests is parked.
-      resend_unknown: send also what TikTok may have since more than 48 h.
-      clock: epoch seconds.
     """
 
     plan: SharedPlan
     connection: Connection
     max_attempts: int
-    resend_unknown: bool = False
-    clock: Callable[[], float] = time.time
 
     def expand(self, begin: PBegin) -> SplitHint:
         """Returns the payloads, and the outcomes of the other letters."""
@@ -85,8 +79,6 @@ class _ReadFn(beam.DoFn):
         self._plans = step.plan
         self._connection = step.connection
         self._max_attempts = step.max_attempts
-        self._resend_unknown = step.resend_unknown
-        self._clock = step.clock
         self._letters = Metrics.counter(NAMESPACE, MESSAGES)
         self._units = Metrics.counter(NAMESPACE, UNITS)
 
@@ -144,7 +136,7 @@ class _ReadFn(beam.DoFn):
             return _settled(letter, Reason.SUPERSEDED, place)
         if letter["stage"] not in WITH_PAYLOAD or letter["payload"] is None:
             return _settled(letter, Reason.NO_PAYLOAD, letter["input_ref"], letter["input_index"])
-        return self._checked(_payload(letter, self._plan.attempts(number)), number)
+        return self._checked(_payload(letter, self._plan.attempts(number)))
 
     def _mapped(self, original: dict[str, Any], number: int) -> list[Result]:
         """Returns what the present connection makes of an original, or of the one event of it that was rejected."""
@@ -155,18 +147,15 @@ class _ReadFn(beam.DoFn):
             results = ours or [result for result in results if result.index is None]
         attempts = self._plan.attempts(number)
         return [
-            self._checked(msgspec.structs.replace(result, attempts=attempts), number)
+            self._checked(msgspec.structs.replace(result, attempts=attempts))
             if isinstance(result, Payload)
             else msgspec.structs.replace(result, attempts=attempts)
             for result in results
         ]
 
-    def _checked(self, payload: Payload, number: int) -> Result:
+    def _checked(self, payload: Payload) -> Result:
         if payload.attempts >= self._max_attempts:
             return ended(payload, Stage.REPLAY, Reason.PARKED, Kind.REJECTED)
-        since_ms = self._plan.unknown_since_ms(number)
-        if since_ms is not None and not self._resend_unknown and is_late(since_ms, self._clock()):
-            return ended(payload, Stage.REPLAY, Reason.AWAITING_DECISION)
         return payload
 
 

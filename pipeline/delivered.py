@@ -14,7 +14,7 @@ the three of the key, and the kind (of row groups with `unknown` also the time o
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -222,10 +222,12 @@ class LoadSettled:
     Attributes:
       parts: what to read.
       event_source_id: whose events.
+      also: returns further events that TikTok may have, and when they were first sent.
     """
 
     parts: tuple[LedgerPart, ...]
     event_source_id: str
+    also: Callable[[], tuple[Digests, Any]] | None = None
 
     def __call__(self) -> Settled:
         """Returns what the ledger knows. Memory: `build_bytes`, and one row group."""
@@ -239,4 +241,8 @@ class LoadSettled:
                 count += len(found.delivered)
                 unknown.append(found.unknown)
                 first_sent_ms.append(found.first_sent_ms)
+        if self.also is not None:
+            further, times = self.also()
+            unknown.append(further)
+            first_sent_ms.append(times)
         return Settled(DigestTable(delivered[:count]), table(unknown, first_sent_ms))

@@ -126,10 +126,10 @@ class Plan:
         self._newest = np.zeros(len(keys), bool)
         self._newest[newest] = True
         self._attempts = np.zeros(len(keys), np.int64)
-        self._unknown = np.full(len(keys), NEVER, np.int64)
         if len(order):
             self._attempts[newest] = np.maximum.reduceat(columns["attempts"][order], starts)
-            self._unknown[newest] = np.minimum.reduceat(columns["unknown"][order], starts)
+        may_have = np.flatnonzero(columns["unknown"] != NEVER)
+        self._unknown = keys[may_have], columns["unknown"][may_have]
         self._selected = columns["selected"].astype(bool)
         self._original = columns["original"]
         # From a row of the quarantine back to the letter that it serves.
@@ -156,10 +156,9 @@ class Plan:
         """Returns how many requests have carried the event."""
         return int(self._attempts[number])
 
-    def unknown_since_ms(self, number: int) -> int | None:
-        """Returns since when TikTok may have the event, None if it was never unknown."""
-        since = int(self._unknown[number])
-        return None if since == NEVER else since
+    def unknown(self) -> tuple[Digests, Longs]:
+        """Returns the keys of events that TikTok may have, and when they were first sent, UTC epoch milliseconds."""
+        return self._unknown
 
     def served(self, original: int) -> int | None:
         """Returns the letter that is mapped again from a row of the quarantine, by the row's number over all files."""
@@ -181,6 +180,10 @@ class SharedPlan:
         """Returns the plan."""
         plan: Plan = self._shared.acquire(partial(Plan, self.selection))
         return plan
+
+    def unknown(self) -> tuple[Digests, Longs]:
+        """Returns `Plan.unknown`."""
+        return self.get().unknown()
 
 
 class Refusals:

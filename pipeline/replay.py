@@ -1,6 +1,6 @@
 """Replays dead letters: through the same delivery, into the same ledger, and back to the dead letters if they fail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import apache_beam as beam
 
@@ -66,7 +66,8 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
 
     def add_steps(pipeline: beam.Pipeline) -> None:
         duplicates = duplicates_step(options, runner, beam_options)
-        build(pipeline, options, selection, records, _skip_step(options, letters), duplicates, transport)
+        plan = SharedPlan(selection)
+        build(pipeline, options, plan, records, _skip_step(options, plan), duplicates, transport)
 
     return carry_out(options, beam_options, add_steps, "replay", files, task="replay")
 
@@ -74,17 +75,14 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
 def build(
     pipeline: beam.Pipeline,
     options: ReplayOptions,
-    selection: Selection,
+    plan: SharedPlan,
     records: Records,
     skip: SkipDelivered,
     duplicates: DropDuplicates | None,
     transport: Callable[[Connection], Transport] = EventsApi,
 ) -> None:
     """Adds all steps of a replay to a pipeline: read, leave out what is settled, send, park, record."""
-    plan = SharedPlan(selection)
-    read = pipeline | "ReadDeadLetters" >> ReadDeadLetters(
-        plan, options.connection, options.max_attempts, options.resend_unknown
-    )
+    read = pipeline | "ReadDeadLetters" >> ReadDeadLetters(plan, options.connection, options.max_attempts)
     skipped = read.passed | "SkipDelivered" >> skip
     branches = {"Read": read.outcomes, "Skip": skipped.outcomes}
     payloads = skipped.passed
@@ -97,8 +95,10 @@ def build(
         _ = outcomes | f"Record{name}" >> RecordOutcomes(records)
 
 
-def _skip_step(options: ReplayOptions, letters: list[str]) -> SkipDelivered:
-    """Returns the step that leaves out what has been delivered since, by the ledger as it is now.
+def _skip_step(options: ReplayOptions, plan: SharedPlan) -> SkipDelivered:
+    """Returns the step that leaves out what has been delivered, by the ledger as it is now.
+
+    What TikTok may have since more than 48 h is left out too, by ledger and letters.
 
     Raises:
       UsageError: the ledger needs more memory than it may have.
@@ -106,7 +106,7 @@ def _skip_step(options: ReplayOptions, letters: list[str]) -> SkipDelivered:
     if options.ledger is None:
         raise ValueError("a replay needs a ledger")
     source = options.connection.event_source_id
-    since_ms = _earliest_event_ms(letters)
+    since_ms = _earliest_event_ms(plan.selection.letters)
     parts = tuple(relevant(ledger_files(options.ledger, since_ms), source, since_ms))
     megabytes = build_bytes(parts) / 1_000_000
     if megabytes > options.ledger_memory_mb:
@@ -114,10 +114,10 @@ def _skip_step(options: ReplayOptions, letters: list[str]) -> SkipDelivered:
             f"--ledger_memory_mb {options.ledger_memory_mb}: the ledger since the earliest of these letters needs "
             f"{megabytes:,.0f} MB. Allow so much."
         )
-    return SkipDelivered(source, LoadSettled(parts, source), resend_unknown=options.resend_unknown)
+    return SkipDelivered(source, LoadSettled(parts, source, plan.unknown), resend_unknown=options.resend_unknown)
 
 
-def _earliest_event_ms(letters: list[str]) -> int | None:
+def _earliest_event_ms(letters: Sequence[str]) -> int | None:
     """Returns the time of the earliest event of the letters, by the statistics of their files; None if unknown."""
     earliest: list[int] = []
     for path in letters:
