@@ -38,7 +38,8 @@ def test_an_unknown_command_is_refused_with_the_nearest(capsys: pytest.CaptureFi
     assert cli.main(["preveiw"]) == 2
     error = capsys.readouterr().err
     assert error == (
-        'error: "preveiw" is no command; one of run, preview, check, demo, sandbox is needed. Did you mean "preview"?\n'
+        'error: "preveiw" is no command; one of run, replay, reconcile, preview, check, demo, sandbox is needed. '
+        'Did you mean "preview"?\n'
     )
 
 
