@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -16,8 +17,18 @@ from typing import Any, Self
 
 from pipeline.lock_stores import lock_store
 from pipeline.locks import HeldLock, Lock, LostError, Store, new_lock
-from pipeline.manifest import Manifest, State, input_digest, new_manifest, read_manifests, unrecorded, write_manifest
+from pipeline.manifest import (
+    InputFile,
+    Manifest,
+    State,
+    input_digest,
+    new_manifest,
+    read_manifests,
+    unrecorded,
+    write_manifest,
+)
 from pipeline.options import RunOptions
+from pipeline.problems import UsageError
 from pipeline.rowfiles import WriteError
 from pipeline.source_files import FileInfo
 from pipeline.summary import Summary
@@ -29,12 +40,15 @@ REFRESH_SECS = 15.0
 
 _WINDOW = timedelta(hours=48)
 
+# Files whose digest is taken at a time: in a bucket each is a question over the network.
+_DIGESTERS = 4
+
 
 class Journal:
     """Keeps the lock and the manifest of one run.
 
-    Entering raises `UsageError` if another run is at work on the same window; nothing has been sent then. Leaving it
-    without `finish` leaves a manifest that says `failed`.
+    Entering raises `UsageError` if another run is at work on the same window, or has its id; nothing has been sent
+    then. Leaving it without `finish` leaves a manifest that says `failed`.
 
     Args:
       ledger: its folder.
@@ -66,7 +80,7 @@ class Journal:
         else:
             self._held = HeldLock(self._store, self._lock, self._clock)
         try:
-            self._tell_of_unfinished()
+            self._look_at_earlier_runs()
             write_manifest(self._ledger, self._manifest)
         except BaseException:
             self._release()
@@ -119,15 +133,27 @@ class Journal:
 
     def _digest_inputs(self) -> None:
         """Fills in the digests beside the run: they take a disk's time, and hashing frees the interpreter."""
-        for file in self._manifest.inputs:
-            if self._ended.is_set():
-                return
-            file.digest = input_digest(file.path)
 
-    def _tell_of_unfinished(self) -> None:
-        """Says what earlier runs may have sent without recording it; of each run once."""
+        def fill(file: InputFile) -> None:
+            if not self._ended.is_set():
+                file.digest = input_digest(file.path)
+
+        with ThreadPoolExecutor(_DIGESTERS, thread_name_prefix="digest") as pool:
+            list(pool.map(fill, self._manifest.inputs))
+
+    def _look_at_earlier_runs(self) -> None:
+        """Says what earlier runs may have sent without recording it; of each run once.
+
+        Raises:
+          UsageError: one has the id of this run.
+        """
         now = self._now()
         for manifest in read_manifests(self._ledger):
+            if manifest.run_id == self._manifest.run_id:
+                raise UsageError(
+                    f"--run_id {manifest.run_id}: this ledger has a run of that name already, and rows are told apart "
+                    "by it. Choose another, or leave it out."
+                )
             died = manifest.has_died(now)
             if not died and (manifest.state is not State.FAILED or manifest.unrecorded is not None):
                 continue

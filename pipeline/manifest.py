@@ -5,6 +5,7 @@ is gone, or which was not written for a while, is of a run that has died.
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -182,7 +183,10 @@ def read_manifests(ledger: str) -> list[Manifest]:
 
 def run_files(ledger: str, run_id: str) -> list[str]:
     """Returns the files of the ledger that a run has written."""
-    return listed(ledger, f"date=*/{file_prefix(run_id)}-*.parquet")
+    prefix = file_prefix(run_id)
+    # The ids of other runs may begin in the same way.
+    own = re.compile(rf".*/{re.escape(prefix)}-[0-9a-f]{{32}}(-ahead)?\.parquet")
+    return [path for path in listed(ledger, f"date=*/{prefix}-*.parquet") if own.fullmatch(path)]
 
 
 def unrecorded(ledger: str, manifest: Manifest, silence_secs: float) -> Span:

@@ -19,7 +19,7 @@ import xxhash
 from pipeline.holder import Holder, this_process
 from pipeline.lock_stores import LocalLocks, lock_store
 from pipeline.locks import EXPIRY_SECS, HeldLock, Lock, LostError, Store, new_lock
-from pipeline.manifest import read_manifests
+from pipeline.manifest import read_manifests, run_files
 from pipeline.problems import UsageError
 from sandbox.faults import Delay
 
@@ -65,6 +65,22 @@ def test_a_run_that_fails_says_so_and_the_next_one_names_the_time(
     assert shop.manifest(1)["started"] <= span["since"] <= span["until"] <= shop.manifest(2)["started"]
     shop.run(file)
     assert caplog.text.count("did not finish") == 1  # told once
+
+
+def test_the_id_of_another_run_is_refused(shop: Any, orders: list[bytes]) -> None:
+    file = shop.write(orders)
+    shop.run(file)
+    with pytest.raises(UsageError, match="--run_id run-1: this ledger has a run of that name already"):
+        shop.run(file, run_id="run-1")
+    assert shop.sandbox.totals().accepted == 1000
+    assert list((shop.ledger / "_locks").iterdir()) == []
+
+
+def test_files_of_a_run_whose_name_begins_in_the_same_way_are_not_its_files(shop: Any, orders: list[bytes]) -> None:
+    shop.run(shop.write(orders), run_id="run")
+    shop.run(shop.write(orders), run_id="run-1-more")
+    assert len(run_files(str(shop.ledger), "run")) == len(run_files(str(shop.ledger), "run-1-more")) == 1
+    assert run_files(str(shop.ledger), "run-1") == []
 
 
 def test_later_than_48_hours_the_next_run_says_that_repeats_count(

@@ -84,7 +84,7 @@ def test_rows_that_a_repeated_bundle_wrote_twice_count_once_and_the_newest_count
     )
     rows = rows.set_column(rows.column_names.index("recorded_time"), "recorded_time", earlier)
     rows = rows.set_column(rows.column_names.index("kind"), "kind", pa.array(["unknown"] * rows.num_rows))
-    pq.write_table(rows, path.with_name("run-2-repeated.parquet"))
+    pq.write_table(rows, path.with_name(f"run-2-{'0' * 32}.parquet"))
     found = ask(worked)
     assert found.adds_up
     assert [run.repeated for run in found.runs] == [0, rows.num_rows]
