@@ -18,6 +18,7 @@ from sandbox.generator import purchases, write_parquet
 from transforms.connection import Connection, Consent
 from transforms.mapping.convert import converter
 from transforms.model import Form, Outcome, Payload
+from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.tiktok.client import EventsApi, Reply
 from transforms.tiktok.request import envelope
 from transforms.tiktok.runtime import Transport
@@ -84,11 +85,14 @@ def run(
     settings: Connection,
     records: Records | None = None,
     transport: type[Transport] = EventsApi,
+    skip: SkipDelivered | None = None,
+    duplicates: DropDuplicates | None = None,
 ) -> Summary:
     """Runs the whole pipeline on the local runner, in this process; `seconds` of the result is the whole of it."""
     began = time.perf_counter()
     pipeline = beam.Pipeline(options=PipelineOptions(["--no_save_main_session", "--runner=FnApiRunner"]))
-    build(pipeline, ReadMessages([str(files)]), settings, records or Records(), transport=transport)
+    read = ReadMessages([str(files)])
+    build(pipeline, read, settings, records or Records(), transport=transport, skip=skip, duplicates=duplicates)
     result = pipeline.run()
     result.wait_until_finish()
     summary = summarize(read_counters(result.metrics()), time.perf_counter() - began, "benchmark")

@@ -20,6 +20,8 @@ _BEAM_SUFFIX = re.compile(r" \[while running '[^']*'\]$")
 # Command → what it does; the module is `pipeline.commands.COMMAND`.
 COMMANDS = {
     "run": "send the commerce events of files to TikTok",
+    "replay": "send again what was not delivered, from the dead letters",
+    "reconcile": "say by day and event what became of everything, and whether the ledger agrees with the runs",
     "preview": "show what would be sent for the messages of a file, and why the rest would not",
     "check": "check a connection, its token, and with --online TikTok's answer to a test event",
     "test": "run the cases of a connection: an event in, what becomes of it out",

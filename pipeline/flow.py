@@ -8,6 +8,7 @@ from pipeline.records import RecordOutcomes, Records
 from pipeline.sources import ReadMessages
 from transforms.connection import Connection
 from transforms.forward import forward
+from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
 
@@ -21,6 +22,8 @@ def build(
     until_ms: int | None = None,
     transport: Callable[[Connection], Transport] = EventsApi,
     dry_run: bool = False,
+    skip: SkipDelivered | None = None,
+    duplicates: DropDuplicates | None = None,
 ) -> None:
     """Adds all steps to a pipeline.
 
@@ -36,6 +39,8 @@ def build(
       until_ms: events at or after this time are skipped.
       transport: makes what carries requests.
       dry_run: send nothing.
+      skip: leaves out what earlier runs have delivered.
+      duplicates: leaves out what the input holds again.
     """
     source = pipeline | "ReadMessages" >> read
     outcomes = forward(
@@ -46,6 +51,8 @@ def build(
         keep_original=records.quarantine is not None,
         transport=transport,
         dry_run=dry_run,
+        skip=skip,
+        duplicates=duplicates,
     )
-    for step, ended in {"read": source.outcomes, **outcomes._asdict()}.items():
+    for step, ended in {"read": source.outcomes, **outcomes.branches()}.items():
         _ = ended | f"Record{step.capitalize()}" >> RecordOutcomes(records)

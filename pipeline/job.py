@@ -4,28 +4,31 @@ import functools
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 
 import apache_beam as beam
 import msgspec
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics.metric import MetricResults
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
+from pipeline.again import duplicates_step, skip_step
 from pipeline.dryrun import estimate, read_samples
 from pipeline.flow import build
+from pipeline.journal import keep_journal
 from pipeline.options import RunOptions, beam_runner
 from pipeline.partitions import Partitions
-from pipeline.prices import read_prices
+from pipeline.prices import Prices, read_prices
 from pipeline.problems import UsageError
 from pipeline.progress import PROGRESS, CountedTransport, ProgressDisplay
 from pipeline.records import Records
 from pipeline.row_groups import TimeWindow
 from pipeline.rowfiles import WriteError
-from pipeline.sources import Layout, ReadMessages, expand_patterns
-from pipeline.summary import exit_code, read_counters, render, summarize, write_summary
+from pipeline.sources import FileInfo, Layout, ReadMessages, expand_patterns
+from pipeline.summary import Summary, exit_code, read_counters, render, summarize, write_summary
 from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
@@ -48,35 +51,109 @@ def run(options: RunOptions, transport: Callable[[Connection], Transport] = Even
       UsageError: a folder, a pattern or the token reference cannot be used; nothing has been sent.
     """
     connection = options.connection
-    runner = beam_runner(options.runner)
-    beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}"])
-    FileSystems.set_options(beam_options)
+    runner, beam_options = beam_settings(options)
     try:
         prices = read_prices(options.prices) if options.dry_run else None
         read = _read(options)
-        expected = _expected(read)
-        records = _records(options)
-        records.check()
-        if runner == _LOCAL and not options.dry_run:
-            TokenSource(connection.access_token or "").get()
+        files = _expected(read)
+        records = checked_records(options)
+        if not options.dry_run:
+            check_token(options, runner)
     except (ValueError, WriteError, TokenReferenceError) as error:
         raise UsageError(str(error)) from error
-    began = time.monotonic()
-    pipeline = beam.Pipeline(options=beam_options)
-    counted = functools.partial(CountedTransport, transport)
-    build(pipeline, read, connection, records, options.since_ms, options.until_ms, counted, options.dry_run)
-    with _progress(options, runner, expected):
-        result = pipeline.run()
-        result.wait_until_finish()
-    counters = read_counters(result.metrics())
-    summary = summarize(counters, time.monotonic() - began, options.run_id)
-    if prices is not None:
-        dry_run = estimate(counters, read_samples(result.metrics()), connection, prices)
-        summary = msgspec.structs.replace(summary, dry_run=dry_run)
-    if options.summary:
-        write_summary(summary, options.summary)
-    Console(file=sys.stdout).print(render(summary))
-    return exit_code(summary) if summary.adds_up else _FAILED
+
+    def add_steps(pipeline: beam.Pipeline) -> None:
+        build(
+            pipeline,
+            read,
+            connection,
+            records,
+            options.since_ms,
+            options.until_ms,
+            functools.partial(CountedTransport, transport),
+            options.dry_run,
+            skip_step(options, read),
+            duplicates_step(options, runner, beam_options),
+        )
+
+    return carry_out(options, beam_options, add_steps, "run", files, prices=prices)
+
+
+def carry_out(
+    options: RunOptions,
+    beam_options: PipelineOptions,
+    add_steps: Callable[[beam.Pipeline], None],
+    command: str,
+    files: Sequence[FileInfo],
+    task: str | None = None,
+    prices: Prices | None = None,
+) -> int:
+    """Runs a pipeline to its end, tells its counts, and returns the exit code.
+
+    Args:
+      options: of the run.
+      beam_options: Beam's.
+      add_steps: fills the pipeline; called when the run has its lock, so that it sees what runs before have recorded.
+      command: `run` or `replay`, for the manifest.
+      files: the input, for the manifest.
+      task: what is locked, if it is no window of events.
+      prices: of a dry run's estimate.
+
+    Raises:
+      UsageError: another run is at work on the same.
+    """
+    with keep_journal(options, command, files, beam_options, task) as finish:
+        began = time.monotonic()
+        pipeline = beam.Pipeline(options=beam_options)
+        add_steps(pipeline)
+        with _progress(options, beam_runner(options.runner), files if command == "run" else ()):
+            result = pipeline.run()
+            result.wait_until_finish()
+        summary = _summary(options, result.metrics(), time.monotonic() - began, prices)
+        finish(summary)
+    return _report(summary, options.summary)
+
+
+def beam_settings(options: RunOptions) -> tuple[str, PipelineOptions]:
+    """Returns Beam's name of the runner and Beam's options, which its file systems know from now on too."""
+    runner = beam_runner(options.runner)
+    beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}"])
+    FileSystems.set_options(beam_options)
+    return runner, beam_options
+
+
+def check_token(options: RunOptions, runner: str) -> None:
+    """Resolves the token where this machine is the one that sends.
+
+    Raises:
+      TokenReferenceError: it cannot be read.
+    """
+    if runner == _LOCAL:
+        TokenSource(options.connection.access_token or "").get()
+
+
+def checked_records(options: RunOptions) -> Records:
+    """Returns what is recorded; rows carry the version of this package as the version of the mapping.
+
+    Raises:
+      ValueError: folders that cannot be the same are.
+      WriteError: one cannot be written to.
+    """
+    if options.dry_run:
+        # A ledger is a record of what was sent.
+        return Records(run_id=options.run_id, by_event=True)
+    records = Records(
+        ledger=options.ledger,
+        dead_letters=options.dead_letters,
+        quarantine=options.quarantine,
+        flush_secs=options.ledger_flush_secs,
+        run_id=options.run_id,
+        connection_name=options.connection.event_source_id,
+        event_source_id=options.connection.event_source_id,
+        mapping_version=metadata.version("tiktok-events-pipeline"),
+    )
+    records.check()
+    return records
 
 
 def _read(options: RunOptions) -> ReadMessages:
@@ -94,8 +171,8 @@ def _read(options: RunOptions) -> ReadMessages:
     )
 
 
-def _expected(read: ReadMessages) -> tuple[int, int]:
-    """Returns how many files will be read and their bytes; tells what is left out.
+def _expected(read: ReadMessages) -> list[FileInfo]:
+    """Returns the files that will be read; tells how many are left out.
 
     Raises:
       NoInputError: a pattern matches no file.
@@ -105,34 +182,34 @@ def _expected(read: ReadMessages) -> tuple[int, int]:
         files, pruned = read.partitions.divide(files)
         tell = _log.info if files else _log.warning
         tell("--date_partition: %s of %s files are in folders of the window", len(files), len(files) + len(pruned))
-    return len(files), sum(file.size for file in files)
+    return files
 
 
-def _records(options: RunOptions) -> Records:
-    """Returns what is recorded; rows carry the version of this package as the version of the mapping."""
-    if options.dry_run:
-        # A ledger is a record of what was sent.
-        return Records(run_id=options.run_id, by_event=True)
-    return Records(
-        ledger=options.ledger,
-        dead_letters=options.dead_letters,
-        quarantine=options.quarantine,
-        flush_secs=options.ledger_flush_secs,
-        run_id=options.run_id,
-        connection_name=options.connection.event_source_id,
-        event_source_id=options.connection.event_source_id,
-        mapping_version=metadata.version("tiktok-events-pipeline"),
-    )
+def _summary(options: RunOptions, metrics: MetricResults, seconds: float, prices: Prices | None) -> Summary:
+    counters = read_counters(metrics)
+    summary = summarize(counters, seconds, options.run_id)
+    if prices is None:
+        return summary
+    dry_run = estimate(counters, read_samples(metrics), options.connection, prices)
+    return msgspec.structs.replace(summary, dry_run=dry_run)
+
+
+def _report(summary: Summary, path: str | None) -> int:
+    """Prints a summary, writes it to a file if one is named, and returns the exit code."""
+    Console(file=sys.stdout).print(render(summary))
+    if path:
+        write_summary(summary, path)
+    return exit_code(summary) if summary.adds_up else _FAILED
 
 
 @contextmanager
-def _progress(options: RunOptions, runner: str, expected: tuple[int, int]) -> Iterator[None]:
-    """Shows progress where the pipeline runs in this process."""
+def _progress(options: RunOptions, runner: str, files: Sequence[FileInfo]) -> Iterator[None]:
+    """Shows progress where the pipeline runs in this process; `files` are those whose reading is counted."""
     elsewhere = runner != _LOCAL or any("multi_processing" in argument for argument in options.beam_args)
     if elsewhere or options.progress is False:
         yield
         return
     PROGRESS.reset()
-    PROGRESS.expect(*expected)
+    PROGRESS.expect(len(files), sum(file.size for file in files))
     with ProgressDisplay():
         yield

@@ -1,7 +1,7 @@
 """The ledger: one row an outcome, no personal data. What was delivered, what was not, and why.
 
-`LEDGER/date=YYYY-MM-DD/*.parquet`, by the UTC day of recording. A repeated bundle may write a row twice: count keys
-(`event_source_id`, `event`, `event_id`), not rows.
+`LEDGER/date=YYYY-MM-DD/*.parquet`, by the UTC day of recording; `pipeline.delivered` says who reads which days. A
+repeated bundle may write a row twice: count keys (`event_source_id`, `event`, `event_id`), not rows.
 
 A row has to cost about a microsecond beside the ten that the rest of a run costs an event. Hence columns instead of
 rows, one pass a column; columns whose value is the same in a whole list (all but a few, within one request) take one
@@ -66,6 +66,7 @@ LEDGER_LAYOUT = Layout(
     dictionary=tuple(name for name in LEDGER_SCHEMA.names if name not in _MANY),
     statistics=("event", "event_source_id", "event_time", "kind", "reason", "sent_time", "recorded_time"),
     compressed=("event_id", "event_time", "input_ref", "message", "request_id", "value"),
+    event_time="event_time",
 )
 
 # Rows after which the columns of unique values become arrays, which take a third of the memory.

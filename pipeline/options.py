@@ -44,6 +44,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
       partition_slack_ms: read only folders whose day lies in the time window, widened by so much; None: all folders.
       dry_run: send nothing, and say what would be sent.
       prices: price file of the dry run's estimate; None: the one that comes with this program.
+      skip_delivered: leave out what the ledger says is delivered.
+      resend_unknown: send also what TikTok may have since more than 48 h.
+      ledger_memory_mb: what the ledger's keys may take in each worker process, in megabytes.
+      drop_duplicates: leave out repeats inside the input.
       run_id: names this run in ledger and summary.
     """
 
@@ -65,7 +69,26 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     partition_slack_ms: int | None = None
     dry_run: bool = False
     prices: str | None = None
+    skip_delivered: bool = False
+    resend_unknown: bool = False
+    ledger_memory_mb: int = 512
+    drop_duplicates: bool = False
     run_id: str
+
+
+class ReplayOptions(RunOptions, frozen=True, kw_only=True):
+    """What one replay was asked to do; `inputs` is the folder of dead letters alone.
+
+    Attributes:
+      reasons: of the letters that are replayed; empty: all but `parked`.
+      recorded_since_ms, recorded_until_ms: when the letters were recorded, UTC epoch milliseconds, half-open.
+      max_attempts: an event that so many requests have carried is parked.
+    """
+
+    reasons: frozenset[str] = frozenset()
+    recorded_since_ms: int | None = None
+    recorded_until_ms: int | None = None
+    max_attempts: int = 100
 
 
 def beam_runner(word: str) -> str:

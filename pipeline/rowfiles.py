@@ -13,11 +13,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -31,6 +32,10 @@ MAX_WAITING_BYTES = 32 * 1024 * 1024
 # Level 1 of zstd makes the ledger a third smaller than snappy does, in the same time; level 3 takes a third longer and
 # saves nothing.
 _ZSTD_LEVEL = 1
+
+# Days after which an event lies ahead of the day on which it is recorded: clocks are wrong by hours every day.
+AHEAD_DAYS = 2
+AHEAD_SUFFIX = "-ahead.parquet"
 
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
@@ -69,12 +74,16 @@ class Layout:
       statistics: columns whose least and greatest value stand in the footer, for readers that skip row groups.
       compressed: columns worth compressing; None: all. Others are random bytes, or small after dictionary encoding.
       private: folders are readable by their owner only (0700), files too (0600); local folders only.
+      event_time: column of the events' times. Rows whose event lies `AHEAD_DAYS` or more after the folder's day, by a
+        clock that is wrong, get files of their own, named `…-ahead.parquet`: who wants the events of a day need not
+        look into everything that was recorded before. None: they stay with the others.
     """
 
     dictionary: tuple[str, ...]
     statistics: tuple[str, ...]
     compressed: tuple[str, ...] | None = None
     private: bool = False
+    event_time: str | None = None
 
 
 class RowFiles:
@@ -96,7 +105,7 @@ class RowFiles:
         self._folder = folder
         self._rows = rows
         self._layout = layout
-        self._prefix = re.sub(r"[^A-Za-z0-9_-]+", "-", run_id).strip("-") or "run"
+        self._prefix = file_prefix(run_id)
         self._max_rows = max_rows
         self._writing: Future[None] | None = None
 
@@ -117,10 +126,10 @@ class RowFiles:
         if not len(self._rows):
             return
         self.wait()
-        day = datetime.fromtimestamp(recorded_at_secs, UTC).date()
-        path = f"{self._folder.rstrip('/')}/date={day}/{self._prefix}-{uuid.uuid4().hex}.parquet"
+        day = datetime.fromtimestamp(recorded_at_secs, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        path = f"{self._folder.rstrip('/')}/date={day.date()}/{self._prefix}-{uuid.uuid4().hex}.parquet"
         table = self._rows.take(int(recorded_at_secs * 1_000))
-        self._writing = self._pool.submit(self._write, table, path)
+        self._writing = self._pool.submit(self._write, table, path, day + timedelta(days=AHEAD_DAYS))
 
     def wait(self) -> None:
         """Returns when everything flushed is closed.
@@ -132,8 +141,22 @@ class RowFiles:
             writing, self._writing = self._writing, None
             writing.result()
 
-    def _write(self, table: pa.Table, path: str) -> None:
+    def _write(self, table: pa.Table, path: str, ahead: datetime) -> None:
+        if self._layout.event_time:
+            is_ahead = pc.greater_equal(table[self._layout.event_time], pa.scalar(ahead, pa.timestamp("ms", tz="UTC")))
+            if pc.any(is_ahead).as_py():
+                self._write_file(table.filter(is_ahead), path.removesuffix(".parquet") + AHEAD_SUFFIX)
+                table = table.filter(pc.invert(pc.fill_null(is_ahead, fill_value=False)))
+        if table.num_rows:
+            self._write_file(table, path)
+
+    def _write_file(self, table: pa.Table, path: str) -> None:
         write_atomically(path, encode(table, self._layout), self._folder if self._layout.private else None)
+
+
+def file_prefix(run_id: str) -> str:
+    """Returns what the names of a run's files begin with, fit for every file system."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", run_id).strip("-") or "run"
 
 
 def encode(table: pa.Table, layout: Layout) -> pa.Buffer:

@@ -68,6 +68,7 @@ class ReadMessages(beam.PTransform):
       strict_files: fail the run at the first file that cannot be read.
       window: row groups of Parquet files whose statistics exclude it are left out; single events are not.
       partitions: which folders are read; None: all.
+      counted: count what is read; False for a second reading of the same input.
     """
 
     patterns: list[str]
@@ -76,6 +77,7 @@ class ReadMessages(beam.PTransform):
     strict_files: bool = False
     window: TimeWindow = TimeWindow()
     partitions: Partitions | None = None
+    counted: bool = True
 
     def __post_init__(self) -> None:
         if not self.patterns:
@@ -92,13 +94,13 @@ class ReadMessages(beam.PTransform):
         parts = (
             begin
             | "Start" >> beam.Impulse()
-            | "FindFiles" >> beam.ParDo(_FindFn(tuple(self.patterns), self.partitions))
+            | "FindFiles" >> beam.ParDo(_FindFn(tuple(self.patterns), self.partitions, self.counted))
             | "ShareFiles" >> beam.Reshuffle()
             | "DivideFiles" >> beam.ParDo(_DivideFn())
             | "ShareParts" >> beam.Reshuffle()
         )
         results = parts | "ReadFiles" >> beam.ParDo(
-            _ReadFn(Layout(self.layout), self.column, self.strict_files, self.window)
+            _ReadFn(Layout(self.layout), self.column, self.strict_files, self.window, self.counted)
         ).with_outputs(OUTCOMES, main="messages")
         results[OUTCOMES].element_type = Outcome
         return ReadResult(results.messages, results[OUTCOMES])
@@ -107,9 +109,10 @@ class ReadMessages(beam.PTransform):
 class _FindFn(beam.DoFn):
     """One start → all files that may hold events of the window, each once."""
 
-    def __init__(self, patterns: tuple[str, ...], partitions: Partitions | None) -> None:
+    def __init__(self, patterns: tuple[str, ...], partitions: Partitions | None, counted: bool) -> None:
         self._patterns = patterns
         self._partitions = partitions
+        self._counted = counted
         self._pruned_files = Metrics.counter(NAMESPACE, PRUNED_FILES)
         self._pruned_bytes = Metrics.counter(NAMESPACE, PRUNED_BYTES)
 
@@ -117,8 +120,9 @@ class _FindFn(beam.DoFn):
         files = expand_patterns(self._patterns)
         if self._partitions is not None:
             files, pruned = self._partitions.divide(files)
-            self._pruned_files.inc(len(pruned))
-            self._pruned_bytes.inc(sum(file.size for file in pruned))
+            if self._counted:
+                self._pruned_files.inc(len(pruned))
+                self._pruned_bytes.inc(sum(file.size for file in pruned))
         yield from files
 
 
@@ -132,9 +136,10 @@ class _DivideFn(beam.DoFn):
 class _ReadFn(beam.DoFn):
     """Part of a file → lists of messages."""
 
-    def __init__(self, layout: Layout, column: str | None, strict: bool, window: TimeWindow) -> None:
+    def __init__(self, layout: Layout, column: str | None, strict: bool, window: TimeWindow, counted: bool) -> None:
         self._options = (layout, column, window)
         self._strict = strict
+        self._counted = counted
         self._units = Metrics.counter(NAMESPACE, UNITS)
 
     def setup(self) -> None:
@@ -151,7 +156,8 @@ class _ReadFn(beam.DoFn):
             elif self._strict and item.reason is Reason.UNREADABLE_FILE:
                 raise UnreadableFileError(f"{item.ref} cannot be read: {item.message}")
             else:
-                self._units.inc()
+                if self._counted:
+                    self._units.inc()
                 yield TaggedOutput(OUTCOMES, [item])
         report.add(PARTS)
         if part.first_row == 0 and (part.row_groups is None or part.row_groups[0] == 0):
@@ -160,6 +166,8 @@ class _ReadFn(beam.DoFn):
 
     def _tell(self, report: ReadReport) -> None:
         counts = report.take()
+        if not self._counted:
+            return
         PROGRESS.add_read(counts)
         self._counters.increment({name: count for name, count in counts.items() if name not in OF_PROGRESS})
 

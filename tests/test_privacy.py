@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pyarrow.dataset as ds
 import pytest
 
 from pipeline import job
-from pipeline.options import RunOptions
+from pipeline.options import ReplayOptions, RunOptions
+from pipeline.reconciliation import reconcile
+from pipeline.replay import replay
 from sandbox.control import Sandbox
 from sandbox.faults import Answer, AnyFault, Echo, Html, InvalidEvents, Partial, Reset
 from transforms.connection import Connection
@@ -211,8 +214,15 @@ def test_canaries_stay_inside(
             quarantine=str(tmp_path / "quarantine"),
             summary=str(tmp_path / "summary.json"),
             run_id="privacy",
+            skip_delivered=True,
+            drop_duplicates=True,
         )
         job.run(options)
+        again = {name: getattr(options, name) for name in options.__struct_fields__}
+        again |= {"run_id": "privacy-replay", "inputs": (options.dead_letters,)}
+        replay(ReplayOptions(**again))
+        found = reconcile(str(tmp_path / "ledger"), None, None, datetime.now(UTC))
+        assert found.adds_up
     printed = "".join(capfd.readouterr())
     everything = [TOKEN, *RAW.values(), *SENT.values()]
     assert find(caplog.text, everything) == []
@@ -222,6 +232,10 @@ def test_canaries_stay_inside(
     rows = ds.dataset(tmp_path / "ledger", format="parquet").to_table().to_pylist()
     assert len(rows) > 600
     assert find(repr(rows), everything) == []
+    assert find(repr(msgspec.to_builtins(found)), everything) == []
+    manifests = list((tmp_path / "ledger" / "_manifests").iterdir())
+    assert len(manifests) == 2
+    assert find("".join(path.read_text() for path in manifests), everything) == []
     letters = ds.dataset(tmp_path / "dead_letters", format="parquet").to_table().to_pylist()
     assert letters
     assert find(repr(letters), [TOKEN, *RAW.values()]) == []

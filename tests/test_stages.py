@@ -16,7 +16,7 @@ from transforms.stages import DecodeMessages, SelectEvents
 GOOD = b'{"environment":"production","events":[{"event_type":"session_start","data":{"x":1}}]}'
 
 
-class _FragileFn(stages._StepFn[Message]):
+class _FragileFn(stages.StepFn[Message]):
     """A step with a defect that some values meet."""
 
     stage = Stage.DECODE
@@ -47,7 +47,7 @@ def check_fragile(outcomes: list[Outcome]) -> None:
 def test_a_defect_rejects_one_value_and_is_told_once_without_it(caplog: pytest.LogCaptureFixture) -> None:
     messages = [Message("a", b"1"), Message("b", b"canary"), Message("c", b"2"), Message("d", b"canary")]
     with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-        split = stages._split(pipeline | beam.Create(messages), _FragileFn())
+        split = stages.split(pipeline | beam.Create(messages), _FragileFn())
         assert_that(split.outcomes, check_fragile)
     told = [record.getMessage() for record in caplog.records if record.name == "transforms.stages"]
     assert len(told) == 1

@@ -24,6 +24,9 @@ from transforms.tiktok.runtime import PooledSender, Runtime, Transport
 
 _GLOBAL = GlobalWindow()
 
+# Between two looks at the clock of those who record.
+_PULSE_SECS = 1.0
+
 
 @dataclass
 class WriteToTikTok(beam.PTransform):
@@ -95,6 +98,8 @@ class _DeliverFn(beam.DoFn):
             self._held.add(shard)
             before = slot.read()
             delivery.hold(shard, -1 if before is None else before)
+        while delivery.is_full():
+            yield from self._pulse()
         delivery.submit(fragment)
         if first:
             # Once a bundle, because Beam's cache measures a state's size anew at every write (2 ms). The slots that are
@@ -104,10 +109,23 @@ class _DeliverFn(beam.DoFn):
         yield from delivery.take()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
+        while self._delivery.is_busy():
+            for outcomes in self._pulse():
+                yield WindowedValue(outcomes, MIN_TIMESTAMP, (_GLOBAL,))
         self._delivery.drain()
         self._count()
         for outcomes in self._delivery.take():
             yield WindowedValue(outcomes, MIN_TIMESTAMP, (_GLOBAL,))
+
+    def _pulse(self) -> Iterator[list[Outcome]]:
+        """Waits a little and yields what has ended, if nothing has, an empty list.
+
+        Whoever records outcomes gets control at least so often, also while requests wait for their turn: what a killed
+        run has sent is recorded but for the last seconds.
+        """
+        self._delivery.wait(_PULSE_SECS)
+        self._count()
+        yield from list(self._delivery.take()) or [[]]
 
     def _count(self) -> None:
         """Moves what the delivery did into Beam's counters; on the bundle's thread, where Beam counts."""

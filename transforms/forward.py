@@ -10,6 +10,7 @@ from transforms.connection import Connection
 from transforms.deliver import WriteToTikTok
 from transforms.model import Message, Outcome
 from transforms.rehearse import RehearseDelivery
+from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
@@ -19,7 +20,7 @@ class Outcomes(NamedTuple):
     """What became of everything that entered, by the step that ended it; together: one outcome for each unit.
 
     Kept apart because bringing them together (a Flatten) costs more than all mapping steps on a local runner. Who wants
-    one PCollection flattens: `tuple(outcomes) | beam.Flatten()`.
+    one PCollection flattens: `tuple(outcomes.branches().values()) | beam.Flatten()`.
     """
 
     decode: beam.PCollection
@@ -27,6 +28,12 @@ class Outcomes(NamedTuple):
     hash: beam.PCollection
     build: beam.PCollection
     write: beam.PCollection
+    skip: beam.PCollection | None = None
+    duplicates: beam.PCollection | None = None
+
+    def branches(self) -> dict[str, beam.PCollection]:
+        """Returns the collections that there are, by the step's name."""
+        return {name: outcomes for name, outcomes in self._asdict().items() if outcomes is not None}
 
 
 def forward(
@@ -37,6 +44,8 @@ def forward(
     keep_original: bool = False,
     transport: Callable[[Connection], Transport] = EventsApi,
     dry_run: bool = False,
+    skip: SkipDelivered | None = None,
+    duplicates: DropDuplicates | None = None,
 ) -> Outcomes:
     """Forwards mParticle messages to TikTok.
 
@@ -48,6 +57,8 @@ def forward(
       keep_original: keep the message with outcomes that are `rejected`, for a quarantine.
       transport: makes what carries requests.
       dry_run: send nothing; what would be sent is skipped as `dry_run`.
+      skip: leaves out what earlier runs have delivered.
+      duplicates: leaves out what the input holds again.
 
     Returns:
       The outcomes of every step.
@@ -56,9 +67,15 @@ def forward(
     selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, since_ms, until_ms)
     hashed = selected.passed | "HashIdentities" >> HashIdentities(connection)
     built = hashed.passed | "BuildPayloads" >> BuildPayloads(connection)
+    payloads = built.passed
+    skipped = dropped = None
+    if skip is not None:
+        payloads, skipped = payloads | "SkipDelivered" >> skip
+    if duplicates is not None:
+        payloads, dropped = payloads | "DropDuplicates" >> duplicates
     write = RehearseDelivery(connection) if dry_run else WriteToTikTok(connection, transport)
-    written = built.passed | "WriteToTikTok" >> write
-    return Outcomes(decoded.outcomes, selected.outcomes, hashed.outcomes, built.outcomes, written)
+    written = payloads | "WriteToTikTok" >> write
+    return Outcomes(decoded.outcomes, selected.outcomes, hashed.outcomes, built.outcomes, written, skipped, dropped)
 
 
 @dataclass
@@ -77,4 +94,4 @@ class ForwardToTikTok(beam.PTransform):
 
     def expand(self, messages: beam.PCollection[Message]) -> beam.PCollection[Outcome]:
         """Returns the outcomes of all steps together."""
-        return tuple(forward(messages, self.connection)) | "Outcomes" >> beam.Flatten()
+        return tuple(forward(messages, self.connection).branches().values()) | "Outcomes" >> beam.Flatten()

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 # Tag of the outcomes of a step that also has a main output.
 OUTCOMES = "outcomes"
 
-In = TypeVar("In", Message, MParticleEvent, IdentifiedEvent)
+In = TypeVar("In", Message, MParticleEvent, IdentifiedEvent, Payload)
 
 
 class Split(NamedTuple):
@@ -64,7 +64,7 @@ class DecodeMessages(beam.PTransform):
 
     def expand(self, messages: beam.PCollection[Message]) -> SplitHint:
         """Returns the events, in the window and with the timestamp of their message."""
-        return _split(messages, _DecodeFn(self.keep_original, self.connection))
+        return split(messages, _DecodeFn(self.keep_original, self.connection))
 
 
 @dataclass
@@ -82,7 +82,7 @@ class SelectEvents(beam.PTransform):
 
     def expand(self, events: beam.PCollection[MParticleEvent]) -> SplitHint:
         """Returns the selected events, in the window and with the timestamp of their message."""
-        return _split(events, _SelectFn(self.connection, self.since_ms, self.until_ms))
+        return split(events, _SelectFn(self.connection, self.since_ms, self.until_ms))
 
 
 @dataclass
@@ -97,7 +97,7 @@ class HashIdentities(beam.PTransform):
 
     def expand(self, events: beam.PCollection[MParticleEvent]) -> SplitHint:
         """Returns the events, in the window and with the timestamp of their message."""
-        return _split(events, _HashFn(self.connection))
+        return split(events, _HashFn(self.connection))
 
 
 @dataclass
@@ -112,27 +112,35 @@ class BuildPayloads(beam.PTransform):
 
     def expand(self, events: beam.PCollection[IdentifiedEvent]) -> SplitHint:
         """Returns the payloads, in the window and with the timestamp of their message."""
-        return _split(events, _BuildFn(self.connection))
+        return split(events, _BuildFn(self.connection))
 
 
-def _split(values: beam.PCollection, fn: "_StepFn[Any]") -> Split:
-    """Applies a step and parts what passed from what ended: the only place where tags are made."""
-    results = values | beam.ParDo(fn).with_outputs(OUTCOMES, main="passed")
+def split(values: beam.PCollection, fn: Any, *side_inputs: Any) -> Split:
+    """Applies a step and parts what passed from what ended: the only place where tags are made.
+
+    Args:
+      values: what the step takes.
+      fn: a `StepFn`, or a DoFn that yields tagged outcomes and has `output`, the type of what passes.
+      side_inputs: further arguments of the step.
+    """
+    results = values | beam.ParDo(fn, *side_inputs).with_outputs(OUTCOMES, main="passed")
     results.passed.element_type = fn.output
     results[OUTCOMES].element_type = Outcome
     return Split(results.passed, results[OUTCOMES])
 
 
-class _StepFn(beam.DoFn, Generic[In]):
+class StepFn(beam.DoFn, Generic[In]):
     """Lifts a pure step on one value to batches. A defect of the step rejects the value, not its neighbours."""
 
     stage: Stage
     output: type
 
     def infer_output_type(self, input_type: Any) -> type:
+        """Returns the type of what passes."""
         return self.output
 
     def setup(self) -> None:
+        """Makes the step."""
         self._step = self.make()
         self._told: set[tuple[str, str]] = set()
 
@@ -142,11 +150,16 @@ class _StepFn(beam.DoFn, Generic[In]):
 
     def process(self, value: In) -> Iterator[Any]:
         """Takes single values too: a producer's `finish_bundle` can't hand them to `process_batch` without loss."""
-        for results in self.process_batch([value]):
-            if isinstance(results, TaggedOutput):
-                yield from (TaggedOutput(OUTCOMES, outcome) for outcome in results.value)
+        return self.one(self.process_batch([value]))
+
+    @staticmethod
+    def one(results: Iterator[Any]) -> Iterator[Any]:
+        """Yields one by one what `process_batch` has yielded as lists."""
+        for result in results:
+            if isinstance(result, TaggedOutput):
+                yield from (TaggedOutput(OUTCOMES, outcome) for outcome in result.value)
             else:
-                yield from results
+                yield from result
 
     def process_batch(self, batch: list[In]) -> Iterator[Any]:
         """Takes a batch of values; yields the outcomes of those that end here, and those that pass."""
@@ -189,7 +202,7 @@ class _StepFn(beam.DoFn, Generic[In]):
         )
 
 
-class _DecodeFn(_StepFn[Message]):
+class _DecodeFn(StepFn[Message]):
     stage = Stage.DECODE
     output = MParticleEvent
 
@@ -225,7 +238,7 @@ class _DecodeFn(_StepFn[Message]):
             yield passed
 
 
-class _SelectFn(_StepFn[MParticleEvent]):
+class _SelectFn(StepFn[MParticleEvent]):
     stage = Stage.SELECT
     output = MParticleEvent
 
@@ -239,7 +252,7 @@ class _SelectFn(_StepFn[MParticleEvent]):
         return self._outcomes_and_passed(batch)
 
 
-class _HashFn(_StepFn[MParticleEvent]):
+class _HashFn(StepFn[MParticleEvent]):
     stage = Stage.HASH
     output = IdentifiedEvent
 
@@ -253,7 +266,7 @@ class _HashFn(_StepFn[MParticleEvent]):
         return self._outcomes_and_passed(batch)
 
 
-class _BuildFn(_StepFn[IdentifiedEvent]):
+class _BuildFn(StepFn[IdentifiedEvent]):
     stage = Stage.BUILD
     output = Payload
 

@@ -31,8 +31,11 @@ class Stage(StrEnum):
     SELECT = "SelectEvents"
     HASH = "HashIdentities"
     BUILD = "BuildPayloads"
+    DUPLICATES = "DropDuplicates"
+    SKIP = "SkipDelivered"
     BATCH = "BatchPayloads"
     WRITE = "WriteToTikTok"
+    REPLAY = "ReadDeadLetters"
 
 
 @unique
@@ -71,6 +74,18 @@ class Reason(StrEnum):
     DRY_RUN = "dry_run"
     """Would be sent: `--dry_run` sends nothing. Run again without it."""
 
+    # Skipped: settled before, or by another unit
+    ALREADY_DELIVERED = "already_delivered"
+    """The ledger says that TikTok has this event (`--skip_delivered`, `replay`). Nothing to do."""
+    AWAITING_DECISION = "awaiting_decision"
+    """TikTok may have it since more than 48 h and would count it twice. `--resend_unknown` sends it all the same."""
+    DUPLICATE_IN_INPUT = "duplicate_in_input"
+    """The input holds the same event again (`--drop_duplicates`); another copy stands for it. Nothing to do."""
+    SUPERSEDED = "superseded"
+    """A newer dead letter of the same event stands for this one. Nothing to do."""
+    NO_PAYLOAD = "no_payload"
+    """The dead letter holds no payload. Replay with `--quarantine`, or run over the input again."""
+
     # Rejected: messages and files
     UNREADABLE_FILE = "unreadable_file"
     """A file is corrupt or of no known layout. Export it again, then run over it."""
@@ -100,6 +115,8 @@ class Reason(StrEnum):
     """One event is larger than a request may be. Shorten its product list, or raise `max_request_bytes`."""
     REFUSED_BY_TIKTOK = "refused_by_tiktok"
     """TikTok named this event invalid; the message tells the field. Correct the source or the mapping."""
+    PARKED = "parked"
+    """Replays do not help: `--max_attempts` are used up, or TikTok refused it again for the same reason. Look at it."""
     INTERNAL_ERROR = "internal_error"
     """A defect of this pipeline met this event. Please report it; replay after the correction."""
 

@@ -3,6 +3,13 @@
 import argparse
 import datetime
 
+from pipeline.commands.again import (
+    add_again_flags,
+    add_flush_flag,
+    check_again_flags,
+    flush_seconds,
+    megabytes,
+)
 from pipeline.commands.common import (
     INPUTS,
     add_layout_flags,
@@ -67,6 +74,7 @@ def parse_run(argv: list[str]) -> RunOptions:
             "access_token is missing: `run` needs a reference to the token, such as env:TIKTOK_TOKEN, in the "
             "connection file or as --access_token."
         )
+    check_again_flags(arguments)
     return RunOptions(
         connection=connection,
         inputs=files,
@@ -76,7 +84,7 @@ def parse_run(argv: list[str]) -> RunOptions:
         summary=arguments.summary,
         since_ms=since_ms,
         until_ms=until_ms,
-        ledger_flush_secs=_seconds("--ledger_flush_secs", arguments.ledger_flush_secs),
+        ledger_flush_secs=flush_seconds(arguments.ledger_flush_secs),
         strict_files=arguments.strict_files,
         runner=arguments.runner,
         beam_args=beam_args,
@@ -86,19 +94,14 @@ def parse_run(argv: list[str]) -> RunOptions:
         partition_slack_ms=partition_slack(arguments),
         dry_run=dry_run(arguments),
         prices=prices(arguments),
+        skip_delivered=arguments.skip_delivered,
+        resend_unknown=arguments.resend_unknown,
+        ledger_memory_mb=megabytes(arguments.ledger_memory_mb),
+        drop_duplicates=arguments.drop_duplicates,
         run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
     )
 
 
-def _seconds(flag: str, text: str) -> float:
-    """Returns a number of seconds from 0.1 to an hour: what is longer would lose that much when a run is killed."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 3600:
-        raise UsageError(f"{flag}: {shown(text)} is not allowed; a number of seconds from 0.1 to 3600 is needed.")
-    return seconds
 
 
 def _parser() -> StrictParser:
@@ -107,6 +110,7 @@ def _parser() -> StrictParser:
     add_window_flags(parser)
     add_partition_flags(parser)
     add_dry_run_flags(parser)
+    add_again_flags(parser)
     group = parser.add_argument_group("job")
     runners = ", ".join(RUNNERS)
     group.add_argument(
@@ -137,12 +141,7 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
         "--strict_files", action="store_true", help="stop at a file that cannot be read (default: count it, go on)"
     )
     group.add_argument("--ledger", metavar="DIR", help="write one row an outcome there (Parquet, no personal data)")
-    group.add_argument(
-        "--ledger_flush_secs",
-        default="10",
-        metavar="SECONDS",
-        help="close ledger files after this time at the latest (default: 10)",
-    )
+    add_flush_flag(group)
     group.add_argument("--dead_letters", metavar="DIR", help="write what was not delivered there, ready to be replayed")
     group.add_argument(
         "--quarantine", metavar="DIR", help="write originals of rejected messages there; personal data: restrict it"

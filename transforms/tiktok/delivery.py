@@ -78,10 +78,22 @@ class Delivery:
         if fragment.body_bytes > self._most_bytes[fragment.form]:
             self._end_oversized(fragment)
             return
-        while self._held() >= _HELD * self._connection.max_in_flight:
+        while self.is_full():
             self._step(None)
         self._ready.append(Request(fragment.form, fragment.payloads))
         self._step(0.0)
+
+    def is_full(self) -> bool:
+        """Returns whether another fragment would have to wait for an answer."""
+        return self._held() >= _HELD * self._connection.max_in_flight
+
+    def is_busy(self) -> bool:
+        """Returns whether something has no outcome yet."""
+        return self._held() > 0
+
+    def wait(self, secs: float) -> None:
+        """Goes on with what is held until something happens, but no longer than so many seconds."""
+        self._step(secs)
 
     def take(self) -> Iterable[list[Outcome]]:
         """Returns the outcomes that are new since the last call, in lists of one request each."""
@@ -115,7 +127,7 @@ class Delivery:
         return len(self._ready) + len(self._waiting) + len(self._started)
 
     def _step(self, timeout: float | None) -> None:
-        """Starts what is due, then waits for one answer (None: until something happens) and acts on it."""
+        """Starts what is due, then waits for one answer, at most so long (None: until one comes), and acts on it."""
         now = self._sender.now()
         while self._waiting and (self._waiting[0][0] <= now or self._circuit.reason):
             self._ready.append(heapq.heappop(self._waiting)[2])
@@ -127,7 +139,9 @@ class Delivery:
                 self._start(request, now)
         if not self._started and (timeout == 0.0 or not self._waiting):
             return
-        until = now if timeout == 0.0 else self._waiting[0][0] if self._waiting else math.inf
+        until = min(
+            self._waiting[0][0] if self._waiting else math.inf, now + (math.inf if timeout is None else timeout)
+        )
         answer = self._sender.wait(until)
         if not any(at <= now for at in self._started.values()):  # nothing was on its way: the budget made us wait
             self.tally.throttled_secs += self._sender.now() - now

@@ -1,0 +1,110 @@
+"""Runs as processes of their own that are killed at random moments: no event is lost, none is counted twice."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.dataset as ds
+import pytest
+
+from sandbox.generator import purchases, write_ndjson
+
+ROOT = Path(__file__).resolve().parents[2]
+EVENTS = 16_000
+KILLS = 20
+BATCH = 50
+REQUESTS_PER_SECOND = 10
+FLUSH_SECS = 0.5
+IN_FLIGHT = 8
+HOURS_SECS = 2 * 3600
+
+
+def command(shop: Any, file: Path, number: int) -> list[str]:
+    """Returns a run as an operator starts it."""
+    settings = msgspec.to_builtins(
+        shop.connection(max_batch_events=BATCH, requests_per_second=float(REQUESTS_PER_SECOND), max_in_flight=IN_FLIGHT)
+    )
+    connection = shop.folder / "connection.yaml"
+    connection.write_bytes(msgspec.yaml.encode({key: value for key, value in settings.items() if value}))
+    return [
+        *(sys.executable, "-m", "pipeline", "run", "--connection", str(connection), "--input", str(file)),
+        *("--ledger", str(shop.ledger), "--skip_delivered", "--ledger_flush_secs", str(FLUSH_SECS)),
+        *("--run_id", f"run-{number}", "--no_progress"),
+    ]
+
+
+def start(shop: Any, file: Path, number: int) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command(shop, file, number),
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def delivered(shop: Any) -> set[str]:
+    """Returns what the ledger calls delivered."""
+    if not any(shop.ledger.rglob("*.parquet")):
+        return set()
+    rows = ds.dataset(shop.ledger, format="parquet").to_table(columns=["event_id", "kind"]).to_pylist()
+    return {row["event_id"] for row in rows if row["kind"] == "delivered"}
+
+
+@pytest.mark.alone
+def test_20_runs_that_are_killed_at_random_moments_deliver_each_event_once(shop: Any) -> None:
+    file = write_ndjson(shop.folder / "input.txt", purchases(EVENTS, seed=3))
+    moments = random.Random(20)  # noqa: S311  # moments, no secrets
+    unrecorded: dict[str, float] = {}  # event id → wall clock at which TikTok got it
+    offset_secs, told = 0.0, []
+    for number in range(KILLS):
+        process = start(shop, file, number)
+        time.sleep(moments.uniform(1.5, 6.5))
+        process.kill()
+        told.append(process.communicate()[1])
+        time.sleep(0.3)  # what is on its way arrives
+        known = delivered(shop)
+        new = {
+            key.event_id: accepted.first_accepted - offset_secs
+            for key, accepted in shop.sandbox.accepted_in_detail().items()
+            if key.event_id not in known and key.event_id not in unrecorded
+        }
+        assert len(new) <= (FLUSH_SECS + 1.0) * REQUESTS_PER_SECOND * BATCH + IN_FLIGHT * BATCH
+        unrecorded |= new
+        # The next run comes two hours later by TikTok's clock: all of them within 48 hours.
+        shop.sandbox.advance_clock(HOURS_SECS)
+        offset_secs += HOURS_SECS
+
+    last = start(shop, file, KILLS)
+    told.append(last.communicate(timeout=120)[1])
+    assert last.returncode == 0, told[-1]
+    assert delivered(shop) == {key.event_id for key in shop.sandbox.accepted()}
+    assert len(delivered(shop)) == EVENTS
+
+    shop.sandbox.advance_clock(7 * 86400)
+    again = start(shop, file, KILLS + 1)
+    again.communicate(timeout=120)
+    assert again.returncode == 0
+    assert shop.times_accepted() == {1: EVENTS}
+
+    # What was sent and not recorded was sent in the time that the next run named.
+    manifests = [msgspec.json.decode(path.read_bytes()) for path in (shop.ledger / "_manifests").glob("*.json")]
+    spans = [
+        tuple(datetime.fromisoformat(manifest["unrecorded"][edge]).timestamp() for edge in ("since", "until"))
+        for manifest in manifests
+        if manifest["unrecorded"]
+    ]
+    assert unrecorded, "no run was killed while it sent"
+    assert [at for at in unrecorded.values() if not any(since <= at <= until for since, until in spans)] == []
+    assert {manifest["state"] for manifest in manifests} == {"died", "finished"}
+    for manifest in manifests:
+        if manifest["state"] == "died":
+            assert f"Run {manifest['run_id']} did not finish (died)" in "".join(told)
+    assert list((shop.ledger / "_locks").iterdir()) == []

@@ -1,0 +1,169 @@
+"""`reconcile`: every row is counted, and a ledger that does not hold what its runs say is found out."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.problems import UsageError
+from pipeline.reconciliation import Reconciliation, reconcile
+from sandbox.faults import Answer, InvalidEvents
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime.now(UTC)
+
+
+def ask(shop: Any, since_ms: int | None = None, until_ms: int | None = None) -> Reconciliation:
+    return reconcile(str(shop.ledger), since_ms, until_ms, datetime.now(UTC))
+
+
+def files(shop: Any, run: int) -> list[Path]:
+    return sorted(shop.ledger.rglob(f"run-{run}-*.parquet"))
+
+
+@pytest.fixture
+def worked(shop: Any, orders: list[bytes]) -> Any:
+    """A shop with a run that had everything, and a replay."""
+    shop.sandbox.fault(Answer(code=50000, status=500, skip=6), InvalidEvents(share=0.02, seed=1))
+    messages = [b"no JSON", b"{}", *orders[:900]]
+    shop.run(shop.write(messages), shop.connection(max_in_flight=1), drop_duplicates=True)
+    shop.sandbox.set_faults()
+    shop.replay()
+    return shop
+
+
+def test_every_line_adds_up_and_agrees_with_the_runs(worked: Any) -> None:
+    found = ask(worked)
+    assert found.adds_up
+    assert {(day.day, day.event) for day in found.days} == {
+        (str(datetime.now(UTC).date()), None),
+        (str(datetime.now(UTC).date()), "PlaceAnOrder"),
+    }
+    for day in found.days:
+        settled = day.delivered + sum(day.skipped.values()) + day.rejected + day.undelivered + day.unknown
+        assert day.entered == settled
+    assert sum(day.entered for day in found.days) == len(worked.rows())
+    first, second = found.runs
+    assert (first.run_id, first.summary, first.ledger, first.agrees) == ("run-1", 902, 902, True)
+    assert second.agrees is True
+    assert second.note == ""
+
+
+def test_rows_that_are_missing_are_found(worked: Any) -> None:
+    files(worked, 2)[0].unlink()
+    found = ask(worked)
+    assert not found.adds_up
+    (bad,) = [run for run in found.runs if run.agrees is False]
+    assert bad.run_id == "run-2"
+    assert "in the ledger" in bad.note
+
+
+def test_rows_that_changed_their_kind_are_found(worked: Any) -> None:
+    path = next(path for path in files(worked, 2) if "delivered" in pq.read_table(path)["kind"].to_pylist())
+    rows = pq.read_table(path, partitioning=None)
+    kinds = rows["kind"].to_pylist()
+    kinds[kinds.index("delivered")] = "rejected"
+    pq.write_table(rows.set_column(rows.column_names.index("kind"), "kind", pa.array(kinds)), path)
+    (bad,) = [run for run in ask(worked).runs if run.agrees is False]
+    assert "delivered: " in bad.note
+    assert "rejected: 0 by the run, 1 in the ledger" in bad.note
+
+
+def test_rows_that_a_repeated_bundle_wrote_twice_count_once_and_the_newest_counts(worked: Any) -> None:
+    path = next(path for path in files(worked, 2) if "delivered" in pq.read_table(path)["kind"].to_pylist())
+    rows = pq.read_table(path, partitioning=None)
+    earlier = pa.array(
+        [at - timedelta(seconds=5) for at in rows["recorded_time"].to_pylist()], pa.timestamp("ms", "UTC")
+    )
+    rows = rows.set_column(rows.column_names.index("recorded_time"), "recorded_time", earlier)
+    rows = rows.set_column(rows.column_names.index("kind"), "kind", pa.array(["unknown"] * rows.num_rows))
+    pq.write_table(rows, path.with_name(f"run-2-{'0' * 32}.parquet"))
+    found = ask(worked)
+    assert found.adds_up
+    assert [run.repeated for run in found.runs] == [0, rows.num_rows]
+    assert sum(day.unknown for day in found.days) == 0
+    assert sum(day.entered for day in found.days) == len(worked.rows()) - rows.num_rows
+
+
+def test_a_time_span_takes_the_rows_recorded_in_it_and_compares_whole_runs(worked: Any) -> None:
+    edge = min(row["recorded_time"] for row in worked.rows(run=2))
+    edge_ms = int(edge.timestamp() * 1000)
+    before, after = ask(worked, until_ms=edge_ms), ask(worked, since_ms=edge_ms)
+    assert before.adds_up
+    assert after.adds_up
+    assert sum(day.entered for day in before.days) == 902
+    assert sum(day.entered for day in after.days) == len(worked.rows(run=2))
+    assert ask(worked, since_ms=edge_ms + 86_400_000) == Reconciliation([], [], True)
+
+
+def test_a_run_that_died_is_named_until_a_later_one_has_done_its_window(shop: Any, orders: list[bytes]) -> None:
+    file = shop.write(orders)
+    shop.run(file)
+    path = shop.ledger / "_manifests" / "run-1.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"state": "died", "counts": None}))
+    found = ask(shop)
+    assert not found.adds_up
+    assert found.runs[0].note == "did not finish: run it again"
+    shop.run(file, skip_delivered=True)
+    found = ask(shop)
+    assert found.adds_up
+    assert [run.agrees for run in found.runs] == [None, True]
+    assert found.runs[0].note == "did not finish; run run-2 has done its window since"
+
+
+def test_a_run_without_manifest_is_counted_and_not_compared(worked: Any) -> None:
+    (worked.ledger / "_manifests" / "run-1.json").unlink()
+    found = ask(worked)
+    assert found.runs[0].agrees is None
+    assert found.runs[0].ledger == 902
+    assert found.runs[0].note.startswith("no manifest")
+
+
+def command(shop: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", "reconcile", "--ledger", str(shop.ledger), *arguments],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_shows_tables_or_json_and_exits_with_3_if_it_does_not_add_up(worked: Any) -> None:
+    today = str(datetime.now(UTC).date())
+    shown = command(worked, "--since", today)
+    assert shown.returncode == 0, shown.stderr
+    assert "PlaceAnOrder" in shown.stdout
+    assert "adds up" in shown.stdout
+    told = json.loads(command(worked, "--json").stdout)
+    assert told["adds_up"] is True
+    assert {day["day"] for day in told["days"]} == {today}
+    assert set(told["days"][0]) == {
+        *("day", "event", "in", "delivered", "skipped", "rejected", "undelivered", "unknown"),
+    }
+    for path in files(worked, 1):
+        path.unlink()
+    broken = command(worked)
+    assert broken.returncode == 3
+    assert "DOES NOT ADD UP" in broken.stdout
+
+
+def test_nothing_to_reconcile_is_a_mistake_in_the_command_line(shop: Any) -> None:
+    answer = command(shop)
+    assert answer.returncode == 2
+    assert "nothing was recorded there" in answer.stderr
+
+
+def test_a_ledger_that_cannot_be_read_is_named(worked: Any) -> None:
+    files(worked, 1)[0].write_bytes(b"PAR1 no more")
+    with pytest.raises(UsageError, match="cannot be read"):
+        ask(worked)
