@@ -18,6 +18,7 @@ from transforms.batch import BatchPayloads
 from transforms.connection import Connection
 from transforms.counters import NAMESPACE, THROTTLED
 from transforms.model import Fragment, Outcome, Payload
+from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.delivery import Delivery
 from transforms.tiktok.runtime import PooledSender, Runtime, Transport
@@ -27,7 +28,7 @@ _GLOBAL = GlobalWindow()
 
 @dataclass
 class WriteToTikTok(beam.PTransform):
-    """Payloads → outcomes, through TikTok's Events API; usable in any pipeline with bounded input.
+    """Payloads → outcomes, through TikTok's Events API; usable in any pipeline.
 
         connection = Connection(event_source_id="A1T8T4UYGVIQA8ORZMX9", access_token="env:TIKTOK_TOKEN")
         outcomes = payloads | WriteToTikTok(connection)
@@ -40,10 +41,12 @@ class WriteToTikTok(beam.PTransform):
     Attributes:
       connection: destination, limits, budget and retries; the token by reference only.
       transport: makes what carries requests; the default is HTTP.
+      stream: how to deal with unbounded payloads; None: they are bounded.
     """
 
     connection: Connection
     transport: Callable[[Connection], Transport] = EventsApi
+    stream: Stream | None = None
 
     def __post_init__(self) -> None:
         if not self.connection.access_token:
@@ -57,8 +60,8 @@ class WriteToTikTok(beam.PTransform):
             payloads = payloads | "GlobalWindow" >> beam.WindowInto(GlobalWindows())
         return (
             payloads
-            | "BatchPayloads" >> BatchPayloads(self.connection)
-            | "Deliver" >> beam.ParDo(_DeliverFn(self.connection, self.transport))
+            | "BatchPayloads" >> BatchPayloads(self.connection, self.stream)
+            | "Deliver" >> beam.ParDo(_DeliverFn(self.connection, self.transport, self.stream))
             | "Outcomes" >> beam.ParDo(_OutcomesFn())
         )
 
@@ -68,9 +71,12 @@ class _DeliverFn(beam.DoFn):
 
     SLOT = ReadModifyWriteStateSpec("slot", VarIntCoder())
 
-    def __init__(self, connection: Connection, transport: Callable[[Connection], Transport]) -> None:
+    def __init__(
+        self, connection: Connection, transport: Callable[[Connection], Transport], stream: Stream | None
+    ) -> None:
         self._connection = connection
         self._transport = transport
+        self._stopping = stream and stream.stopping
         self._shared = Shared()
         self._throttled = Metrics.counter(NAMESPACE, THROTTLED)
         self._throttled_rest_secs = 0.0
@@ -81,7 +87,12 @@ class _DeliverFn(beam.DoFn):
     def start_bundle(self) -> None:
         self._held: set[int] = set()
         self._delivery = Delivery(
-            self._connection, PooledSender(self._runtime), self._runtime.circuit, random.SystemRandom().random
+            self._connection,
+            PooledSender(self._runtime),
+            self._runtime.circuit,
+            random.SystemRandom().random,
+            self._stopping,
+            self._count,
         )
 
     def process(

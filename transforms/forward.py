@@ -10,6 +10,7 @@ from transforms.connection import Connection
 from transforms.deliver import WriteToTikTok
 from transforms.model import Message, Outcome
 from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
+from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
 
@@ -35,6 +36,7 @@ def forward(
     until_ms: int | None = None,
     keep_original: bool = False,
     transport: Callable[[Connection], Transport] = EventsApi,
+    stream: Stream | None = None,
 ) -> Outcomes:
     """Forwards mParticle messages to TikTok.
 
@@ -45,21 +47,22 @@ def forward(
       until_ms: events at or after this time are skipped.
       keep_original: keep the message with outcomes that are `rejected`, for a quarantine.
       transport: makes what carries requests.
+      stream: how to deal with unbounded messages; None: they are bounded.
 
     Returns:
       The outcomes of every step.
     """
-    decoded = messages | "DecodeMessages" >> DecodeMessages(keep_original)
+    decoded = messages | "DecodeMessages" >> DecodeMessages(keep_original, stream and stream.tell_units)
     selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, since_ms, until_ms)
     hashed = selected.passed | "HashIdentities" >> HashIdentities(connection)
     built = hashed.passed | "BuildPayloads" >> BuildPayloads(connection)
-    written = built.passed | "WriteToTikTok" >> WriteToTikTok(connection, transport)
+    written = built.passed | "WriteToTikTok" >> WriteToTikTok(connection, transport, stream)
     return Outcomes(decoded.outcomes, selected.outcomes, hashed.outcomes, built.outcomes, written)
 
 
 @dataclass
 class ForwardToTikTok(beam.PTransform):
-    """mParticle messages → outcomes, for use in any pipeline with bounded input.
+    """mParticle messages → outcomes, for use in any pipeline.
 
         outcomes = messages | ForwardToTikTok(connection)
 
@@ -67,10 +70,12 @@ class ForwardToTikTok(beam.PTransform):
 
     Attributes:
       connection: what is sent, where to, and how.
+      stream: how to deal with unbounded messages; None: they are bounded.
     """
 
     connection: Connection
+    stream: Stream | None = None
 
     def expand(self, messages: beam.PCollection[Message]) -> beam.PCollection[Outcome]:
         """Returns the outcomes of all steps together."""
-        return tuple(forward(messages, self.connection)) | "Outcomes" >> beam.Flatten()
+        return tuple(forward(messages, self.connection, stream=self.stream)) | "Outcomes" >> beam.Flatten()

@@ -46,6 +46,19 @@ class Message(_Value, frozen=True):
     data: bytes
 
 
+class Units(_Value, frozen=True):
+    """So many units of one message: how many it has, or how many of them are recorded.
+
+    Attributes:
+      ref: the message's reference.
+      count: at least 1.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = ("ref", "count")
+    ref: str
+    count: int
+
+
 class Product(msgspec.Struct, frozen=True, gc=False):
     """`product_action.products[]` as mParticle sends it; numbers may arrive as text."""
 

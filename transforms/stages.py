@@ -19,12 +19,14 @@ from transforms import coders as coders  # registers the coder of all values
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
 from transforms.mapping import decode, identity, payload, select
-from transforms.model import IdentifiedEvent, Kind, Message, MParticleEvent, Outcome, Payload, Reason, Stage
+from transforms.model import IdentifiedEvent, Kind, Message, MParticleEvent, Outcome, Payload, Reason, Stage, Units
 
 _log = logging.getLogger(__name__)
 
 # Tag of the outcomes of a step that also has a main output.
 OUTCOMES = "outcomes"
+# Tag of how many units each message has.
+UNITS_OF_MESSAGES = "units_of_messages"
 
 In = TypeVar("In", Message, MParticleEvent, IdentifiedEvent)
 
@@ -54,13 +56,21 @@ class DecodeMessages(beam.PTransform):
 
     Attributes:
       keep_original: keep the message with what may be rejected, for a quarantine.
+      tell_units: takes `Units`, how many events and outcomes each message has become; for acknowledging messages.
     """
 
     keep_original: bool = False
+    tell_units: beam.PTransform | None = None
 
     def expand(self, messages: beam.PCollection[Message]) -> SplitHint:
         """Returns the events, in the window and with the timestamp of their message."""
-        return _split(messages, _DecodeFn(self.keep_original))
+        fn = _DecodeFn(self.keep_original, self.tell_units is not None)
+        if self.tell_units is None:
+            return _split(messages, fn)
+        results = messages | beam.ParDo(fn).with_outputs(OUTCOMES, UNITS_OF_MESSAGES, main="passed")
+        results[UNITS_OF_MESSAGES].element_type = Units
+        _ = results[UNITS_OF_MESSAGES] | "TellUnits" >> self.tell_units
+        return _typed(results, fn)
 
 
 @dataclass
@@ -113,7 +123,10 @@ class BuildPayloads(beam.PTransform):
 
 def _split(values: beam.PCollection, fn: "_StepFn[Any]") -> Split:
     """Applies a step and parts what passed from what ended: the only place where tags are made."""
-    results = values | beam.ParDo(fn).with_outputs(OUTCOMES, main="passed")
+    return _typed(values | beam.ParDo(fn).with_outputs(OUTCOMES, main="passed"), fn)
+
+
+def _typed(results: Any, fn: "_StepFn[Any]") -> Split:
     results.passed.element_type = fn.output
     results[OUTCOMES].element_type = Outcome
     return Split(results.passed, results[OUTCOMES])
@@ -140,7 +153,7 @@ class _StepFn(beam.DoFn, Generic[In]):
         """Takes single values too: a producer's `finish_bundle` can't hand them to `process_batch` without loss."""
         for results in self.process_batch([value]):
             if isinstance(results, TaggedOutput):
-                yield from (TaggedOutput(OUTCOMES, outcome) for outcome in results.value)
+                yield from (TaggedOutput(results.tag, one) for one in results.value)
             else:
                 yield from results
 
@@ -189,8 +202,9 @@ class _DecodeFn(_StepFn[Message]):
     stage = Stage.DECODE
     output = MParticleEvent
 
-    def __init__(self, keep_original: bool) -> None:
+    def __init__(self, keep_original: bool, tells_units: bool) -> None:
         self._keep_original = keep_original
+        self._tells_units = tells_units
         self._messages = Metrics.counter(NAMESPACE, MESSAGES)
         self._units = Metrics.counter(NAMESPACE, UNITS)
 
@@ -200,12 +214,15 @@ class _DecodeFn(_StepFn[Message]):
     def process_batch(self, batch: list[Message]) -> Iterator[list[MParticleEvent]]:
         passed: list[MParticleEvent] = []
         ended: list[Outcome] = []
+        units: list[Units] | None = [] if self._tells_units else None
         step = self._step
         for message in batch:
             try:
                 results = step(message)
             except Exception as error:  # noqa: BLE001  # as above
                 results = [self._defect(message, error)]
+            if units is not None:
+                units.append(Units(message.ref, len(results)))
             for result in results:
                 if type(result) is Outcome:
                     ended.append(result)
@@ -213,6 +230,8 @@ class _DecodeFn(_StepFn[Message]):
                     passed.append(result)
         self._messages.inc(len(batch))
         self._units.inc(len(passed) + len(ended))
+        if units:
+            yield TaggedOutput(UNITS_OF_MESSAGES, units)
         if ended:
             yield TaggedOutput(OUTCOMES, ended)
         if passed:

@@ -8,7 +8,8 @@ POST, and hand the reply back. Retries live at the narrowest scope, the request:
 * transient: exponential back-off with full jitter up to `retry_secs`, then `undelivered`.
 * time-out after sending, or a broken connection: the same, then `unknown`; the event ids stay the same.
 * one event named invalid: it is rejected, the rest goes out again at once. Invalid without a name: halves.
-* credentials or configuration: the circuit opens, and what is not sent yet is `undelivered`.
+* credentials or configuration: the circuit opens. A batch ends what is not sent yet as `undelivered`; a stream keeps it
+  and tries one request every `probe_secs`, with the token read again, until one is accepted.
 
 Guarantee: each payload handed in has exactly one outcome when `drain` returns, but the request behind it may have gone
 out more than once; a stable event_id lets TikTok drop the repeat (48 h).
@@ -27,7 +28,7 @@ from transforms.tiktok import reply as replies
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
 from transforms.tiktok.client import Reply
 from transforms.tiktok.codes import describe
-from transforms.tiktok.exchange import Answer, Circuit, Request, Sender, Tally
+from transforms.tiktok.exchange import Answer, Circuit, CircuitOpenError, Request, Sender, Tally
 from transforms.tiktok.request import envelope
 from transforms.tiktok.settle import settled
 
@@ -39,6 +40,9 @@ _TRANSIENT_FIRST_SECS, _THROTTLED_FIRST_SECS, _LONGEST_SECS = 0.5, 1.0, 60.0
 
 # A throttled shard uses at least every 16th of its slots, so that it notices when the throttling ends.
 _SLOWEST_STRIDE = 16
+
+# While a stream waits for the circuit it looks so often whether it is to end, and moves its counts on.
+_MEANWHILE_SECS = 1.0
 
 # Fragments that one bundle holds beyond those in flight, in multiples of `max_in_flight`: keeps the sender busy while
 # requests wait for their back-off, and bounds memory.
@@ -53,13 +57,25 @@ class Delivery:
       sender: threads that POST, and the clock.
       circuit: shared by all bundles of the process.
       jitter: returns a number in [0, 1).
+      stopping: says whether a stream is to end; None: there is no stream, and an open circuit ends everything.
+      meanwhile: called now and then while a stream waits for the circuit to close.
     """
 
-    def __init__(self, connection: Connection, sender: Sender, circuit: Circuit, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        sender: Sender,
+        circuit: Circuit,
+        jitter: Callable[[], float],
+        stopping: Callable[[], bool] | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connection = connection
         self._sender = sender
         self._circuit = circuit
         self._jitter = jitter
+        self._stopping = stopping
+        self._meanwhile = meanwhile
         self._budget = Budget(connection.requests_per_second)
         self._most_bytes = {form: connection.max_request_bytes - envelope(connection, form).size for form in Form}
         self._last_slots: dict[int, int] = {}
@@ -117,24 +133,50 @@ class Delivery:
     def _step(self, timeout: float | None) -> None:
         """Starts what is due, then waits for one answer (None: until something happens) and acts on it."""
         now = self._sender.now()
-        while self._waiting and (self._waiting[0][0] <= now or self._circuit.reason):
-            self._ready.append(heapq.heappop(self._waiting)[2])
-        while self._ready and (self._circuit.reason or len(self._started) < self._connection.max_in_flight):
-            request = self._ready.popleft()
-            if self._circuit.reason:
-                self._end_unsent(request)
-            else:
-                self._start(request, now)
-        if not self._started and (timeout == 0.0 or not self._waiting):
+        self._start_due(now)
+        blocked = bool(self._ready) and self._circuit.reason is not None
+        if not self._started and (timeout == 0.0 or not (self._waiting or blocked)):
             return
         until = now if timeout == 0.0 else self._waiting[0][0] if self._waiting else math.inf
+        if blocked:
+            until = min(until, self._circuit.probe_at, now + _MEANWHILE_SECS)
+            self._stop_if_told()
         answer = self._sender.wait(until)
-        if not any(at <= now for at in self._started.values()):  # nothing was on its way: the budget made us wait
+        if blocked:
+            self._meanwhile()
+        elif not any(at <= now for at in self._started.values()):  # nothing on its way: the budget made us wait
             self.tally.throttled_secs += self._sender.now() - now
         while answer is not None:
             del self._started[id(answer.request)]
             self._act(answer)
             answer = self._sender.wait(0.0)
+
+    def _start_due(self, now: float) -> None:
+        """Starts every request that may start, and ends those that a batch cannot send any more."""
+        circuit, ends = self._circuit, self._stopping is None
+        while self._waiting and (self._waiting[0][0] <= now or (circuit.reason and ends)):
+            self._ready.append(heapq.heappop(self._waiting)[2])
+        while self._ready:
+            if circuit.reason is None:
+                if len(self._started) >= self._connection.max_in_flight:
+                    return
+                self._start(self._ready.popleft(), now)
+            elif ends:
+                self._end_unsent(self._ready.popleft())
+            elif circuit.may_probe(now, self._connection.probe_secs):
+                request = self._ready.popleft()
+                self.tally.counts["circuit_probes"] += 1
+                self._sender.renew_token(request)
+                self._start(request, now)
+            else:
+                return
+
+    def _stop_if_told(self) -> None:
+        """Raises if a stream is to end while it waits for the circuit; what waits stays without an outcome."""
+        if self._stopping is not None and not self._started and self._stopping():
+            raise CircuitOpenError(
+                f"Stopped while TikTok answers {_described(self._circuit.code)}: what waits was not sent."
+            )
 
     def _start(self, request: Request, now: float) -> None:
         """Takes the earliest slot of the shards that this bundle holds, and hands the request to a thread."""
@@ -167,7 +209,7 @@ class Delivery:
         verdict = replies.read(reply, [payload.body for payload in request.payloads], self._connection.codes)
         counts[f"replies:{verdict.cls}"] += 1
         if verdict.cls == "success":
-            self._recover(request.shard)
+            self._recover(request)
             self._end(request, request.payloads, Kind.DELIVERED, None, verdict)
             return
         self._warn(request, reply, verdict)
@@ -175,10 +217,10 @@ class Delivery:
             case "partial":
                 self._end_partial(request, verdict)
             case "invalid":
-                self._recover(request.shard)
+                self._recover(request)
                 self._isolate(request, verdict, Reason.REFUSED_BY_TIKTOK)
             case "too_large":
-                self._recover(request.shard)
+                self._recover(request)
                 self._isolate(request, verdict, Reason.EVENT_TOO_LARGE)
             case "throttled":
                 self._throttled_in_a_row[request.shard] += 1
@@ -195,8 +237,11 @@ class Delivery:
             case "unknown":
                 self._end(request, request.payloads, Kind.UNKNOWN, Reason.UNKNOWN_CODE, verdict)
 
-    def _recover(self, shard: int) -> None:
-        self._circuit.succeeded()
+    def _recover(self, request: Request) -> None:
+        shard, circuit = request.shard, self._circuit
+        circuit.succeeded()
+        if self._stopping is not None and circuit.close(request.sent_at, self._sender.now()):
+            _log.warning("Sending again, after %.0f s.", circuit.closed_at - circuit.opened_at)
         self._throttled_in_a_row[shard] = 0
         if self._strides.get(shard, 1) > 1:
             self._strides[shard] //= 2
@@ -212,7 +257,9 @@ class Delivery:
         if verdict.retry_after_secs is not None:
             wait = verdict.retry_after_secs + wait  # jitter too: everybody gets the same Retry-After
         # After an outage of retry_secs the others do not wait as long again: one attempt each.
-        if now + wait > min(request.since, failing_since) + self._connection.retry_secs:
+        # The time in which nothing was tried, because the circuit was open, does not count.
+        since = max(min(request.since, failing_since), self._circuit.closed_at)
+        if now + wait > since + self._connection.retry_secs:
             kind, reason = (Kind.UNKNOWN, Reason.TIMED_OUT) if request.ambiguous else (Kind.UNDELIVERED, reason)
             self._end(request, request.payloads, kind, reason, verdict)
             return
@@ -245,7 +292,7 @@ class Delivery:
         if verdict.accepted is None:
             self._end(request, request.payloads, Kind.UNKNOWN, Reason.PARTIAL_SUCCESS, verdict)
             return
-        self._recover(request.shard)
+        self._recover(request)
         accepted = [request.payloads[index] for index in verdict.accepted]
         self._end(request, accepted, Kind.DELIVERED, None, verdict)
         for index, code, message in verdict.failed:
@@ -260,17 +307,21 @@ class Delivery:
             if self._sender.renew_token(request):
                 self._ready.appendleft(request)
                 return
-        circuit = self._circuit
-        if circuit.reason is None:
-            circuit.reason, circuit.code, circuit.message = reason, verdict.code, verdict.message
-            circuit.request_id = verdict.request_id
+        streams = self._stopping is not None
+        if self._circuit.open(reason, verdict, self._sender.now(), self._connection.probe_secs):
+            self.tally.counts["circuit_opened"] += 1
             _log.error(
-                "Stopped sending: TikTok answered %s (%s), request id %s. Run `check --online`, then replay.",
+                "Stopped sending: TikTok answered %s (%s), request id %s. Run `check --online`, then %s.",
                 _described(verdict.code),
                 verdict.message or reason,
                 verdict.request_id,
+                f"correct it; tried again every {self._connection.probe_secs:g} s" if streams else "replay",
             )
-        self._end_refused(request, verdict, reason)
+        if streams:
+            request.renewed = False
+            self._ready.appendleft(request)
+        else:
+            self._end_refused(request, verdict, reason)
 
     def _end_refused(self, request: Request, verdict: replies.Verdict, reason: Reason) -> None:
         kind = Kind.UNDELIVERED
