@@ -1,25 +1,29 @@
 """The whole pipeline on one screen: read, forward, record."""
 
+import copy
 from collections.abc import Callable
 
 import apache_beam as beam
 
 from pipeline.records import RecordOutcomes, Records
-from pipeline.sources import ReadMessages
+from pipeline.sources import ReadResult
 from transforms.connection import Connection
 from transforms.forward import forward
+from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
 
 
 def build(
     pipeline: beam.Pipeline,
-    read: ReadMessages,
+    read: beam.PTransform,
     connection: Connection,
     records: Records,
     since_ms: int | None = None,
     until_ms: int | None = None,
     transport: Callable[[Connection], Transport] = EventsApi,
+    stream: Stream | None = None,
+    record: beam.PTransform | None = None,
 ) -> None:
     """Adds all steps to a pipeline.
 
@@ -28,21 +32,26 @@ def build(
 
     Args:
       pipeline: an empty pipeline.
-      read: the only step that knows where messages come from.
+      read: the only step that knows where messages come from: `ReadMessages`, or what returns messages alone.
       connection: what is sent, where to, and how.
       records: ledger, dead letters, quarantine.
       since_ms: events before this time are skipped, UTC epoch milliseconds.
       until_ms: events at or after this time are skipped.
       transport: makes what carries requests.
+      stream: how to deal with unbounded messages; None: they are bounded.
+      record: the last step; None: `RecordOutcomes(records)`.
     """
     source = pipeline | "ReadMessages" >> read
+    files = isinstance(source, ReadResult)
     outcomes = forward(
-        source.messages,
+        source.messages if files else source,
         connection,
         since_ms,
         until_ms,
         keep_original=records.quarantine is not None,
         transport=transport,
+        stream=stream,
     )
-    for step, ended in {"read": source.outcomes, **outcomes._asdict()}.items():
-        _ = ended | f"Record{step.capitalize()}" >> RecordOutcomes(records)
+    steps = {"read": source.outcomes} if files else {}
+    for step, ended in {**steps, **outcomes._asdict()}.items():
+        _ = ended | f"Record{step.capitalize()}" >> copy.copy(record or RecordOutcomes(records))

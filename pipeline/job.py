@@ -3,8 +3,9 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
@@ -16,13 +17,15 @@ from pipeline.options import RunOptions, beam_runner
 from pipeline.problems import UsageError
 from pipeline.progress import ProgressDisplay
 from pipeline.records import Records
-from pipeline.rowfiles import WriteError
 from pipeline.sources import Layout, ReadMessages, expand_patterns
 from pipeline.summary import exit_code, read_counters, render, summarize, write_summary
 from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
-from transforms.tiktok.token import TokenReferenceError, TokenSource
+from transforms.tiktok.token import TokenSource
+
+if TYPE_CHECKING:
+    from pipeline.streaming import Plan
 
 _LOCAL = "FnApiRunner"
 _FAILED = 1
@@ -40,21 +43,29 @@ def run(options: RunOptions, transport: Callable[[Connection], Transport] = Even
     """
     connection = options.connection
     runner = beam_runner(options.runner)
-    beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}"])
+    streams = options.subscription is not None or options.topic is not None
+    flags = ["--no_save_main_session", *options.beam_args, f"--runner={runner}", *(["--streaming"] if streams else [])]
+    beam_options = PipelineOptions(flags)
     FileSystems.set_options(beam_options)
     try:
-        expand_patterns(options.inputs)
+        if not streams:
+            expand_patterns(options.inputs)
         records = _records(options)
         records.check()
-        read = ReadMessages(list(options.inputs), Layout(options.layout), options.column, options.strict_files)
         if runner == _LOCAL:
             TokenSource(connection.access_token or "").get()
-    except (ValueError, WriteError, TokenReferenceError) as error:
+        plan = _plan_stream(options, runner, records) if streams else None
+    except (ValueError, RuntimeError) as error:
         raise UsageError(str(error)) from error
     began = time.monotonic()
     pipeline = beam.Pipeline(options=beam_options)
-    build(pipeline, read, connection, records, options.since_ms, options.until_ms, transport)
-    with _progress(options, runner):
+    window = (options.since_ms, options.until_ms)
+    if plan is None:
+        read = ReadMessages(list(options.inputs), Layout(options.layout), options.column, options.strict_files)
+        build(pipeline, read, connection, records, *window, transport)
+    else:
+        build(pipeline, plan.read, connection, records, *window, transport, plan.stream, plan.record)
+    with _progress(options, runner), _running(plan):
         result = pipeline.run()
         result.wait_until_finish()
     summary = summarize(read_counters(result.metrics()), time.monotonic() - began, options.run_id)
@@ -64,12 +75,28 @@ def run(options: RunOptions, transport: Callable[[Connection], Transport] = Even
     return exit_code(summary) if summary.adds_up else _FAILED
 
 
+def _plan_stream(options: RunOptions, runner: str, records: Records) -> "Plan":
+    # Apart from the rest, because a batch needs no client of Pub/Sub.
+    from pipeline.streaming import plan
+
+    return plan(options, runner, records)
+
+
+def _running(plan: "Plan | None") -> AbstractContextManager[None]:
+    if plan is None:
+        return nullcontext()
+    from pipeline.streaming import running
+
+    return running(plan)
+
+
 def _records(options: RunOptions) -> Records:
     """Returns what is recorded; rows carry the version of this package as the version of the mapping."""
     return Records(
         ledger=options.ledger,
         dead_letters=options.dead_letters,
         quarantine=options.quarantine,
+        dead_letter_topic=options.dead_letter_topic,
         flush_secs=options.ledger_flush_secs,
         run_id=options.run_id,
         connection_name=options.connection.event_source_id,

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import grpc
 from google.api_core import exceptions
-from google.cloud import pubsub_v1
+from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # a name space without types
 from google.pubsub_v1 import types
 
 from pipeline.leases import Arrival, Leases
@@ -59,12 +59,20 @@ _PASSING: Final = (
     exceptions.Cancelled,
 )
 
-_CODES: Final = {
-    "NOT_FOUND": "There is no such subscription: correct the name, or create it.",
+_REMEDIES: Final = {
+    "NOT_FOUND": "There is no such {what}: correct the name, or create it.",
     "PERMISSION_DENIED": "Grant roles/pubsub.subscriber on it to the account that runs this process.",
     "UNAUTHENTICATED": "Run: gcloud auth application-default login. On Google Cloud: give the machine an account.",
     "FAILED_PRECONDITION": "It cannot be pulled from; a push or export subscription cannot.",
 }
+
+
+def remedy(error: Exception, what: str = "subscription") -> str:
+    """Returns what Pub/Sub's refusal means and what to do; its own text is left out."""
+    code = getattr(getattr(error, "grpc_status_code", None), "name", None)
+    if code is None:
+        return f"no answer from Pub/Sub ({type(error).__name__}). {_REMEDIES['UNAUTHENTICATED']}"
+    return f"Pub/Sub answered {code}. {_REMEDIES.get(code, 'Try again later.').format(what=what)}"
 
 
 class SubscriptionError(Exception):
@@ -177,11 +185,8 @@ class Subscription:
     def _guarded(self, loop: Callable[[], None]) -> None:
         try:
             loop()
-        except exceptions.GoogleAPICallError as error:
-            code = getattr(error.grpc_status_code, "name", type(error).__name__)
-            self._fail(
-                SubscriptionError(f"{self.name}: Pub/Sub answered {code}. {_CODES.get(code, 'Try again later.')}")
-            )
+        except exceptions.GoogleAPIError as error:
+            self._fail(SubscriptionError(f"{self.name}: {remedy(error)}"))
         except Exception as error:  # noqa: BLE001  # a thread that died silently would let the stream stand still
             self._fail(SubscriptionError(f"{self.name}: {type(error).__name__} while reading."))
 

@@ -76,7 +76,7 @@ class _DeliverFn(beam.DoFn):
     ) -> None:
         self._connection = connection
         self._transport = transport
-        self._stopping = stream and stream.stopping
+        self._stopping = None if stream is None else stream.stopping
         self._shared = Shared()
         self._throttled = Metrics.counter(NAMESPACE, THROTTLED)
         self._throttled_rest_secs = 0.0

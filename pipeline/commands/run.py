@@ -4,6 +4,7 @@ import argparse
 import datetime
 
 from pipeline.commands.common import add_shared_flags, add_window_flags, read_and_warn, window
+from pipeline.commands.streams import add_stream_flags, read_stream
 from pipeline.flags import StrictParser
 from pipeline.options import (
     DEFAULT_RUNNER,
@@ -16,7 +17,7 @@ from pipeline.options import (
 )
 from pipeline.problems import UsageError, plain, shown, suggestion
 
-_DESCRIPTION = """Sends the commerce events of files to TikTok.
+_DESCRIPTION = """Sends the commerce events of files, or of a Pub/Sub subscription, to TikTok.
 
 Each event ends as exactly one outcome: delivered, skipped, rejected, undelivered or unknown. Flags that are not listed
 here go to Beam (--project, --temp_location, --direct_num_workers …).
@@ -24,7 +25,9 @@ here go to Beam (--project, --temp_location, --direct_num_workers …).
 examples:
   tiktok-events run --connection connection.yaml --input 'exports/*.parquet' --ledger ledger
   tiktok-events run --connection connection.yaml --input 'gs://acme-export/2024-06-*/*.txt.gz' \\
-      --since 2024-06-01 --until 2024-07-01 --timezone Europe/Berlin --summary summary.json"""
+      --since 2024-06-01 --until 2024-07-01 --timezone Europe/Berlin --summary summary.json
+  tiktok-events run --connection connection.yaml --subscription projects/acme-prod/subscriptions/mparticle \\
+      --ledger gs://acme-ledger/tiktok --dead_letters gs://acme-ledger/dead-letters"""
 
 # `--input` has two meanings: files of the run, and the connection's key, whose few words are not names of files.
 _INPUTS = ("auto", "web", "feed")
@@ -52,9 +55,12 @@ def parse_run(argv: list[str]) -> RunOptions:
     beam_args = check_beam_args(rest, parser.flags(), runner)
     files = tuple(word for word in arguments.input or () if word.lower() not in _INPUTS)
     # Only now, so that a misspelt --input is told by its name.
-    if not files:
-        raise UsageError("--input is missing: name files or globs, such as --input 'exports/*.parquet'.")
-    kinds = [word for word in arguments.input if word.lower() in _INPUTS]
+    stream = read_stream(arguments, runner, beam_args, bool(files))
+    if not files and not stream:
+        raise UsageError(
+            "--input is missing: name files or globs, such as --input 'exports/*.parquet', or a --subscription."
+        )
+    kinds = [word for word in arguments.input or () if word.lower() in _INPUTS]
     connection = read_and_warn(arguments, {"input": kinds[-1]} if kinds else {})
     if connection.access_token is None:
         raise UsageError(
@@ -77,6 +83,8 @@ def parse_run(argv: list[str]) -> RunOptions:
         layout=_layout(arguments.layout),
         column=arguments.column,
         progress=arguments.progress,
+        dead_letter_topic=arguments.dead_letter_topic,
+        **stream,
         run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
     )
 
@@ -101,8 +109,9 @@ def _layout(text: str) -> str:
 
 
 def _parser() -> StrictParser:
-    parser = StrictParser("run --input GLOB", _DESCRIPTION)
+    parser = StrictParser("run --input GLOB | --subscription NAME", _DESCRIPTION)
     _add_files(parser.add_argument_group("files"))
+    add_stream_flags(parser)
     add_window_flags(parser)
     group = parser.add_argument_group("job")
     runners = ", ".join(RUNNERS)
@@ -126,7 +135,7 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
         "--input",
         action="append",
         metavar="GLOB",
-        help="Parquet, NDJSON or .gz files, local or gs://; may be given several times (required). The words "
+        help="Parquet, NDJSON or .gz files, local or gs://; may be given several times. The words "
         f"{', '.join(_INPUTS)} are the connection's key `input` instead; a file of that name is ./web",
     )
     group.add_argument(
