@@ -12,6 +12,7 @@ from transforms.forward import forward
 from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
+from transforms.tiktok.token import TokenSource
 
 
 def build(
@@ -24,6 +25,7 @@ def build(
     transport: Callable[[Connection], Transport] = EventsApi,
     stream: Stream | None = None,
     record: beam.PTransform | None = None,
+    tokens: Callable[[str], TokenSource] = TokenSource,
 ) -> None:
     """Adds all steps to a pipeline.
 
@@ -40,6 +42,7 @@ def build(
       transport: makes what carries requests.
       stream: how to deal with unbounded messages; None: they are bounded.
       record: the last step; None: `RecordOutcomes(records)`.
+      tokens: makes the source of the token from its reference.
     """
     source = pipeline | "ReadMessages" >> read
     files = isinstance(source, ReadResult)
@@ -51,6 +54,7 @@ def build(
         keep_original=records.quarantine is not None,
         transport=transport,
         stream=stream,
+        tokens=tokens,
     )
     steps = {"read": source.outcomes} if files else {}
     for step, ended in {**steps, **outcomes._asdict()}.items():

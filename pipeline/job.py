@@ -31,12 +31,17 @@ _LOCAL = "FnApiRunner"
 _FAILED = 1
 
 
-def run(options: RunOptions, transport: Callable[[Connection], Transport] = EventsApi) -> int:
+def run(
+    options: RunOptions,
+    transport: Callable[[Connection], Transport] = EventsApi,
+    tokens: Callable[[str], TokenSource] = TokenSource,
+) -> int:
     """Runs a job to its end and returns the exit code: 0 all settled, 1 failure, 3 something undelivered or unknown.
 
     Args:
       options: what to do.
       transport: makes what carries requests.
+      tokens: makes the source of the token from its reference.
 
     Raises:
       UsageError: a folder, a pattern or the token reference cannot be used; nothing has been sent.
@@ -53,7 +58,7 @@ def run(options: RunOptions, transport: Callable[[Connection], Transport] = Even
         records = _records(options)
         records.check()
         if runner == _LOCAL:
-            TokenSource(connection.access_token or "").get()
+            tokens(connection.access_token or "").get()
         plan = _plan_stream(options, runner, records) if streams else None
     except (ValueError, RuntimeError) as error:
         raise UsageError(str(error)) from error
@@ -62,9 +67,9 @@ def run(options: RunOptions, transport: Callable[[Connection], Transport] = Even
     window = (options.since_ms, options.until_ms)
     if plan is None:
         read = ReadMessages(list(options.inputs), Layout(options.layout), options.column, options.strict_files)
-        build(pipeline, read, connection, records, *window, transport)
+        build(pipeline, read, connection, records, *window, transport, tokens=tokens)
     else:
-        build(pipeline, plan.read, connection, records, *window, transport, plan.stream, plan.record)
+        build(pipeline, plan.read, connection, records, *window, transport, plan.stream, plan.record, tokens)
     with _progress(options, runner), _running(plan):
         result = pipeline.run()
         result.wait_until_finish()

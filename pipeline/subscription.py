@@ -38,7 +38,7 @@ _IDS_OF_A_CALL: Final = 1_000
 # seconds". Nobody needs the right to read the subscription's settings for it.
 _FIRST_LEASE_SECS: Final = 10.0
 # What a lease is extended to, and how long before its end. If this process is killed, messages come again after that.
-_LEASE_SECS: Final = 60
+_LEASE_SECS: Final = 30
 _SOON_SECS: Final = 6.0
 _LOOK_SECS: Final = 1.0
 
@@ -121,6 +121,8 @@ class Subscription:
         self.leases = Leases()
         self._bounds = bounds
         self._client = pubsub_v1.SubscriberClient()
+        # Of its own, because closing it is what ends a pull that waits.
+        self._puller = pubsub_v1.SubscriberClient()
         self._stop = threading.Event()
         self._closed = threading.Event()
         self._failure: SubscriptionError | None = None
@@ -174,9 +176,7 @@ class Subscription:
         self._threads[1].join(_CALL_SECS)
         self._acknowledge()
         self._give_back()
-        # Ends a pull that waits, too; what it would have brought comes again.
         self._client.close()
-        self._threads[0].join(_CALL_SECS)
         with self._opening:
             self._open.pop(self.name, None)
 
@@ -188,6 +188,8 @@ class Subscription:
         except exceptions.GoogleAPIError as error:
             self._fail(SubscriptionError(f"{self.name}: {remedy(error)}"))
         except Exception as error:  # noqa: BLE001  # a thread that died silently would let the stream stand still
+            if self._stop.is_set():
+                return  # a pull that was ended
             self._fail(SubscriptionError(f"{self.name}: {type(error).__name__} while reading."))
 
     def _fail(self, failure: SubscriptionError) -> None:
@@ -227,7 +229,7 @@ class Subscription:
         return max(0, min(_PULL_MESSAGES, self._bounds.messages - len(self.leases)))
 
     def _pull(self, most: int) -> int:
-        response = self._client.pull(subscription=self.name, max_messages=most, timeout=_PULL_SECS, retry=None)
+        response = self._puller.pull(subscription=self.name, max_messages=most, timeout=_PULL_SECS, retry=None)
         # The wire's own type: the wrappers around it cost ten times as much.
         received = types.PullResponse.pb(response).received_messages
         self.leases.arrive(
@@ -263,7 +265,10 @@ class Subscription:
         self.leases.extended((name for name, ack_id in due.items() if ack_id not in failed), _LEASE_SECS)
 
     def _give_back(self) -> None:
-        """Hands back what was pulled ahead and not taken; if the call fails it comes again by itself."""
+        """Ends pulling, then hands back what was pulled ahead and not taken; it comes again by itself if that fails."""
+        if self._threads[0].is_alive():
+            self._puller.close()
+            self._threads[0].join(_CALL_SECS)
         self._call(self._client.modify_ack_deadline, self.leases.give_back(), ack_deadline_seconds=0)
 
     def _call(self, method: Callable[..., object], ack_ids: list[str], **arguments: int) -> list[str]:

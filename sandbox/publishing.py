@@ -139,8 +139,12 @@ class PubSub(PubSubClient):
 
     def stats(self, subscription: str) -> SubscriptionStats:
         """Returns the counts of one subscription."""
+        return self.all_stats()[subscription]
+
+    def all_stats(self) -> dict[str, SubscriptionStats]:
+        """Returns the counts of every subscription by its full name."""
         answer = self._channel.unary_unary(f"/{SERVICE}/Stats")(b"", wait_for_ready=True, timeout=60)
-        return msgspec.json.decode(answer, type=dict[str, SubscriptionStats])[subscription]
+        return msgspec.json.decode(answer, type=dict[str, SubscriptionStats])
 
     def go_away(self, secs: float) -> None:
         """Lets it end all calls and refuse connections for so many seconds; what it stores stays."""

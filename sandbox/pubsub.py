@@ -202,7 +202,8 @@ class PubSubServer:
         left = context.time_remaining()
         # Answered a little before the client gives up: what is handed out to nobody waits for its deadline.
         wait_secs = 0.0 if request.return_immediately else min(_PULL_SECS, (left or _PULL_SECS) - 0.2)
-        return _PullResponse(received_messages=subscription.take(request.max_messages or 1, wait_secs))
+        taken = subscription.take(request.max_messages or 1, wait_secs, wanted=context.is_active)
+        return _PullResponse(received_messages=taken)
 
     def _acknowledge(self, request: Any, context: Context) -> Any:
         self._subscription(request.subscription, context).acknowledge(request.ack_ids)
@@ -237,7 +238,7 @@ class PubSubServer:
             if room <= 0:
                 ended.wait(0.01)
                 continue
-            taken = subscription.take(room, _STREAM_WAIT_SECS, first.stream_ack_deadline_seconds)
+            taken = subscription.take(room, _STREAM_WAIT_SECS, first.stream_ack_deadline_seconds, context.is_active)
             if taken:
                 outstanding.update(message.ack_id for message in taken)
                 yield _StreamingPullResponse(received_messages=taken)

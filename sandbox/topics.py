@@ -90,13 +90,16 @@ class Subscription:
             self._ready.extend(map(_Held, messages))
             self._changed.notify_all()
 
-    def take(self, most: int, wait_secs: float, deadline_secs: int = 0) -> list[Any]:
+    def take(
+        self, most: int, wait_secs: float, deadline_secs: int = 0, wanted: Callable[[], bool] = lambda: True
+    ) -> list[Any]:
         """Hands out messages; waits for the first one.
 
         Args:
           most: so many at most.
           wait_secs: so long at most, by the wall clock.
           deadline_secs: of the leases; 0: the subscription's own.
+          wanted: says whether the caller is still there; nothing is handed out to nobody.
 
         Returns:
           `ReceivedMessage`s, none if none came.
@@ -105,11 +108,11 @@ class Subscription:
         secs = deadline_secs or self.settings.ack_deadline_seconds
         with self._changed:
             self._expire()
-            while not self._ready and not self.deleted and (left := until - time.monotonic()) > 0:
+            while not self._ready and not self.deleted and wanted() and (left := until - time.monotonic()) > 0:
                 self._changed.wait(min(left, _LOOK_SECS))
                 self._expire()
             taken: list[Any] = []
-            while self._ready and not self.deleted and len(taken) < most:
+            while self._ready and not self.deleted and len(taken) < most and wanted():
                 held = self._ready.popleft()
                 if self._bury is not None and held.attempts >= self._most_attempts:
                     self._bury(self._dead_letter(held))

@@ -22,6 +22,7 @@ from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.delivery import Delivery
 from transforms.tiktok.runtime import PooledSender, Runtime, Transport
+from transforms.tiktok.token import TokenSource
 
 _GLOBAL = GlobalWindow()
 
@@ -42,11 +43,13 @@ class WriteToTikTok(beam.PTransform):
       connection: destination, limits, budget and retries; the token by reference only.
       transport: makes what carries requests; the default is HTTP.
       stream: how to deal with unbounded payloads; None: they are bounded.
+      tokens: makes the source of the token from its reference.
     """
 
     connection: Connection
     transport: Callable[[Connection], Transport] = EventsApi
     stream: Stream | None = None
+    tokens: Callable[[str], TokenSource] = TokenSource
 
     def __post_init__(self) -> None:
         if not self.connection.access_token:
@@ -61,7 +64,7 @@ class WriteToTikTok(beam.PTransform):
         return (
             payloads
             | "BatchPayloads" >> BatchPayloads(self.connection, self.stream)
-            | "Deliver" >> beam.ParDo(_DeliverFn(self.connection, self.transport, self.stream))
+            | "Deliver" >> beam.ParDo(_DeliverFn(self.connection, self.transport, self.stream, self.tokens))
             | "Outcomes" >> beam.ParDo(_OutcomesFn())
         )
 
@@ -72,17 +75,22 @@ class _DeliverFn(beam.DoFn):
     SLOT = ReadModifyWriteStateSpec("slot", VarIntCoder())
 
     def __init__(
-        self, connection: Connection, transport: Callable[[Connection], Transport], stream: Stream | None
+        self,
+        connection: Connection,
+        transport: Callable[[Connection], Transport],
+        stream: Stream | None,
+        tokens: Callable[[str], TokenSource],
     ) -> None:
         self._connection = connection
         self._transport = transport
+        self._tokens = tokens
         self._stopping = None if stream is None else stream.stopping
         self._shared = Shared()
         self._throttled = Metrics.counter(NAMESPACE, THROTTLED)
         self._throttled_rest_secs = 0.0
 
     def setup(self) -> None:
-        self._runtime = self._shared.acquire(lambda: Runtime(self._connection, self._transport))
+        self._runtime = self._shared.acquire(lambda: Runtime(self._connection, self._transport, self._tokens))
 
     def start_bundle(self) -> None:
         self._held: set[int] = set()

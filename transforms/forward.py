@@ -13,6 +13,7 @@ from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, Sel
 from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
+from transforms.tiktok.token import TokenSource
 
 
 class Outcomes(NamedTuple):
@@ -37,6 +38,7 @@ def forward(
     keep_original: bool = False,
     transport: Callable[[Connection], Transport] = EventsApi,
     stream: Stream | None = None,
+    tokens: Callable[[str], TokenSource] = TokenSource,
 ) -> Outcomes:
     """Forwards mParticle messages to TikTok.
 
@@ -48,6 +50,7 @@ def forward(
       keep_original: keep the message with outcomes that are `rejected`, for a quarantine.
       transport: makes what carries requests.
       stream: how to deal with unbounded messages; None: they are bounded.
+      tokens: makes the source of the token from its reference.
 
     Returns:
       The outcomes of every step.
@@ -56,7 +59,7 @@ def forward(
     selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, since_ms, until_ms)
     hashed = selected.passed | "HashIdentities" >> HashIdentities(connection)
     built = hashed.passed | "BuildPayloads" >> BuildPayloads(connection)
-    written = built.passed | "WriteToTikTok" >> WriteToTikTok(connection, transport, stream)
+    written = built.passed | "WriteToTikTok" >> WriteToTikTok(connection, transport, stream, tokens)
     return Outcomes(decoded.outcomes, selected.outcomes, hashed.outcomes, built.outcomes, written)
 
 
