@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # a name space without types
 from google.pubsub_v1 import PublisherClient, types
 
@@ -48,13 +49,19 @@ class DeadLetterTopic:
     Args:
       topic: full name.
       constants: attributes of every message.
+
+    Raises:
+      DeadLetterTopicError: there are no Google credentials.
     """
 
     def __init__(self, topic: str, constants: dict[str, str]) -> None:
         self._topic = topic
         self._constants = constants
         # The client behind the one that gathers messages in threads: what is gathered here is sent at once.
-        gathering = pubsub_v1.PublisherClient()
+        try:
+            gathering = pubsub_v1.PublisherClient()
+        except GoogleAuthError as error:
+            raise self._error(error) from None
         self._client = PublisherClient(transport=gathering.transport)
 
     def check(self) -> None:

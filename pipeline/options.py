@@ -152,6 +152,11 @@ def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) 
     if "--dry_run" in names and runner != "DataflowRunner":
         # Beam knows a --dry_run of Dataflow, which every other runner ignores: events would be sent.
         raise UsageError("--dry_run: not available yet; `preview` shows what would be sent.")
+    if runner == "PrismRunner" and "--prism_location" not in names:
+        raise UsageError(
+            "--runner PrismRunner: give --prism_location PATH, the program built from Beam's Go module; Beam would try to "
+            "download it. DirectRunner needs none."
+        )
     if not rest:
         return ()
     from pipeline.beamflags import parse_beam_flags

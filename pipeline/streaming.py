@@ -74,7 +74,11 @@ def plan(options: RunOptions, runner: str, records: Records) -> Plan:
     if runner == _DATAFLOW:
         read = ReadFromDataflow(options.subscription, options.topic)
         return Plan(read, RecordOutcomes(records), Stream())
-    with pubsub_v1.SubscriberClient() as client:
+    try:
+        client = pubsub_v1.SubscriberClient()
+    except GoogleAuthError as error:
+        raise ValueError(f"--subscription/--topic: {remedy(error)}") from error
+    with client:
         name = _temporary(client, options) if options.topic else _checked(client, options.subscription or "")
     bounds = Bounds(max_messages=options.max_messages, max_secs=options.max_seconds)
     hold_secs = options.connection.max_wait_secs if runner == _LOCAL else _SHORT_BUNDLE_SECS

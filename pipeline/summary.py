@@ -1,5 +1,6 @@
 """The summary of a run: Beam's counters in; a JSON file, a table for people and the exit code out."""
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -11,6 +12,7 @@ from rich.text import Text
 from pipeline.docstrings import member_docs
 from pipeline.rowfiles import write_atomically
 from transforms.counters import MESSAGES, NAMESPACE, REQUESTS, RETRIES, THROTTLED, UNITS
+from transforms.latency import EVENT, PAST_MERGE_WINDOW, PUBLISH, percentile
 from transforms.model import Kind, Reason
 from transforms.outcomes import MATCH_KEY_NAMES
 
@@ -28,7 +30,7 @@ class OutcomeCount(msgspec.Struct, frozen=True):
     count: int
 
 
-class Summary(msgspec.Struct, frozen=True):
+class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a run did; the JSON file has these names.
 
     Attributes:
@@ -44,6 +46,9 @@ class Summary(msgspec.Struct, frozen=True):
       notes: what the mapping had to decide → number of events.
       details: reason → detail → number of units.
       throttled_secs: time spent waiting for the rate budget or because TikTok asked to.
+      latency: streams; from the event (`event`) and from the publication of its message (`publish`) to the delivery:
+        `p50`, `p95`, `p99` in seconds, each the upper limit of its bucket; None above the last limit.
+      past_merge_window: streams; delivered events older than TikTok's five minutes for merging with the pixel's.
     """
 
     messages: int
@@ -58,6 +63,8 @@ class Summary(msgspec.Struct, frozen=True):
     notes: dict[str, int]
     details: dict[str, dict[str, int]]
     throttled_secs: int
+    latency: dict[str, dict[str, float | None]] = {}
+    past_merge_window: int = 0
 
     def count(self, *kinds: Kind) -> int:
         """Returns how many units ended in one of these kinds."""
@@ -113,6 +120,8 @@ def summarize(counters: Mapping[str, int], seconds: float, run_id: str) -> Summa
         notes=_frequent_first(notes),
         details={reason: _frequent_first(details[reason]) for reason in sorted(details)},
         throttled_secs=counters.get(THROTTLED, 0),
+        latency=_latency(counters),
+        past_merge_window=counters.get(PAST_MERGE_WINDOW, 0),
     )
 
 
@@ -133,6 +142,8 @@ def exit_code(summary: Summary) -> int:
 def render(summary: Summary) -> RenderableType:
     """Returns the summary for people: how everything ended and what to do about it, and how well it can be matched."""
     parts: list[RenderableType] = [_outcome_table(summary), _requests_line(summary)]
+    if summary.latency:
+        parts.append(_latency_line(summary))
     if summary.coverage:
         parts += [Text(), _coverage_table(summary)]
     return Group(*parts)
@@ -155,6 +166,17 @@ def _coverage(counters: Mapping[str, int]) -> dict[str, dict[str, float]]:
         for event, count in sorted(delivered.items())
         if count
     }
+
+
+def _latency(counters: Mapping[str, int]) -> dict[str, dict[str, float | None]]:
+    found: dict[str, dict[str, float | None]] = {}
+    for family in (EVENT, PUBLISH):
+        limits = {f"p{share}": percentile(counters, family, share / 100) for share in (50, 95, 99)}
+        if limits["p50"] is not None:
+            found[family.removeprefix("latency_")] = {
+                name: limit if limit is not None and math.isfinite(limit) else None for name, limit in limits.items()
+            }
+    return found
 
 
 def _outcome_table(summary: Summary) -> Table:
@@ -198,6 +220,24 @@ def _requests_line(summary: Summary) -> Text:
     counted = summary.count(*Kind)
     parts.append(f"DOES NOT ADD UP: {summary.events:,} in, {counted:,} outcomes; please report it")
     return Text(f"\n{'; '.join(parts)}", style="bold red")
+
+
+def _latency_line(summary: Summary) -> Text:
+    parts = [
+        f"{_LATENCY_FROM[family]} → delivered: "
+        + ", ".join(f"{name} ≤ {_secs(limit)}" for name, limit in limits.items())
+        for family, limits in summary.latency.items()
+    ]
+    if summary.past_merge_window:
+        parts.append(f"{summary.past_merge_window:,} older than the 5 minutes in which TikTok merges with the pixel")
+    return Text("; ".join(parts))
+
+
+_LATENCY_FROM = {"event": "event", "publish": "published"}
+
+
+def _secs(limit: float | None) -> str:
+    return "more than a day" if limit is None else f"{limit:g} s"
 
 
 def _coverage_table(summary: Summary) -> Table:

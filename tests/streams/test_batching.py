@@ -82,19 +82,28 @@ def test_rests_of_bundles_fill_a_batch_together_and_what_comes_after_it_waits_fo
 
 
 def test_a_full_batch_does_not_wait() -> None:
-    stream = test_stream.TestStream().advance_watermark_to(0).add_elements(payloads(0, 7)).advance_watermark_to_infinity()
+    stream = (
+        test_stream.TestStream().advance_watermark_to(0).add_elements(payloads(0, 7)).advance_watermark_to_infinity()
+    )
     batches = sent(stream, max_batch_events=3)
     assert batches == [ids(0, 3), ids(3, 3), ids(6, 1)]
 
 
 def test_bytes_fill_a_batch_too() -> None:
-    stream = test_stream.TestStream().advance_watermark_to(0).add_elements(payloads(0, 20, 1_000)).advance_watermark_to_infinity()
+    stream = (
+        test_stream.TestStream()
+        .advance_watermark_to(0)
+        .add_elements(payloads(0, 20, 1_000))
+        .advance_watermark_to_infinity()
+    )
     batches = sent(stream, max_request_bytes=10_000)
     assert [len(batch) for batch in batches] == [9, 9, 2]
 
 
 def test_the_end_of_the_stream_sends_what_is_left_without_waiting() -> None:
-    stream = test_stream.TestStream().advance_watermark_to(0).add_elements(payloads(0, 2)).advance_watermark_to_infinity()
+    stream = (
+        test_stream.TestStream().advance_watermark_to(0).add_elements(payloads(0, 2)).advance_watermark_to_infinity()
+    )
     assert sent(stream, max_wait_secs=600.0) == [ids(0, 2)]
 
 
