@@ -154,8 +154,8 @@ def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) 
         raise UsageError("--dry_run: not available yet; `preview` shows what would be sent.")
     if runner == "PrismRunner" and "--prism_location" not in names:
         raise UsageError(
-            "--runner PrismRunner: give --prism_location PATH, the program built from Beam's Go module; Beam would try to "
-            "download it. DirectRunner needs none."
+            "--runner PrismRunner: give --prism_location PATH, the program built from Beam's Go module; Beam would try "
+            "to download it. DirectRunner needs none."
         )
     if not rest:
         return ()

@@ -6,7 +6,7 @@ with PubSub() as server:
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
@@ -84,13 +84,15 @@ class PubSubClient:
         full_name = f"projects/{PROJECT}/topics/{topic}"
         began, sent = time.monotonic(), 0
         together = _TOGETHER if per_second is None else max(1, min(_TOGETHER, int(per_second * _TICK_SECS)))
-        for group in _groups(messages, together):
+        left = iter(messages)
+        while True:
             if per_second is not None:
                 time.sleep(max(0.0, began + sent / per_second - time.monotonic()))
-            request = _PublishRequest(topic=full_name, messages=[_PubsubMessage(data=body) for body in group])
-            self._publish(request)
+            group = [_PubsubMessage(data=body) for body in islice(left, together)]
+            if not group:
+                return sent
+            self._publish(_PublishRequest(topic=full_name, messages=group))
             sent += len(group)
-        return sent
 
     def pull(self, subscription: str, most: int = 1_000) -> list[Any]:
         """Returns what can be had at once, not acknowledged."""
@@ -149,9 +151,3 @@ class PubSub(PubSubClient):
     def go_away(self, secs: float) -> None:
         """Lets it end all calls and refuse connections for so many seconds; what it stores stays."""
         self._channel.unary_unary(f"/{SERVICE}/GoAway")(msgspec.json.encode(secs), timeout=10)
-
-
-def _groups(messages: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
-    iterator = iter(messages)
-    while group := list(islice(iterator, size)):
-        yield group
