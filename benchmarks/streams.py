@@ -41,6 +41,11 @@ def start(folder: Path, sandbox: Sandbox, server: PubSub, flags: list[str], max_
     token = runs.write_token(folder, sandbox.token)
     path.write_text(CONNECTION.format(token=token, api_url=sandbox.api_url, max_wait_secs=max_wait_secs))
     command = [sys.executable, "-m", "pipeline", "run", "--connection", str(path), "--no_progress", *flags]
+    return on_its_core(command, server)
+
+
+def on_its_core(command: list[str], server: PubSub) -> subprocess.Popen:
+    """Starts a program that reads from a server, on the pipeline's core."""
     process = subprocess.Popen(  # noqa: S603  # this project
         command,
         cwd=Path(__file__).parents[1],
