@@ -9,6 +9,7 @@ from pipeline.records import RecordOutcomes, Records
 from pipeline.sources import ReadResult
 from transforms.connection import Connection
 from transforms.forward import forward
+from transforms.latency import CountLatency
 from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
@@ -41,7 +42,7 @@ def build(
       until_ms: events at or after this time are skipped.
       transport: makes what carries requests.
       stream: how to deal with unbounded messages; None: they are bounded.
-      record: the last step; None: `RecordOutcomes(records)`.
+      record: the last step; None: `RecordOutcomes(records)`, and for a stream `CountLatency`.
       tokens: makes the source of the token from its reference.
     """
     source = pipeline | "ReadMessages" >> read
@@ -59,3 +60,5 @@ def build(
     steps = {"read": source.outcomes} if files else {}
     for step, ended in {**steps, **outcomes._asdict()}.items():
         _ = ended | f"Record{step.capitalize()}" >> copy.copy(record or RecordOutcomes(records))
+    if stream is not None and record is None:
+        _ = outcomes.write | "CountLatency" >> CountLatency()

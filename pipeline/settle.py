@@ -9,7 +9,7 @@ dead letters are published): whatever is killed in between comes again.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -159,23 +159,20 @@ class AcknowledgeMessages(beam.PTransform):
     Attributes:
       records: what is recorded, and where.
       subscription: full name.
-      clock: epoch seconds.
     """
 
     records: Records
     subscription: str
-    clock: Callable[[], float] = time.time
 
     def expand(self, outcomes: beam.PCollection[Outcome]) -> beam.PCollection[None]:
         """Returns an empty collection."""
-        return outcomes | "Acknowledge" >> beam.ParDo(_AcknowledgeFn(self.records, self.subscription, self.clock))
+        return outcomes | "Acknowledge" >> beam.ParDo(_AcknowledgeFn(self.records, self.subscription))
 
 
 class _AcknowledgeFn(OutcomeFn):
-    def __init__(self, records: Records, subscription: str, clock: Callable[[], float]) -> None:
+    def __init__(self, records: Records, subscription: str) -> None:
         self._records = records
         self._subscription = subscription
-        self._clock = clock
 
     def setup(self) -> None:
         self._counters = BeamCounters()
@@ -212,7 +209,7 @@ class _AcknowledgeFn(OutcomeFn):
 
     def _take(self, outcomes: Sequence[Outcome]) -> None:
         self._tally.add(outcomes)
-        self._latency.add(outcomes, int(self._clock() * 1_000))
+        self._latency.add(outcomes)
         self._settlement.add(outcomes)
 
 

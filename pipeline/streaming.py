@@ -18,7 +18,7 @@ from google.pubsub_v1 import types
 
 from pipeline.options import RunOptions
 from pipeline.problems import CommandError
-from pipeline.records import RecordOutcomes, Records
+from pipeline.records import Records
 from pipeline.settle import AcknowledgeMessages, Settlement, TellUnits
 from pipeline.source_pubsub import ReadFromDataflow, ReadSubscription
 from pipeline.subscription import Bounds, Subscription, SubscriptionError, remedy
@@ -45,7 +45,7 @@ class Plan:
 
     Attributes:
       read: the first step.
-      record: the last step.
+      record: the last step; None: the one of a batch.
       stream: for the steps between.
       subscription: read by this process; None: the engine reads.
       bounds: of that subscription.
@@ -53,7 +53,7 @@ class Plan:
     """
 
     read: beam.PTransform
-    record: beam.PTransform
+    record: beam.PTransform | None
     stream: Stream
     subscription: str | None = None
     bounds: Bounds = Bounds()
@@ -73,7 +73,7 @@ def plan(options: RunOptions, runner: str, records: Records) -> Plan:
     """
     if runner == _DATAFLOW:
         read = ReadFromDataflow(options.subscription, options.topic)
-        return Plan(read, RecordOutcomes(records), Stream())
+        return Plan(read, None, Stream())
     try:
         client = pubsub_v1.SubscriberClient()
     except GoogleAuthError as error:

@@ -1,22 +1,29 @@
 """Talks to a Pub/Sub, the stand-in or another: makes topics, publishes at a rate, asks the stand-in for its counts.
 
+    python -m sandbox.publishing --topic mparticle --rate 100     # to PUBSUB_EMULATOR_HOST
+
 with PubSub() as server:
     subscription = server.subscription("orders")
     server.publish("orders", messages, per_second=1000)
 """
 
+import argparse
+import os
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
 import msgspec
+from google.api_core import exceptions
 from google.pubsub_v1 import PublisherClient, SubscriberClient, types
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
+from sandbox import generator
 from sandbox.process import StandIn
 from sandbox.pubsub import SERVICE, SubscriptionStats
 
@@ -151,3 +158,33 @@ class PubSub(PubSubClient):
     def go_away(self, secs: float) -> None:
         """Lets it end all calls and refuse connections for so many seconds; what it stores stays."""
         self._channel.unary_unary(f"/{SERVICE}/GoAway")(msgspec.json.encode(secs), timeout=10)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Publishes generated batches to the server that PUBSUB_EMULATOR_HOST names; returns the exit code."""
+    parser = argparse.ArgumentParser("sandbox.publishing", description="Publishes generated mParticle batches.")
+    parser.add_argument("--topic", default="mparticle", help=f"of {PROJECT}; made if it is missing")
+    parser.add_argument("--rate", type=float, default=100.0, help="messages a second (default: 100)")
+    parser.add_argument("--count", type=int, default=3_000, help="how many messages (default: 3000)")
+    options = parser.parse_args(argv)
+    address = os.environ.get("PUBSUB_EMULATOR_HOST")
+    if not address:
+        parser.error("PUBSUB_EMULATOR_HOST is not set: start `python -m sandbox.pubsub`, and export its address")
+    client = PubSubClient(address)
+    try:
+        client.topic(options.topic)
+    except exceptions.AlreadyExists:
+        pass
+    except exceptions.GoogleAPICallError as error:
+        parser.error(f"no answer from {address} ({type(error).__name__}); is `python -m sandbox.pubsub` running?")
+    now_ms = int(time.time() * 1_000)
+    every_ms = max(1, round(1_000 / options.rate))
+    sent = client.publish(
+        options.topic, generator.batches(options.count, start_ms=now_ms, every_ms=every_ms), options.rate
+    )
+    sys.stdout.write(f"{sent:,} messages published to projects/{PROJECT}/topics/{options.topic}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -47,19 +47,20 @@ class LatencyTally:
         self._published_at = published_at
         self._counts: Counter[str] = Counter()
 
-    def add(self, outcomes: Iterable[Outcome], now_ms: int) -> None:
-        """Counts those of the outcomes that are delivered, at the time `now_ms`."""
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Counts those of the outcomes that are delivered, by the time of TikTok's reply."""
         counts = self._counts
         for outcome in outcomes:
-            if outcome.kind is not Kind.DELIVERED or outcome.occurred_at_ms is None:
+            answered_at_ms = outcome.answered_at_ms
+            if outcome.kind is not Kind.DELIVERED or outcome.occurred_at_ms is None or answered_at_ms is None:
                 continue
-            age_ms = now_ms - outcome.occurred_at_ms
+            age_ms = answered_at_ms - outcome.occurred_at_ms
             counts[f"{EVENT}:{_NAMES[bisect.bisect_left(_LIMITS_MS, age_ms)]}"] += 1
             if age_ms > MERGE_WINDOW_SECS * 1_000:
                 counts[PAST_MERGE_WINDOW] += 1
             published_at = self._published_at(outcome.ref)
             if published_at is not None:
-                waited_ms = now_ms - int(published_at * 1_000)
+                waited_ms = answered_at_ms - int(published_at * 1_000)
                 counts[f"{PUBLISH}:{_NAMES[bisect.bisect_left(_LIMITS_MS, waited_ms)]}"] += 1
 
     def drain(self) -> dict[str, int]:
@@ -88,23 +89,14 @@ def percentile(counters: Mapping[str, int], family: str, share: float) -> float 
 
 @dataclass
 class CountLatency(beam.PTransform):
-    """Outcomes of a stream → counters of latency, by the event's time. The output is empty.
-
-    Attributes:
-      clock: epoch seconds.
-    """
-
-    clock: Callable[[], float]
+    """Outcomes of a stream → counters of latency, by the event's time. The output is empty."""
 
     def expand(self, outcomes: beam.PCollection[Outcome]) -> beam.PCollection[None]:
         """Returns an empty collection."""
-        return outcomes | "CountLatency" >> beam.ParDo(_LatencyFn(self.clock))
+        return outcomes | "CountLatency" >> beam.ParDo(_LatencyFn())
 
 
 class _LatencyFn(OutcomeFn):
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-
     def setup(self) -> None:
         self._counters = BeamCounters()
 
@@ -112,12 +104,12 @@ class _LatencyFn(OutcomeFn):
         self._tally = LatencyTally()
 
     def process(self, outcome: Outcome) -> Iterator[None]:
-        self._tally.add((outcome,), int(self._clock() * 1_000))
+        self._tally.add((outcome,))
         return iter(())
 
     @beam.DoFn.yields_elements
     def process_batch(self, outcomes: list[Outcome]) -> Iterator[None]:
-        self._tally.add(outcomes, int(self._clock() * 1_000))
+        self._tally.add(outcomes)
         return iter(())
 
     def finish_bundle(self) -> None:

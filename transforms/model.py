@@ -312,6 +312,7 @@ class Outcome(_Value, frozen=True):
       first_sent_at_ms: start of the first request of this run that carried it.
       payload: the finished payload, for outcomes of the write stage.
       original: the whole message, only if the run keeps a quarantine.
+      answered_at_ms: when the last reply to it was complete.
     """
 
     _shown: ClassVar[tuple[str, ...]] = (
@@ -349,3 +350,4 @@ class Outcome(_Value, frozen=True):
     first_sent_at_ms: int | None = None
     payload: bytes | None = None
     original: bytes | None = None
+    answered_at_ms: int | None = None

@@ -17,7 +17,6 @@ out more than once; a stable event_id lets TikTok drop the repeat (48 h).
 
 import heapq
 import itertools
-import logging
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -25,14 +24,11 @@ from collections.abc import Callable, Iterable, Sequence
 from transforms.connection import Connection
 from transforms.model import Form, Fragment, Kind, Outcome, Payload, Reason
 from transforms.tiktok import reply as replies
+from transforms.tiktok import told
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
-from transforms.tiktok.client import Reply
-from transforms.tiktok.codes import describe
 from transforms.tiktok.exchange import Answer, Circuit, CircuitOpenError, Request, Sender, Tally
 from transforms.tiktok.request import envelope
-from transforms.tiktok.settle import settled
-
-_log = logging.getLogger(__name__)
+from transforms.tiktok.settle import divided, settled
 
 # Back-off, in seconds: ceiling of the first wait, and of every wait. Full jitter draws between 0 and the ceiling, so
 # that workers that failed together do not come back together.
@@ -175,7 +171,7 @@ class Delivery:
         """Raises if a stream is to end while it waits for the circuit; what waits stays without an outcome."""
         if self._stopping is not None and not self._started and self._stopping():
             raise CircuitOpenError(
-                f"Stopped while TikTok answers {_described(self._circuit.code)}: what waits was not sent."
+                f"Stopped while TikTok answers {told.described(self._circuit.code)}: what waits was not sent."
             )
 
     def _start(self, request: Request, now: float) -> None:
@@ -199,7 +195,7 @@ class Delivery:
             self._ready.appendleft(request)
             return
         request.attempts += 1
-        request.sent_at = reply.started_at
+        request.sent_at, request.answered_at = reply.started_at, reply.started_at + reply.elapsed_secs
         request.first_at = request.first_at or reply.started_at
         request.since = request.since or reply.started_at
         counts = self.tally.counts
@@ -212,7 +208,7 @@ class Delivery:
             self._recover(request)
             self._end(request, request.payloads, Kind.DELIVERED, None, verdict)
             return
-        self._warn(request, reply, verdict)
+        told.refused(request, reply, verdict)
         match verdict.cls:
             case "partial":
                 self._end_partial(request, verdict)
@@ -241,7 +237,7 @@ class Delivery:
         shard, circuit = request.shard, self._circuit
         circuit.succeeded()
         if self._stopping is not None and circuit.close(request.sent_at, self._sender.now()):
-            _log.warning("Sending again, after %.0f s.", circuit.closed_at - circuit.opened_at)
+            told.going_on(circuit)
         self._throttled_in_a_row[shard] = 0
         if self._strides.get(shard, 1) > 1:
             self._strides[shard] //= 2
@@ -267,18 +263,9 @@ class Delivery:
 
     def _isolate(self, request: Request, verdict: replies.Verdict, reason: Reason) -> None:
         """Ends the events that TikTok named and sends the rest again at once; halves if it named none."""
-        payloads = request.payloads
-        named = set(verdict.indexes) if verdict.cls == "invalid" else set()
-        if len(payloads) == 1:
-            named = {0}
-        if named:
-            bad = [payload for index, payload in enumerate(payloads) if index in named]
+        bad, parts = divided(request.payloads, verdict)
+        if bad:
             self._end(request, bad, Kind.REJECTED, reason, verdict)
-            good = [payload for index, payload in enumerate(payloads) if index not in named]
-            parts = [good] if good else []
-        else:
-            middle = (len(payloads) + 1) // 2
-            parts = [list(payloads[:middle]), list(payloads[middle:])]
         self._ready.extendleft(request.part(part) for part in reversed(parts))
 
     def _end_oversized(self, fragment: Fragment) -> None:
@@ -310,13 +297,8 @@ class Delivery:
         streams = self._stopping is not None
         if self._circuit.open(reason, verdict, self._sender.now(), self._connection.probe_secs):
             self.tally.counts["circuit_opened"] += 1
-            _log.error(
-                "Stopped sending: TikTok answered %s (%s), request id %s. Run `check --online`, then %s.",
-                _described(verdict.code),
-                verdict.message or reason,
-                verdict.request_id,
-                f"correct it; tried again every {self._connection.probe_secs:g} s" if streams else "replay",
-            )
+            then = f"correct it; tried again every {self._connection.probe_secs:g} s" if streams else "replay"
+            told.stopped(self._circuit, then)
         if streams:
             request.renewed = False
             self._ready.appendleft(request)
@@ -348,20 +330,3 @@ class Delivery:
         message: str | None = None,
     ) -> None:
         self._outcomes.append(settled(request, payloads, kind, reason, verdict, code, message))
-
-    def _warn(self, request: Request, reply: Reply, verdict: replies.Verdict) -> None:
-        """Logs a refused request; codes, counts and ids only."""
-        _log.warning(
-            "%s request of %d events, attempt %d: HTTP %s, %s, %s, request id %s",
-            verdict.cls,
-            len(request.payloads),
-            request.attempts,
-            reply.status,
-            _described(verdict.code),
-            verdict.message or "no message",
-            verdict.request_id,
-        )
-
-
-def _described(code: int | None) -> str:
-    return "no code" if code is None else f"code {describe(code)}"

@@ -25,6 +25,7 @@ class Request:
       first_at: start of the first attempt that carried these payloads, epoch seconds; 0 before it.
       since: start of the first attempt of this very request: `retry_secs` count from here; 0 before it.
       sent_at: start of the last attempt.
+      answered_at: end of the last attempt.
       ambiguous: an attempt may have been accepted although no reply says so.
       renewed: the token has been read again for this request.
       token: the one of the last attempt; set by the sender, asked for when it is refused.
@@ -38,6 +39,7 @@ class Request:
     first_at: float = 0.0
     since: float = 0.0
     sent_at: float = 0.0
+    answered_at: float = 0.0
     ambiguous: bool = False
     renewed: bool = False
     token: str = field(default="", repr=False)
@@ -50,6 +52,7 @@ class Request:
             attempts=self.attempts,
             first_at=self.first_at,
             sent_at=self.sent_at,
+            answered_at=self.answered_at,
             ambiguous=self.ambiguous,
         )
 
