@@ -20,10 +20,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format bench demo lock clean
+.PHONY: help install test lint format bench demo demo-stream lock clean
 
 help: ## these lines
-	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
 
 install: $(INSTALLED) ## install the pinned dependencies and this project into .venv
 
@@ -62,6 +62,9 @@ bench: $(INSTALLED) ## run every benchmark; the last line of each is JSON, kept 
 
 demo: $(INSTALLED) ## 20,000 generated batches through the pipeline into a stand-in for TikTok
 	$(BIN)/python -m pipeline demo $(DEMO_ARGS)
+
+demo-stream: $(INSTALLED) ## a minute of a live stream, from a stand-in for Pub/Sub into one for TikTok
+	$(BIN)/python -m sandbox.streamdemo $(DEMO_ARGS)
 
 lock: $(INSTALLED) ## write requirements.lock from the ranges in setup.py
 	$(BIN)/uv pip compile setup.py --extra dev --extra sandbox --universal --python-version 3.11 --generate-hashes \

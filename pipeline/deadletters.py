@@ -19,7 +19,7 @@ from transforms.model import Kind, Outcome
 _TIME = pa.timestamp("ms", tz="UTC")
 
 # Kinds that somebody has to look at, or that can be sent again.
-_DEAD = frozenset({Kind.REJECTED, Kind.UNDELIVERED, Kind.UNKNOWN})
+DEAD_KINDS = frozenset({Kind.REJECTED, Kind.UNDELIVERED, Kind.UNKNOWN})
 
 DEAD_LETTER_SCHEMA = pa.schema(
     [
@@ -130,7 +130,7 @@ class DeadLetterRows(_OutcomeRows):
     schema = DEAD_LETTER_SCHEMA
 
     def _takes(self, outcome: Outcome) -> bool:
-        return outcome.kind in _DEAD
+        return outcome.kind in DEAD_KINDS
 
 
 class QuarantineRows(_OutcomeRows):

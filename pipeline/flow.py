@@ -1,21 +1,25 @@
 """The whole pipeline on one screen: read, forward, record."""
 
+import copy
 from collections.abc import Callable
 
 import apache_beam as beam
 
 from pipeline.records import RecordOutcomes, Records
-from pipeline.sources import ReadMessages
+from pipeline.sources import ReadResult
 from transforms.connection import Connection
 from transforms.forward import forward
 from transforms.skip import DropDuplicates, SkipDelivered
+from transforms.latency import CountLatency
+from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
+from transforms.tiktok.token import TokenSource
 
 
 def build(
     pipeline: beam.Pipeline,
-    read: ReadMessages,
+    read: beam.PTransform,
     connection: Connection,
     records: Records,
     since_ms: int | None = None,
@@ -24,6 +28,9 @@ def build(
     dry_run: bool = False,
     skip: SkipDelivered | None = None,
     duplicates: DropDuplicates | None = None,
+    stream: Stream | None = None,
+    record: beam.PTransform | None = None,
+    tokens: Callable[[str], TokenSource] = TokenSource,
 ) -> None:
     """Adds all steps to a pipeline.
 
@@ -32,7 +39,7 @@ def build(
 
     Args:
       pipeline: an empty pipeline.
-      read: the only step that knows where messages come from.
+      read: the only step that knows where messages come from: `ReadMessages`, or what returns messages alone.
       connection: what is sent, where to, and how.
       records: ledger, dead letters, quarantine.
       since_ms: events before this time are skipped, UTC epoch milliseconds.
@@ -41,10 +48,14 @@ def build(
       dry_run: send nothing.
       skip: leaves out what earlier runs have delivered.
       duplicates: leaves out what the input holds again.
+      stream: how to deal with unbounded messages; None: they are bounded.
+      record: the last step; None: `RecordOutcomes(records)`, and for a stream `CountLatency`.
+      tokens: makes the source of the token from its reference.
     """
     source = pipeline | "ReadMessages" >> read
+    files = isinstance(source, ReadResult)
     outcomes = forward(
-        source.messages,
+        source.messages if files else source,
         connection,
         since_ms,
         until_ms,
@@ -53,6 +64,11 @@ def build(
         dry_run=dry_run,
         skip=skip,
         duplicates=duplicates,
+        stream=stream,
+        tokens=tokens,
     )
-    for step, ended in {"read": source.outcomes, **outcomes.branches()}.items():
-        _ = ended | f"Record{step.capitalize()}" >> RecordOutcomes(records)
+    steps = {"read": source.outcomes} if files else {}
+    for step, ended in {**steps, **outcomes.branches()}.items():
+        _ = ended | f"Record{step.capitalize()}" >> copy.copy(record or RecordOutcomes(records))
+    if stream is not None and record is None:
+        _ = outcomes.write | "CountLatency" >> CountLatency()

@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import metadata
 
 import apache_beam as beam
@@ -26,13 +26,12 @@ from pipeline.problems import UsageError
 from pipeline.progress import PROGRESS, CountedTransport, ProgressDisplay
 from pipeline.records import Records
 from pipeline.row_groups import TimeWindow
-from pipeline.rowfiles import WriteError
 from pipeline.sources import FileInfo, Layout, ReadMessages, expand_patterns
 from pipeline.summary import Summary, exit_code, read_counters, render, summarize, write_summary
 from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
-from transforms.tiktok.token import TokenReferenceError, TokenSource
+from transforms.tiktok.token import TokenSource
 
 _log = logging.getLogger(__name__)
 
@@ -40,17 +39,23 @@ _LOCAL = "FnApiRunner"
 _FAILED = 1
 
 
-def run(options: RunOptions, transport: Callable[[Connection], Transport] = EventsApi) -> int:
+def run(
+    options: RunOptions,
+    transport: Callable[[Connection], Transport] = EventsApi,
+    tokens: Callable[[str], TokenSource] = TokenSource,
+) -> int:
     """Runs a job to its end and returns the exit code: 0 all settled, 1 failure, 3 something undelivered or unknown.
 
     Args:
       options: what to do.
       transport: makes what carries requests.
+      tokens: makes the source of the token from its reference.
 
     Raises:
-      UsageError: a folder, a pattern or the token reference cannot be used; nothing has been sent.
+      UsageError: a folder, a pattern, a subscription or the token reference cannot be used; nothing has been sent.
     """
-    connection = options.connection
+    if options.subscription is not None or options.topic is not None:
+        return _run_stream(options, transport, tokens)
     runner, beam_options = beam_settings(options)
     try:
         prices = read_prices(options.prices) if options.dry_run else None
@@ -58,78 +63,109 @@ def run(options: RunOptions, transport: Callable[[Connection], Transport] = Even
         files = _expected(read)
         records = checked_records(options)
         if not options.dry_run:
-            check_token(options, runner)
-    except (ValueError, WriteError, TokenReferenceError) as error:
+            check_token(options, runner, tokens)
+    except (ValueError, RuntimeError) as error:
         raise UsageError(str(error)) from error
 
     def add_steps(pipeline: beam.Pipeline) -> None:
         build(
             pipeline,
             read,
-            connection,
+            options.connection,
             records,
             options.since_ms,
             options.until_ms,
             functools.partial(CountedTransport, transport),
-            options.dry_run,
-            skip_step(options, read),
-            duplicates_step(options, runner, beam_options),
+            dry_run=options.dry_run,
+            skip=skip_step(options, read),
+            duplicates=duplicates_step(options, runner, beam_options),
+            tokens=tokens,
         )
 
-    return carry_out(options, beam_options, add_steps, "run", files, prices=prices)
+    with keep_journal(options, "run", files, beam_options) as finish:
+        summary = carry_out(options, beam_options, add_steps, files, prices)
+        finish(summary)
+    return report(summary, options.summary)
+
+
+def _run_stream(
+    options: RunOptions, transport: Callable[[Connection], Transport], tokens: Callable[[str], TokenSource]
+) -> int:
+    """Runs a stream until it is told to end. It keeps no journal: what it has not settled, Pub/Sub brings again."""
+    # Here, because files need no client of Pub/Sub.
+    from pipeline.streaming import plan, running
+
+    runner, beam_options = beam_settings(options, "--streaming")
+    try:
+        records = checked_records(options)
+        check_token(options, runner, tokens)
+        planned = plan(options, runner, records)
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(str(error)) from error
+
+    def add_steps(pipeline: beam.Pipeline) -> None:
+        build(
+            pipeline,
+            planned.read,
+            options.connection,
+            records,
+            options.since_ms,
+            options.until_ms,
+            functools.partial(CountedTransport, transport),
+            stream=planned.stream,
+            record=planned.record,
+            tokens=tokens,
+        )
+
+    summary = carry_out(options, beam_options, add_steps, beside=running(planned))
+    return report(summary, options.summary)
 
 
 def carry_out(
     options: RunOptions,
     beam_options: PipelineOptions,
     add_steps: Callable[[beam.Pipeline], None],
-    command: str,
-    files: Sequence[FileInfo],
-    task: str | None = None,
+    files: Sequence[FileInfo] = (),
     prices: Prices | None = None,
-) -> int:
-    """Runs a pipeline to its end, tells its counts, and returns the exit code.
+    beside: AbstractContextManager[None] | None = None,
+) -> Summary:
+    """Runs a pipeline to its end and returns its counts.
 
     Args:
       options: of the run.
       beam_options: Beam's.
-      add_steps: fills the pipeline; called when the run has its lock, so that it sees what runs before have recorded.
-      command: `run` or `replay`, for the manifest.
-      files: the input, for the manifest.
-      task: what is locked, if it is no window of events.
+      add_steps: fills the pipeline; called now, so that it sees what runs before have recorded.
+      files: those whose reading is counted, for the progress.
       prices: of a dry run's estimate.
-
-    Raises:
-      UsageError: another run is at work on the same.
+      beside: entered while the pipeline runs.
     """
-    with keep_journal(options, command, files, beam_options, task) as finish:
-        began = time.monotonic()
-        pipeline = beam.Pipeline(options=beam_options)
-        add_steps(pipeline)
-        with _progress(options, beam_runner(options.runner), files if command == "run" else ()):
-            result = pipeline.run()
-            result.wait_until_finish()
-        summary = _summary(options, result.metrics(), time.monotonic() - began, prices)
-        finish(summary)
-    return _report(summary, options.summary)
+    began = time.monotonic()
+    pipeline = beam.Pipeline(options=beam_options)
+    add_steps(pipeline)
+    with _progress(options, files), beside or nullcontext():
+        result = pipeline.run()
+        result.wait_until_finish()
+    return _summary(options, result.metrics(), time.monotonic() - began, prices)
 
 
-def beam_settings(options: RunOptions) -> tuple[str, PipelineOptions]:
+def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOptions]:
     """Returns Beam's name of the runner and Beam's options, which its file systems know from now on too."""
     runner = beam_runner(options.runner)
-    beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}"])
+    beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}", *flags])
     FileSystems.set_options(beam_options)
     return runner, beam_options
 
 
-def check_token(options: RunOptions, runner: str) -> None:
+def check_token(
+    options: RunOptions, runner: str, tokens: Callable[[str], TokenSource] = TokenSource
+) -> None:
     """Resolves the token where this machine is the one that sends.
 
     Raises:
       TokenReferenceError: it cannot be read.
     """
     if runner == _LOCAL:
-        TokenSource(options.connection.access_token or "").get()
+        tokens(options.connection.access_token or "").get()
 
 
 def checked_records(options: RunOptions) -> Records:
@@ -146,6 +182,7 @@ def checked_records(options: RunOptions) -> Records:
         ledger=options.ledger,
         dead_letters=options.dead_letters,
         quarantine=options.quarantine,
+        dead_letter_topic=options.dead_letter_topic,
         flush_secs=options.ledger_flush_secs,
         run_id=options.run_id,
         connection_name=options.connection.event_source_id,
@@ -154,6 +191,14 @@ def checked_records(options: RunOptions) -> Records:
     )
     records.check()
     return records
+
+
+def report(summary: Summary, path: str | None) -> int:
+    """Prints a summary, writes it to a file if one is named, and returns the exit code."""
+    Console(file=sys.stdout).print(render(summary))
+    if path:
+        write_summary(summary, path)
+    return exit_code(summary) if summary.adds_up else _FAILED
 
 
 def _read(options: RunOptions) -> ReadMessages:
@@ -194,18 +239,10 @@ def _summary(options: RunOptions, metrics: MetricResults, seconds: float, prices
     return msgspec.structs.replace(summary, dry_run=dry_run)
 
 
-def _report(summary: Summary, path: str | None) -> int:
-    """Prints a summary, writes it to a file if one is named, and returns the exit code."""
-    Console(file=sys.stdout).print(render(summary))
-    if path:
-        write_summary(summary, path)
-    return exit_code(summary) if summary.adds_up else _FAILED
-
-
 @contextmanager
-def _progress(options: RunOptions, runner: str, files: Sequence[FileInfo]) -> Iterator[None]:
-    """Shows progress where the pipeline runs in this process; `files` are those whose reading is counted."""
-    elsewhere = runner != _LOCAL or any("multi_processing" in argument for argument in options.beam_args)
+def _progress(options: RunOptions, files: Sequence[FileInfo]) -> Iterator[None]:
+    """Shows progress where the pipeline runs in this process."""
+    elsewhere = beam_runner(options.runner) != _LOCAL or any("multi_processing" in word for word in options.beam_args)
     if elsewhere or options.progress is False:
         yield
         return

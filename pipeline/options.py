@@ -27,7 +27,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
       connection: checked, without the token.
-      inputs: files and globs, local or gs://, at least one.
+      inputs: files and globs, local or gs://, at least one; none for a stream.
+      subscription: full name of the Pub/Sub subscription of a stream.
+      topic: full name of the Pub/Sub topic of a stream, instead of a subscription.
+      max_messages: a stream ends after so many messages.
+      max_seconds: a stream ends after so long.
+      dead_letter_topic: Pub/Sub topic of what was not delivered.
       ledger: folder of the ledger.
       dead_letters: folder of what can be sent again, or must be looked at.
       quarantine: restricted folder of originals that could not be read.
@@ -52,7 +57,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     connection: Connection
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+    subscription: str | None = None
+    topic: str | None = None
+    max_messages: int | None = None
+    max_seconds: float | None = None
+    dead_letter_topic: str | None = None
     ledger: str | None = None
     dead_letters: str | None = None
     quarantine: str | None = None
@@ -128,9 +138,12 @@ def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) 
     """
     names = {word.split("=", 1)[0] for word in rest if word.startswith("--")}
     if "--streaming" in names:
-        raise UsageError("--streaming: files are read as a batch; remove the flag. Streams are not available yet.")
-    if "--subscription" in names:
-        raise UsageError("--subscription: Pub/Sub is not available yet; give --input with files.")
+        raise UsageError("--streaming: remove it; files are read as a batch, a --subscription as a stream.")
+    if runner == "PrismRunner" and "--prism_location" not in names:
+        raise UsageError(
+            "--runner PrismRunner: give --prism_location PATH, the program built from Beam's Go module; Beam would try "
+            "to download it. DirectRunner needs none."
+        )
     if not rest:
         return ()
     from pipeline.beamflags import parse_beam_flags

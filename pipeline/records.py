@@ -4,15 +4,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 
-from pipeline.deadletters import DEAD_LETTER_LAYOUT, QUARANTINE_LAYOUT, DeadLetterRows, QuarantineRows
+from pipeline.deadletters import DEAD_KINDS, DEAD_LETTER_LAYOUT, QUARANTINE_LAYOUT, DeadLetterRows, QuarantineRows
 from pipeline.ledger import LEDGER_LAYOUT, LedgerRows
 from pipeline.progress import PROGRESS
 from pipeline.rowfiles import MAX_FILE_ROWS, Layout, RowFiles, Rows, check_folder
 from transforms.model import Outcome
 from transforms.outcomes import BeamCounters, OutcomeFn, OutcomeTally
+
+if TYPE_CHECKING:
+    from pipeline.deadlettertopic import DeadLetterTopic
 
 # Outcomes that come one by one are taken together, because a row costs less in company.
 _TOGETHER = 256
@@ -29,6 +33,7 @@ class Records:
       ledger: folder of the ledger; None: none is kept.
       dead_letters: folder of what was not delivered.
       quarantine: folder of the original messages of what was rejected. They hold raw identities: restrict it.
+      dead_letter_topic: Pub/Sub topic of what was not delivered.
       flush_secs: rows wait in memory for so long at most, while outcomes arrive.
       max_file_rows: rows of a file at most.
       run_id: identifies the run in every row.
@@ -41,6 +46,7 @@ class Records:
     ledger: str | None = None
     dead_letters: str | None = None
     quarantine: str | None = None
+    dead_letter_topic: str | None = None
     flush_secs: float = 10.0
     max_file_rows: int = MAX_FILE_ROWS
     run_id: str = ""
@@ -71,14 +77,27 @@ class Records:
         if self.quarantine:
             yield self.quarantine, QuarantineRows(constants), QUARANTINE_LAYOUT
 
+    def topic(self) -> "DeadLetterTopic | None":
+        """Returns what publishes dead letters, if they are published."""
+        if self.dead_letter_topic is None:
+            return None
+        # Apart from the rest, because most runs need no client of Pub/Sub.
+        from pipeline.deadlettertopic import DeadLetterTopic
+
+        constants = {"event_source_id": self.event_source_id, "run_id": self.run_id}
+        return DeadLetterTopic(self.dead_letter_topic, constants)
+
     def check(self) -> None:
         """Makes sure that local folders can be written to; call it before anything is sent.
 
         Raises:
           WriteError: one cannot be written to.
+          DeadLetterTopicError: there is no such topic.
         """
         for folder, _, layout in self.kinds():
             check_folder(folder, layout)
+        if topic := self.topic():
+            topic.check()
 
 
 @dataclass
@@ -114,6 +133,7 @@ class _RecordFn(OutcomeFn):
         self._counters = BeamCounters()
         self._tally = OutcomeTally(by_event=self._records.by_event)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="records")
+        self._topic = self._records.topic()
 
     def start_bundle(self) -> None:
         # A bundle that failed leaves nothing behind for the next.
@@ -123,6 +143,7 @@ class _RecordFn(OutcomeFn):
             for folder, rows, layout in self._records.kinds()
         ]
         self._waiting: list[Outcome] = []
+        self._dead: list[Outcome] = []
         now = self._clock()
         self._flush_at = now + self._records.flush_secs
         self._count_at = now + _COUNT_SECS
@@ -146,6 +167,8 @@ class _RecordFn(OutcomeFn):
             files.flush(now)
         for files in self._files:
             files.wait()
+        if self._topic is not None:
+            self._topic.publish(self._dead)
 
     def teardown(self) -> None:
         self._pool.shutdown()
@@ -157,6 +180,8 @@ class _RecordFn(OutcomeFn):
     def _take(self, outcomes: Sequence[Outcome]) -> None:
         self._tally.add(outcomes)
         full = [files for files in self._files if files.add(outcomes)]
+        if self._topic is not None:
+            self._dead += [outcome for outcome in outcomes if outcome.kind in DEAD_KINDS]
         now = self._clock()
         if now >= self._flush_at:
             full = self._files

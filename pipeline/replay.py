@@ -17,7 +17,8 @@ from pipeline.delivered import (
     relevant,
     statistics,
 )
-from pipeline.job import beam_settings, carry_out, check_token, checked_records
+from pipeline.job import beam_settings, carry_out, check_token, checked_records, report
+from pipeline.journal import keep_journal
 from pipeline.letters import Selection, SharedPlan
 from pipeline.options import ReplayOptions
 from pipeline.parking import ParkRefused
@@ -69,7 +70,10 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
         plan = SharedPlan(selection)
         build(pipeline, options, plan, records, _skip_step(options, plan), duplicates, transport)
 
-    return carry_out(options, beam_options, add_steps, "replay", files, task="replay")
+    with keep_journal(options, "replay", files, beam_options, task="replay") as finish:
+        summary = carry_out(options, beam_options, add_steps)
+        finish(summary)
+    return report(summary, options.summary)
 
 
 def build(

@@ -1,5 +1,6 @@
 """The summary of a run: Beam's counters in; a JSON file, a table for people and the exit code out."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -14,6 +15,7 @@ from pipeline.dryrun import DryRun
 from pipeline.rowfiles import write_atomically
 from pipeline.source_report import CUT_OFF, PRUNED
 from transforms.counters import MESSAGES, NAMESPACE, REQUESTS, RETRIES, THROTTLED, UNITS
+from transforms.latency import EVENT, PAST_MERGE_WINDOW, PUBLISH, percentile
 from transforms.model import Kind, Reason
 from transforms.outcomes import MATCH_KEY_NAMES
 
@@ -51,6 +53,9 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
         `row_groups`, `rows`.
       cut_off: column of a warehouse table → values whose JSON text is cut off.
       dry_run: what would have been done.
+      latency: streams; from the event (`event`) and from the publication of its message (`publish`) to the delivery:
+        `p50`, `p95`, `p99` in seconds, each the upper limit of its bucket; None above the last limit.
+      past_merge_window: streams; delivered events older than TikTok's five minutes for merging with the pixel's.
     """
 
     messages: int
@@ -68,6 +73,8 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     pruned: dict[str, int] = {}
     cut_off: dict[str, int] = {}
     dry_run: DryRun | None = None
+    latency: dict[str, dict[str, float | None]] = {}
+    past_merge_window: int = 0
 
     def count(self, *kinds: Kind) -> int:
         """Returns how many units ended in one of these kinds."""
@@ -128,6 +135,8 @@ def summarize(counters: Mapping[str, int], seconds: float, run_id: str) -> Summa
         throttled_secs=counters.get(THROTTLED, 0),
         pruned=found[PRUNED],
         cut_off=found[CUT_OFF],
+        latency=_latency(counters),
+        past_merge_window=counters.get(PAST_MERGE_WINDOW, 0),
     )
 
 
@@ -148,6 +157,8 @@ def exit_code(summary: Summary) -> int:
 def render(summary: Summary) -> RenderableType:
     """Returns the summary for people: how everything ended and what to do about it, and how well it can be matched."""
     parts: list[RenderableType] = [_outcome_table(summary), _requests_line(summary), *_input_lines(summary)]
+    if summary.latency:
+        parts.append(_latency_line(summary))
     if summary.coverage:
         parts += [Text(), _coverage_table(summary)]
     if summary.dry_run:
@@ -172,6 +183,17 @@ def _coverage(counters: Mapping[str, int]) -> dict[str, dict[str, float]]:
         for event, count in sorted(delivered.items())
         if count
     }
+
+
+def _latency(counters: Mapping[str, int]) -> dict[str, dict[str, float | None]]:
+    found: dict[str, dict[str, float | None]] = {}
+    for family in (EVENT, PUBLISH):
+        limits = {f"p{share}": percentile(counters, family, share / 100) for share in (50, 95, 99)}
+        if limits["p50"] is not None:
+            found[family.removeprefix("latency_")] = {
+                name: limit if limit is not None and math.isfinite(limit) else None for name, limit in limits.items()
+            }
+    return found
 
 
 def _outcome_table(summary: Summary) -> Table:
@@ -225,6 +247,24 @@ def _input_lines(summary: Summary) -> Iterator[RenderableType]:
     if summary.cut_off:
         shown = ", ".join(f"{count:,} in {name}" for name, count in summary.cut_off.items())
         yield Text(f"JSON texts cut off by the warehouse: {shown}; widen the columns or export from the source")
+
+
+def _latency_line(summary: Summary) -> Text:
+    parts = [
+        f"{_LATENCY_FROM[family]} → delivered: "
+        + ", ".join(f"{name} ≤ {_secs(limit)}" for name, limit in limits.items())
+        for family, limits in summary.latency.items()
+    ]
+    if summary.past_merge_window:
+        parts.append(f"{summary.past_merge_window:,} older than the 5 minutes in which TikTok merges with the pixel")
+    return Text("; ".join(parts))
+
+
+_LATENCY_FROM = {"event": "event", "publish": "published"}
+
+
+def _secs(limit: float | None) -> str:
+    return "more than a day" if limit is None else f"{limit:g} s"
 
 
 def _coverage_table(summary: Summary) -> Table:

@@ -9,15 +9,9 @@
 The sandbox ends with the `with` block, and with the process that started it, whatever happens to that.
 """
 
-import os
-import select
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -25,6 +19,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sandbox.faults import AnyFault, Applied
+from sandbox.process import SandboxError as SandboxError
+from sandbox.process import StandIn
 from sandbox.settings import Kept, Settings
 from sandbox.store import Accepted, Key, Totals
 from sandbox.traffic import Stats
@@ -33,17 +29,10 @@ T = TypeVar("T")
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - made up, good for the sandbox only
 
-# Long enough for a machine under load; a start takes about 0.2 s.
-_START_SECS = 30.0
-_STOP_SECS = 5.0
 # Orders are answered at once, unless the event loop is busy with large requests.
 _ORDER_SECS = 60.0
 # Long answers are read and decoded in parts.
 _PART_BYTES = 1 << 20
-
-
-class SandboxError(Exception):
-    """The sandbox did not start, or refused an order."""
 
 
 class Sandbox:
@@ -70,12 +59,12 @@ class Sandbox:
     ) -> None:
         self.token = tokens[0] if tokens else DEFAULT_TOKEN
         self.api_url = ""
-        self._process: subprocess.Popen[bytes] | None = None
-        self._arguments = ["--port", str(port), "--log-level", log_level, "--until-stdin-closes"]
+        arguments = ["--port", str(port), "--log-level", log_level]
         for token in tokens:
-            self._arguments += ["--token", token]
+            arguments += ["--token", token]
         if keep_bodies:
-            self._arguments.append("--keep-bodies")
+            arguments.append("--keep-bodies")
+        self._stand_in = StandIn("sandbox", arguments)
 
     def __enter__(self) -> Self:
         self.start()
@@ -89,9 +78,7 @@ class Sandbox:
     @property
     def pid(self) -> int:
         """Returns the number of the sandbox's process."""
-        if self._process is None:
-            raise SandboxError("the sandbox is not started")
-        return self._process.pid
+        return self._stand_in.pid
 
     @property
     def url(self) -> str:
@@ -104,47 +91,12 @@ class Sandbox:
         Raises:
           SandboxError: it ended at once, or does not listen after 30 s.
         """
-        path = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-            [sys.executable, "-m", "sandbox", *self._arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": path},
-        )
-        line = self._first_line(self._process)
-        if not line.startswith("READY "):
-            self.stop()
-            raise SandboxError(
-                f"the sandbox did not start (exit code {self._process.returncode}): see its error output"
-            )
-        self.api_url = line.removeprefix("READY ").strip()
-
-    @staticmethod
-    def _first_line(process: "subprocess.Popen[bytes]") -> str:
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-        line, deadline = b"", time.monotonic() + _START_SECS
-        while not line.endswith(b"\n"):
-            readable, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
-            part = os.read(process.stdout.fileno(), 1024) if readable else b""
-            if not part:
-                break
-            line += part
-        return line.decode()
+        self._stand_in.start()
+        self.api_url = self._stand_in.address
 
     def stop(self) -> None:
         """Ends it, by force if it does not end by itself; what it held is gone."""
-        process = self._process
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(_STOP_SECS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._stand_in.stop()
 
     def reset(self) -> None:
         """Forgets events, counts and faults; settings, tokens and clock are as at the start."""

@@ -57,13 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--batches: a number from 1 is needed")
     console = Console(highlight=False)
     folder: Path = options.output
-    if not _recreate(folder):
+    if not recreate(folder):
         console.print(f"{folder} exists and was not made by the demo; choose another --output.", style="red")
         return 1
     _write_input(folder, options.batches, options.seed, console)
     # A token of this run's own: whatever finds it in a file or a log has found a leak.
     with Sandbox(tokens=[f"demo-token-{secrets.token_hex(16)}"]) as sandbox:
-        _write_connection(folder, sandbox.api_url)
+        write_connection(folder, sandbox.api_url)
         console.print(f"Stand-in for TikTok: {sandbox.api_url}")
         exit_code = _run(folder, sandbox.token, console)
         if exit_code != 0:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 1
         totals = sandbox.totals()
         holding = Holding(frozenset(sandbox.accepted()), totals.accepted, totals.duplicates)
-        agrees = _report(folder, holding, console)
+        agrees = report(folder, holding, console)
         _what_next(folder, console)
         if options.keep:
             _wait_for_interrupt(console)
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _recreate(folder: Path) -> bool:
+def recreate(folder: Path) -> bool:
     """Makes an empty folder; returns False, and touches nothing, if there is one that the demo did not make."""
     if folder.exists():
         if any(folder.iterdir()) and not (folder / MARKER).exists():
@@ -116,7 +116,8 @@ def _write_input(folder: Path, count: int, seed: int, console: Console) -> None:
     console.print(f"Sample data: {count:,} mParticle batches, {size / 1e6:.1f} MB of Parquet, seed {seed} ({took})")
 
 
-def _write_connection(folder: Path, api_url: str) -> None:
+def write_connection(folder: Path, api_url: str) -> None:
+    """Writes the connection that the demo uses."""
     text = CONNECTION.format(event_source_id=EVENT_SOURCE_ID, token_variable=TOKEN_VARIABLE, api_url=api_url)
     (folder / "connection.yaml").write_text(text)
 
@@ -134,13 +135,13 @@ def _run(folder: Path, token: str, console: Console) -> int:
         *("--dead_letters", str(folder / "dead_letters")),
         *("--summary", str(folder / "summary.json")),
     ]
-    console.print(f"\n[bold]$ {_python()} {shlex.join(command)}[/]", soft_wrap=True)
+    console.print(f"\n[bold]$ {python()} {shlex.join(command)}[/]", soft_wrap=True)
     environment = os.environ | {TOKEN_VARIABLE: token}
     with (folder / "run.txt").open("wb") as tables:
         return subprocess.run([sys.executable, *command], env=environment, stdout=tables, check=False).returncode
 
 
-def _report(folder: Path, holding: Holding, console: Console) -> bool:
+def report(folder: Path, holding: Holding, console: Console) -> bool:
     """Prints the tables and the verdict; returns whether everything adds up."""
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     ledger = demoreport.read_ledger(folder / "ledger")
@@ -162,12 +163,12 @@ def _what_next(folder: Path, console: Console) -> None:
         f"{folder / 'run.txt'}: what the run printed, with what to do about each reason",
         f"{folder / 'ledger'}: a row for each outcome (Parquet)",
         f"{folder / 'dead_letters'}: what was rejected, and why (Parquet)",
-        f"{_python()} {preview}",
+        f"{python()} {preview}",
     ):
         console.print(f"  {line}", soft_wrap=True)
 
 
-def _python() -> str:
+def python() -> str:
     """Returns this interpreter as one would type it: a path within the working directory, or `python`."""
     program, here = Path(sys.executable), Path.cwd()
     return str(program.relative_to(here)) if program.is_relative_to(here) else "python"

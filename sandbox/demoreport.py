@@ -112,7 +112,7 @@ def kind_counts(summary: dict[str, Any]) -> dict[str, int]:
 def run_table(summary: dict[str, Any], console: Console) -> RenderableType:
     """Returns the run as a whole: units, requests, speed."""
     seconds = summary["seconds"]
-    table = _table(console, "The run")
+    table = empty_table(console, "The run")
     table.add_column("")
     table.add_column("", justify="right")
     table.add_row("messages in", f"{summary['messages']:,}")
@@ -127,7 +127,7 @@ def run_table(summary: dict[str, Any], console: Console) -> RenderableType:
 
 def outcome_table(summary: dict[str, Any], console: Console) -> RenderableType:
     """Returns the outcomes by kind, and within a kind by reason, the most frequent first."""
-    table = _table(console, "Outcomes")
+    table = empty_table(console, "Outcomes")
     table.add_column("outcome")
     table.add_column("reason")
     table.add_column("events", justify="right")
@@ -144,7 +144,7 @@ def outcome_table(summary: dict[str, Any], console: Console) -> RenderableType:
 
 def coverage_table(summary: dict[str, Any], ledger: Ledger, console: Console) -> RenderableType:
     """Returns the share of payloads that carry each match key, for each TikTok event."""
-    table = _table(console, "Match keys: share of the events sent that carry each")
+    table = empty_table(console, "Match keys: share of the events sent that carry each")
     table.add_column("TikTok event", no_wrap=True)
     table.add_column("delivered", justify="right")
     for heading in _MATCH_KEYS.values():
@@ -184,7 +184,7 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
 
 
-def _table(console: Console, title: str) -> Table:
+def empty_table(console: Console, title: str) -> Table:
     """Returns an empty table: ruled on a terminal, columns of plain text elsewhere."""
     return Table(
         title=title,

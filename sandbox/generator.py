@@ -33,15 +33,20 @@ _encode = msgspec.json.Encoder().encode
 
 
 def batches(
-    count: int = 20_000, seed: int = DEFAULT_SEED, start_ms: int = DEFAULT_START_MS, bad: bool = True
+    count: int = 20_000,
+    seed: int = DEFAULT_SEED,
+    start_ms: int = DEFAULT_START_MS,
+    bad: bool = True,
+    every_ms: int = BATCH_EVERY_MS,
 ) -> Iterator[bytes]:
     """Yields messages as mParticle would put them on a topic: about two and a half events in each.
 
     Args:
       count: number of messages.
       seed: the same seed gives the same bytes.
-      start_ms: time of the first batch, UTC epoch milliseconds; one follows every four seconds.
+      start_ms: time of the first batch, UTC epoch milliseconds; one follows every `every_ms`.
       bad: with messages and events among them that cannot be read or sent.
+      every_ms: time between two batches.
 
     Yields:
       One JSON document each, without line breaks; a few are broken if `bad`.
@@ -50,7 +55,7 @@ def batches(
     shoppers: deque[Shopper] = deque(maxlen=_REMEMBERED_SHOPPERS)
     sent: deque[Json] = deque(maxlen=_REMEMBERED_BATCHES)
     newcomers = itertools.count(1)
-    for now_ms in range(start_ms, start_ms + count * BATCH_EVERY_MS, BATCH_EVERY_MS):
+    for now_ms in range(start_ms, start_ms + count * every_ms, every_ms):
         if not shoppers or rng.random() < 0.45:
             shoppers.append(shopper(rng, next(newcomers)))
             who = shoppers[-1]

@@ -23,7 +23,11 @@ PYTHONS = ("3.11", "3.12", "3.13")
 PACKAGES = ("pipeline", "transforms", "sandbox")
 
 # Modules in the name space `google`, which many distributions share.
-GOOGLE = {"google.cloud.secretmanager": "google-cloud-secret-manager"}
+GOOGLE = {
+    "google.cloud.secretmanager": "google-cloud-secret-manager",
+    "google.cloud.pubsub": "google-cloud-pubsub",
+    "google.pubsub": "google-cloud-pubsub",
+}
 # Come with another declared dependency: Beam's own client libraries under its extra [gcp].
 COME_WITH_BEAM = ("google.api_core", "google.auth", "google.cloud.storage", "google.protobuf", "grpc")
 

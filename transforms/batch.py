@@ -4,9 +4,12 @@ Payloads are gathered inside the bundle. A small stateful step passes what is fu
 together; it works on whole fragments, never on single events (Beam's `GroupIntoBatches` on events costs 18 µs each,
 knows no bytes, and always sets a real-time timer). One path for both, because a Flatten would make the local runner
 hold every payload in memory.
+
+In a stream a rest waits `max_wait_secs` at most, which takes a real-time timer; without a stream there is none, because
+it sends a batch pipeline on a slow way.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -22,12 +25,13 @@ from apache_beam.transforms.userstate import (
     on_timer,
 )
 from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.timestamp import MIN_TIMESTAMP
+from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.coders import ValueCoder
 from transforms.connection import Connection
 from transforms.model import Form, Fragment, Payload
+from transforms.stream import Stream
 from transforms.tiktok.budget import Budget
 from transforms.tiktok.request import envelope
 
@@ -74,23 +78,24 @@ class Limits:
 
 @dataclass
 class BatchPayloads(beam.PTransform):
-    """Payloads → `(shard, Fragment)`, each fragment for one request; bounded input.
+    """Payloads → `(shard, Fragment)`, each fragment for one request.
 
     Output: global window. Every payload is in exactly one fragment.
 
     Attributes:
       connection: limits, and the budget whose shards are the keys.
+      stream: how to deal with unbounded payloads; None: they are bounded, and wait for the end of the window.
     """
 
     connection: Connection
+    stream: Stream | None = None
 
     def expand(self, payloads: beam.PCollection[Payload]) -> beam.PCollection[tuple[int, Fragment]]:
         """Returns the fragments, keyed by the shard of the budget that sends them."""
-        return (
-            payloads
-            | "Gather" >> beam.ParDo(_GatherFn(self.connection))
-            | "Coalesce" >> beam.ParDo(_CoalesceFn(self.connection))
-        )
+        coalesce = _CoalesceFn(self.connection)
+        if self.stream is not None:
+            coalesce = _CoalesceInTimeFn(self.connection, self.stream.clock)
+        return payloads | "Gather" >> beam.ParDo(_GatherFn(self.connection)) | "Coalesce" >> beam.ParDo(coalesce)
 
 
 class _GatherFn(beam.DoFn):
@@ -168,34 +173,41 @@ class _CoalesceFn(beam.DoFn):
         body_bytes: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BYTES),
         end: RuntimeTimer = beam.DoFn.TimerParam(END),
     ) -> Iterator[tuple[int, Fragment]]:
-        fragment = element[1]
+        passed, begins = self._add(element[1], fragments, events, body_bytes)
+        if begins:
+            end.set(window.max_timestamp())
+        for fragment in passed:
+            yield fragment.shard, fragment
+
+    def _add(
+        self,
+        fragment: Fragment,
+        fragments: BagRuntimeState,
+        events: ReadModifyWriteRuntimeState,
+        body_bytes: ReadModifyWriteRuntimeState,
+    ) -> tuple[list[Fragment], bool]:
+        """Adds a fragment to what is held; returns what goes on, and whether something begins to be held now."""
         form = fragment.form
         if self._limits.full(form, len(fragment.payloads), fragment.body_bytes):
-            yield fragment.shard, fragment
-            return
+            return [fragment], False
         held_events, held_bytes = events.read() or 0, body_bytes.read() or 0
         total_events, total_bytes = held_events + len(fragment.payloads), held_bytes + 1 + fragment.body_bytes
         if not self._limits.full(form, total_events, total_bytes):
             fragments.add(fragment)
             events.write(total_events)
             body_bytes.write(total_bytes)
-            if not held_events:
-                end.set(window.max_timestamp())
-            return
-        rest: Fragment | None = None
-        for cut in self._cut([*fragments.read(), fragment]):
-            if rest is not None:
-                yield rest.shard, rest
-            rest = cut
+            return [], not held_events
+        passed = list(self._cut([*fragments.read(), fragment]))
         fragments.clear()
-        if rest is not None and self._limits.full(form, len(rest.payloads), rest.body_bytes):
-            yield rest.shard, rest
-            rest = None
-        if rest is not None:
-            fragments.add(rest)
-            end.set(window.max_timestamp())
-        events.write(len(rest.payloads) if rest is not None else 0)
-        body_bytes.write(rest.body_bytes if rest is not None else 0)
+        rest = passed[-1]
+        if self._limits.full(form, len(rest.payloads), rest.body_bytes):
+            events.write(0)
+            body_bytes.write(0)
+            return passed, False
+        fragments.add(rest)
+        events.write(len(rest.payloads))
+        body_bytes.write(rest.body_bytes)
+        return passed[:-1], True
 
     @on_timer(END)
     def at_end(
@@ -205,6 +217,14 @@ class _CoalesceFn(beam.DoFn):
         body_bytes: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BYTES),
     ) -> Iterator[tuple[int, Fragment]]:
         """Sends on what is still held."""
+        yield from self._take(fragments, events, body_bytes)
+
+    def _take(
+        self,
+        fragments: BagRuntimeState,
+        events: ReadModifyWriteRuntimeState,
+        body_bytes: ReadModifyWriteRuntimeState,
+    ) -> Iterator[tuple[int, Fragment]]:
         held = list(fragments.read())
         fragments.clear()
         events.clear()
@@ -216,3 +236,42 @@ class _CoalesceFn(beam.DoFn):
         payloads = [payload for fragment in fragments for payload in fragment.payloads]
         for group, group_bytes in self._limits.cut(fragments[0].form, payloads) if fragments else ():
             yield Fragment(fragments[0].form, group, group_bytes, fragments[0].shard)
+
+
+class _CoalesceInTimeFn(_CoalesceFn):
+    """The same in a stream: what is held goes out `max_wait_secs` after it began to be held."""
+
+    FRAGMENTS, EVENTS, BYTES, END = _CoalesceFn.FRAGMENTS, _CoalesceFn.EVENTS, _CoalesceFn.BYTES, _CoalesceFn.END
+    DUE = TimerSpec("due", TimeDomain.REAL_TIME)
+
+    def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
+        super().__init__(connection)
+        self._wait_secs = connection.max_wait_secs
+        self._clock = clock
+
+    def process(
+        self,
+        element: tuple[str, Fragment],
+        window: GlobalWindow = beam.DoFn.WindowParam,
+        fragments: BagRuntimeState = beam.DoFn.StateParam(FRAGMENTS),
+        events: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(EVENTS),
+        body_bytes: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BYTES),
+        end: RuntimeTimer = beam.DoFn.TimerParam(END),
+        due: RuntimeTimer = beam.DoFn.TimerParam(DUE),
+    ) -> Iterator[tuple[int, Fragment]]:
+        passed, begins = self._add(element[1], fragments, events, body_bytes)
+        if begins:
+            end.set(window.max_timestamp())
+            due.set(Timestamp(self._clock() + self._wait_secs))
+        for fragment in passed:
+            yield fragment.shard, fragment
+
+    @on_timer(DUE)
+    def when_due(
+        self,
+        fragments: BagRuntimeState = beam.DoFn.StateParam(FRAGMENTS),
+        events: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(EVENTS),
+        body_bytes: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BYTES),
+    ) -> Iterator[tuple[int, Fragment]]:
+        """Sends on what has waited long enough."""
+        yield from self._take(fragments, events, body_bytes)

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from apache_beam import coders
 
-from transforms.model import Fragment, IdentifiedEvent, Message, MParticleEvent, Outcome, Payload
+from transforms.model import Fragment, IdentifiedEvent, Message, MParticleEvent, Outcome, Payload, Units
 
-Value = Message | MParticleEvent | IdentifiedEvent | Payload | Fragment | Outcome
+Value = Message | MParticleEvent | IdentifiedEvent | Payload | Fragment | Outcome | Units
 
 # An event with one product, or an outcome, takes about so much.
 _TYPICAL_BYTES = 1_000
@@ -59,5 +59,5 @@ class ValueCoder(coders.Coder):
         return hash(type(self))
 
 
-for _type in (Message, MParticleEvent, IdentifiedEvent, Payload, Fragment, Outcome):
+for _type in (Message, MParticleEvent, IdentifiedEvent, Payload, Fragment, Outcome, Units):
     coders.registry.register_coder(_type, ValueCoder)

@@ -162,6 +162,12 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_wait_secs: Annotated[
         float, Meta(description="streams: how long a batch may wait to be filled", examples=[5], gt=0, le=600)
     ] = 5.0
+    probe_secs: Annotated[
+        float,
+        Meta(
+            description="streams: how often a refused token or connection is tried again", examples=[60], gt=0, le=3600
+        ),
+    ] = 60.0
     retry_secs: Annotated[
         float, Meta(description="how long one request is tried again", examples=[300], ge=0, le=86_400)
     ] = 300.0

@@ -18,9 +18,11 @@ from transforms.batch import BatchPayloads
 from transforms.connection import Connection
 from transforms.counters import NAMESPACE, THROTTLED
 from transforms.model import Fragment, Outcome, Payload
+from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.delivery import Delivery
 from transforms.tiktok.runtime import PooledSender, Runtime, Transport
+from transforms.tiktok.token import TokenSource
 
 _GLOBAL = GlobalWindow()
 
@@ -30,7 +32,7 @@ _PULSE_SECS = 1.0
 
 @dataclass
 class WriteToTikTok(beam.PTransform):
-    """Payloads → outcomes, through TikTok's Events API; usable in any pipeline with bounded input.
+    """Payloads → outcomes, through TikTok's Events API; usable in any pipeline.
 
         connection = Connection(event_source_id="A1T8T4UYGVIQA8ORZMX9", access_token="env:TIKTOK_TOKEN")
         outcomes = payloads | WriteToTikTok(connection)
@@ -43,10 +45,14 @@ class WriteToTikTok(beam.PTransform):
     Attributes:
       connection: destination, limits, budget and retries; the token by reference only.
       transport: makes what carries requests; the default is HTTP.
+      stream: how to deal with unbounded payloads; None: they are bounded.
+      tokens: makes the source of the token from its reference.
     """
 
     connection: Connection
     transport: Callable[[Connection], Transport] = EventsApi
+    stream: Stream | None = None
+    tokens: Callable[[str], TokenSource] = TokenSource
 
     def __post_init__(self) -> None:
         if not self.connection.access_token:
@@ -60,8 +66,8 @@ class WriteToTikTok(beam.PTransform):
             payloads = payloads | "GlobalWindow" >> beam.WindowInto(GlobalWindows())
         return (
             payloads
-            | "BatchPayloads" >> BatchPayloads(self.connection)
-            | "Deliver" >> beam.ParDo(_DeliverFn(self.connection, self.transport))
+            | "BatchPayloads" >> BatchPayloads(self.connection, self.stream)
+            | "Deliver" >> beam.ParDo(_DeliverFn(self.connection, self.transport, self.stream, self.tokens))
             | "Outcomes" >> beam.ParDo(_OutcomesFn())
         )
 
@@ -71,20 +77,33 @@ class _DeliverFn(beam.DoFn):
 
     SLOT = ReadModifyWriteStateSpec("slot", VarIntCoder())
 
-    def __init__(self, connection: Connection, transport: Callable[[Connection], Transport]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        transport: Callable[[Connection], Transport],
+        stream: Stream | None,
+        tokens: Callable[[str], TokenSource],
+    ) -> None:
         self._connection = connection
         self._transport = transport
+        self._tokens = tokens
+        self._stopping = None if stream is None else stream.stopping
         self._shared = Shared()
         self._throttled = Metrics.counter(NAMESPACE, THROTTLED)
         self._throttled_rest_secs = 0.0
 
     def setup(self) -> None:
-        self._runtime = self._shared.acquire(lambda: Runtime(self._connection, self._transport))
+        self._runtime = self._shared.acquire(lambda: Runtime(self._connection, self._transport, self._tokens))
 
     def start_bundle(self) -> None:
         self._held: set[int] = set()
         self._delivery = Delivery(
-            self._connection, PooledSender(self._runtime), self._runtime.circuit, random.SystemRandom().random
+            self._connection,
+            PooledSender(self._runtime),
+            self._runtime.circuit,
+            random.SystemRandom().random,
+            self._stopping,
+            self._count,
         )
 
     def process(

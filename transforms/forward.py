@@ -12,8 +12,10 @@ from transforms.model import Message, Outcome
 from transforms.rehearse import RehearseDelivery
 from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
+from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
+from transforms.tiktok.token import TokenSource
 
 
 class Outcomes(NamedTuple):
@@ -46,6 +48,8 @@ def forward(
     dry_run: bool = False,
     skip: SkipDelivered | None = None,
     duplicates: DropDuplicates | None = None,
+    stream: Stream | None = None,
+    tokens: Callable[[str], TokenSource] = TokenSource,
 ) -> Outcomes:
     """Forwards mParticle messages to TikTok.
 
@@ -59,11 +63,13 @@ def forward(
       dry_run: send nothing; what would be sent is skipped as `dry_run`.
       skip: leaves out what earlier runs have delivered.
       duplicates: leaves out what the input holds again.
+      stream: how to deal with unbounded messages; None: they are bounded.
+      tokens: makes the source of the token from its reference.
 
     Returns:
       The outcomes of every step.
     """
-    decoded = messages | "DecodeMessages" >> DecodeMessages(keep_original, connection)
+    decoded = messages | "DecodeMessages" >> DecodeMessages(keep_original, connection, stream and stream.tell_units)
     selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, since_ms, until_ms)
     hashed = selected.passed | "HashIdentities" >> HashIdentities(connection)
     built = hashed.passed | "BuildPayloads" >> BuildPayloads(connection)
@@ -73,14 +79,14 @@ def forward(
         payloads, skipped = payloads | "SkipDelivered" >> skip
     if duplicates is not None:
         payloads, dropped = payloads | "DropDuplicates" >> duplicates
-    write = RehearseDelivery(connection) if dry_run else WriteToTikTok(connection, transport)
+    write = RehearseDelivery(connection) if dry_run else WriteToTikTok(connection, transport, stream, tokens)
     written = payloads | "WriteToTikTok" >> write
     return Outcomes(decoded.outcomes, selected.outcomes, hashed.outcomes, built.outcomes, written, skipped, dropped)
 
 
 @dataclass
 class ForwardToTikTok(beam.PTransform):
-    """mParticle messages → outcomes, for use in any pipeline with bounded input.
+    """mParticle messages → outcomes, for use in any pipeline.
 
         outcomes = messages | ForwardToTikTok(connection)
 
@@ -88,10 +94,13 @@ class ForwardToTikTok(beam.PTransform):
 
     Attributes:
       connection: what is sent, where to, and how.
+      stream: how to deal with unbounded messages; None: they are bounded.
     """
 
     connection: Connection
+    stream: Stream | None = None
 
     def expand(self, messages: beam.PCollection[Message]) -> beam.PCollection[Outcome]:
         """Returns the outcomes of all steps together."""
-        return tuple(forward(messages, self.connection).branches().values()) | "Outcomes" >> beam.Flatten()
+        outcomes = forward(messages, self.connection, stream=self.stream)
+        return tuple(outcomes.branches().values()) | "Outcomes" >> beam.Flatten()

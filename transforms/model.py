@@ -46,6 +46,19 @@ class Message(_Value, frozen=True):
     data: bytes
 
 
+class Units(_Value, frozen=True):
+    """So many units of one message: how many it has, or how many of them are recorded.
+
+    Attributes:
+      ref: the message's reference.
+      count: at least 1.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = ("ref", "count")
+    ref: str
+    count: int
+
+
 class Product(msgspec.Struct, frozen=True, gc=False):
     """`product_action.products[]` as mParticle sends it; numbers may arrive as text."""
 
@@ -345,6 +358,7 @@ class Outcome(_Value, frozen=True):
       first_sent_at_ms: start of the first request of this run that carried it.
       payload: the finished payload, for outcomes of the write stage.
       original: the whole message, only if the run keeps a quarantine.
+      answered_at_ms: when the last reply to it was complete.
     """
 
     _shown: ClassVar[tuple[str, ...]] = (
@@ -382,3 +396,4 @@ class Outcome(_Value, frozen=True):
     first_sent_at_ms: int | None = None
     payload: bytes | None = None
     original: bytes | None = None
+    answered_at_ms: int | None = None

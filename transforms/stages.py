@@ -19,12 +19,14 @@ from transforms import coders as coders  # registers the coder of all values
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
 from transforms.mapping import custom, decode, identity, payload, select
-from transforms.model import IdentifiedEvent, Kind, Message, MParticleEvent, Outcome, Payload, Reason, Stage
+from transforms.model import IdentifiedEvent, Kind, Message, MParticleEvent, Outcome, Payload, Reason, Stage, Units
 
 _log = logging.getLogger(__name__)
 
 # Tag of the outcomes of a step that also has a main output.
 OUTCOMES = "outcomes"
+# Tag of how many units each message has.
+UNITS_OF_MESSAGES = "units_of_messages"
 
 In = TypeVar("In", Message, MParticleEvent, IdentifiedEvent, Payload)
 
@@ -57,14 +59,22 @@ class DecodeMessages(beam.PTransform):
     Attributes:
       keep_original: keep the message with what may be rejected, for a quarantine.
       connection: its custom mappings; None: there are none.
+      tell_units: takes `Units`, how many events and outcomes each message has become; for acknowledging messages.
     """
 
     keep_original: bool = False
     connection: Connection | None = None
+    tell_units: beam.PTransform | None = None
 
     def expand(self, messages: beam.PCollection[Message]) -> SplitHint:
         """Returns the events, in the window and with the timestamp of their message."""
-        return split(messages, _DecodeFn(self.keep_original, self.connection))
+        fn = _DecodeFn(self.keep_original, self.connection, self.tell_units is not None)
+        if self.tell_units is None:
+            return split(messages, fn)
+        results = messages | beam.ParDo(fn).with_outputs(OUTCOMES, UNITS_OF_MESSAGES, main="passed")
+        results[UNITS_OF_MESSAGES].element_type = Units
+        _ = results[UNITS_OF_MESSAGES] | "TellUnits" >> self.tell_units
+        return _typed(results, fn)
 
 
 @dataclass
@@ -123,7 +133,10 @@ def split(values: beam.PCollection, fn: Any, *side_inputs: Any) -> Split:
       fn: a `StepFn`, or a DoFn that yields tagged outcomes and has `output`, the type of what passes.
       side_inputs: further arguments of the step.
     """
-    results = values | beam.ParDo(fn, *side_inputs).with_outputs(OUTCOMES, main="passed")
+    return _typed(values | beam.ParDo(fn, *side_inputs).with_outputs(OUTCOMES, main="passed"), fn)
+
+
+def _typed(results: Any, fn: Any) -> Split:
     results.passed.element_type = fn.output
     results[OUTCOMES].element_type = Outcome
     return Split(results.passed, results[OUTCOMES])
@@ -157,7 +170,7 @@ class StepFn(beam.DoFn, Generic[In]):
         """Yields one by one what `process_batch` has yielded as lists."""
         for result in results:
             if isinstance(result, TaggedOutput):
-                yield from (TaggedOutput(OUTCOMES, outcome) for outcome in result.value)
+                yield from (TaggedOutput(result.tag, one) for one in result.value)
             else:
                 yield from result
 
@@ -206,9 +219,10 @@ class _DecodeFn(StepFn[Message]):
     stage = Stage.DECODE
     output = MParticleEvent
 
-    def __init__(self, keep_original: bool, connection: Connection | None) -> None:
+    def __init__(self, keep_original: bool, connection: Connection | None, tells_units: bool) -> None:
         self._keep_original = keep_original
         self._connection = connection
+        self._tells_units = tells_units
         self._messages = Metrics.counter(NAMESPACE, MESSAGES)
         self._units = Metrics.counter(NAMESPACE, UNITS)
 
@@ -219,12 +233,15 @@ class _DecodeFn(StepFn[Message]):
     def process_batch(self, batch: list[Message]) -> Iterator[list[MParticleEvent]]:
         passed: list[MParticleEvent] = []
         ended: list[Outcome] = []
+        units: list[Units] | None = [] if self._tells_units else None
         step = self._step
         for message in batch:
             try:
                 results = step(message)
             except Exception as error:  # noqa: BLE001  # as above
                 results = [self._defect(message, error)]
+            if units is not None:
+                units.append(Units(message.ref, len(results)))
             for result in results:
                 if type(result) is Outcome:
                     ended.append(result)
@@ -232,6 +249,8 @@ class _DecodeFn(StepFn[Message]):
                     passed.append(result)
         self._messages.inc(len(batch))
         self._units.inc(len(passed) + len(ended))
+        if units:
+            yield TaggedOutput(UNITS_OF_MESSAGES, units)
         if ended:
             yield TaggedOutput(OUTCOMES, ended)
         if passed:

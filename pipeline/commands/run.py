@@ -20,6 +20,7 @@ from pipeline.commands.common import (
     window,
 )
 from pipeline.commands.history import add_dry_run_flags, add_partition_flags, dry_run, partition_slack, prices
+from pipeline.commands.streams import add_stream_flags, read_stream
 from pipeline.flags import StrictParser
 from pipeline.options import (
     DEFAULT_RUNNER,
@@ -31,7 +32,7 @@ from pipeline.options import (
 )
 from pipeline.problems import UsageError, shown
 
-_DESCRIPTION = """Sends the commerce events of files to TikTok.
+_DESCRIPTION = """Sends the commerce events of files, or of a Pub/Sub subscription, to TikTok.
 
 Each event ends as exactly one outcome: delivered, skipped, rejected, undelivered or unknown. Flags that are not listed
 here go to Beam (--project, --temp_location, --direct_num_workers …).
@@ -40,7 +41,10 @@ examples:
   tiktok-events run --connection connection.yaml --input 'exports/*.parquet' --ledger ledger
   tiktok-events run --connection connection.yaml --input 'gs://acme-export/2024-06-*/*.txt.gz' \\
       --since 2024-06-01 --until 2024-07-01 --timezone Europe/Berlin --summary summary.json
-  tiktok-events run --connection connection.yaml --input 'gs://acme-export/**' --since -1d --date_partition --dry_run"""
+  tiktok-events run --connection connection.yaml --input 'gs://acme-export/**' --since -1d --date_partition --dry_run
+  tiktok-events run --connection connection.yaml --subscription projects/acme-prod/subscriptions/mparticle \\
+      --ledger gs://acme-ledger/tiktok --dead_letters gs://acme-ledger/dead-letters"""
+
 
 
 def execute(argv: list[str]) -> int:
@@ -65,9 +69,12 @@ def parse_run(argv: list[str]) -> RunOptions:
     beam_args = check_beam_args(rest, parser.flags(), runner)
     files = tuple(word for word in arguments.input or () if word.lower() not in INPUTS)
     # Only now, so that a misspelt --input is told by its name.
-    if not files:
-        raise UsageError("--input is missing: name files or globs, such as --input 'exports/*.parquet'.")
-    kinds = [word for word in arguments.input if word.lower() in INPUTS]
+    stream = read_stream(arguments, runner, beam_args, bool(files))
+    if not files and not stream:
+        raise UsageError(
+            "--input is missing: name files or globs, such as --input 'exports/*.parquet', or a --subscription."
+        )
+    kinds = [word for word in arguments.input or () if word.lower() in INPUTS]
     connection = read_and_warn(arguments, {"input": kinds[-1]} if kinds else {})
     if connection.access_token is None and not dry_run(arguments):
         raise UsageError(
@@ -98,6 +105,8 @@ def parse_run(argv: list[str]) -> RunOptions:
         resend_unknown=arguments.resend_unknown,
         ledger_memory_mb=megabytes(arguments.ledger_memory_mb),
         drop_duplicates=arguments.drop_duplicates,
+        dead_letter_topic=arguments.dead_letter_topic,
+        **stream,
         run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
     )
 
@@ -105,8 +114,9 @@ def parse_run(argv: list[str]) -> RunOptions:
 
 
 def _parser() -> StrictParser:
-    parser = StrictParser("run --input GLOB", _DESCRIPTION)
+    parser = StrictParser("run --input GLOB | --subscription NAME", _DESCRIPTION)
     _add_files(parser.add_argument_group("files"))
+    add_stream_flags(parser)
     add_window_flags(parser)
     add_partition_flags(parser)
     add_dry_run_flags(parser)
@@ -133,7 +143,7 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
         "--input",
         action="append",
         metavar="GLOB",
-        help="Parquet, NDJSON or .gz files, local or gs://; may be given several times (required). The words "
+        help="Parquet, NDJSON or .gz files, local or gs://; may be given several times. The words "
         f"{', '.join(INPUTS)} are the connection's key `input` instead; a file of that name is ./web",
     )
     add_layout_flags(group)

@@ -182,13 +182,17 @@ def test_every_run_has_a_name_of_its_own_that_sorts_by_time() -> None:
         (["-x"], "unknown flag -x."),
         (["stray.parquet"], 'unexpected argument "stray.parquet".'),
         (["--num_workers", "many"], "invalid int value: 'many' (a flag of Beam's)"),
-        (["--streaming"], "files are read as a batch; remove the flag"),
-        (["--subscription", "projects/p/subscriptions/s"], "Pub/Sub is not available yet"),
         (["--dry_run=maybe"], '--dry_run: "maybe" is not allowed; true, false or nothing is needed.'),
         (["--prices", "p.yaml"], "--prices: works with --dry_run only"),
         (["--date_partition"], "--date_partition: needs --since or --until"),
         (["--partition_slack", "1d"], "--partition_slack: works with --date_partition only"),
         (["--since", "-1d", "--date_partition", "--partition_slack", "soon"], '"soon" is no duration, such as 1d'),
+        (["--streaming"], "files are read as a batch, a --subscription as a stream"),
+        (["--subscription", "projects/acme-prod/subscriptions/orders"], "one run reads files or a stream"),
+        (["--topic", "orders"], '"orders" is no full name, such as projects/acme-prod/topics/mparticle'),
+        (["--max_messages", "5"], "--max_messages is for streams"),
+        (["--dead_letter_topic", "x"], '"x" is no full name, such as projects/acme-prod/topics/mparticle'),
+        (["--runner", "PrismRunner"], "give --prism_location PATH"),
         (["--runner", "SparkRunner"], '"SparkRunner" is not supported'),
         (["--layout", "nested_batchs"], 'Did you mean "nested_batch"?'),
         (["--ledger_flush_secs", "soon"], '"soon" is not allowed; a number of seconds from 0.1 to 3600 is needed.'),
@@ -270,3 +274,32 @@ def test_every_key_of_a_connection_is_a_flag_of_a_run() -> None:
     keys = {field.name for field in msgspec.structs.fields(Connection)}
     assert keys <= {setting.name for setting in settings()}
     assert {f"--{setting.name}" for setting in settings()} <= set(_parser().flags())
+
+
+STREAM = ["--subscription", "projects/acme-prod/subscriptions/orders"]
+
+
+def test_a_stream_takes_its_bounds_and_no_files() -> None:
+    options = parse_run([*CONNECTION, *STREAM, "--max_messages", "10", "--max_seconds", "1.5"])
+    assert (options.inputs, options.subscription) == ((), STREAM[1])
+    assert (options.max_messages, options.max_seconds) == (10, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--topic", "projects/acme-prod/topics/orders"], "--subscription and --topic: give one of them"),
+        (["--layout", "raw_json"], "--layout is for files"),
+        (["--strict_files"], "--strict_files is for files"),
+        (["--max_messages", "0"], '--max_messages: "0" is not allowed'),
+        (["--max_messages", "many"], '--max_messages: "many" is not allowed'),
+        (["--max_seconds", "nan"], '--max_seconds: "nan" is not allowed'),
+        (["--runner", "FlinkRunner"], "cannot read a stream safely"),
+        (["--runner", "PortableRunner"], "cannot read a stream safely"),
+        (["--runner", "DataflowRunner", "--max_seconds", "5"], "gcloud dataflow jobs drain"),
+        (["--direct_running_mode=multi_processing"], "start several runs on the same subscription"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_a_stream_cannot_do_is_refused_with_its_remedy(argv: list[str], said: str) -> None:
+    assert said in refusal(*CONNECTION, *STREAM, *argv)

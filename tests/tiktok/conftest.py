@@ -97,12 +97,13 @@ def deliver(payload: Callable[[str], Payload]) -> Callable[..., tuple[dict[str, 
         circuit: Circuit | None = None,
         renewals: list[bool] | None = None,
         latency_secs: float = 0.02,
+        stopping: Callable[[], bool] | None = None,
         **settings: object,
     ) -> tuple[dict[str, Outcome], SimulatedSender, Delivery]:
         connection = Connection(event_source_id="PIXEL", **{"requests_per_second": 100.0, **settings})
         sender = SimulatedSender(answer, latency_secs)
         sender.renewals = renewals or [False]
-        delivery = Delivery(connection, sender, circuit or Circuit(), jitter=lambda: 0.5)
+        delivery = Delivery(connection, sender, circuit or Circuit(), lambda: 0.5, stopping)
         for number, ids in enumerate(fragments):
             payloads = [payload(event_id) for event_id in ids]
             size = sum(len(item.body) + 1 for item in payloads) - 1

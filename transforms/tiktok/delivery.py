@@ -8,7 +8,8 @@ POST, and hand the reply back. Retries live at the narrowest scope, the request:
 * transient: exponential back-off with full jitter up to `retry_secs`, then `undelivered`.
 * time-out after sending, or a broken connection: the same, then `unknown`; the event ids stay the same.
 * one event named invalid: it is rejected, the rest goes out again at once. Invalid without a name: halves.
-* credentials or configuration: the circuit opens, and what is not sent yet is `undelivered`.
+* credentials or configuration: the circuit opens. A batch ends what is not sent yet as `undelivered`; a stream keeps it
+  and tries one request every `probe_secs`, with the token read again, until one is accepted.
 
 Guarantee: each payload handed in has exactly one outcome when `drain` returns, but the request behind it may have gone
 out more than once; a stable event_id lets TikTok drop the repeat (48 h).
@@ -16,7 +17,6 @@ out more than once; a stable event_id lets TikTok drop the repeat (48 h).
 
 import heapq
 import itertools
-import logging
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -24,14 +24,11 @@ from collections.abc import Callable, Iterable, Sequence
 from transforms.connection import Connection
 from transforms.model import Form, Fragment, Kind, Outcome, Payload, Reason
 from transforms.tiktok import reply as replies
+from transforms.tiktok import told
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
-from transforms.tiktok.client import Reply
-from transforms.tiktok.codes import describe
-from transforms.tiktok.exchange import Answer, Circuit, Request, Sender, Tally
+from transforms.tiktok.exchange import Answer, Circuit, CircuitOpenError, Request, Sender, Tally
 from transforms.tiktok.request import envelope
-from transforms.tiktok.settle import settled
-
-_log = logging.getLogger(__name__)
+from transforms.tiktok.settle import divided, settled
 
 # Back-off, in seconds: ceiling of the first wait, and of every wait. Full jitter draws between 0 and the ceiling, so
 # that workers that failed together do not come back together.
@@ -39,6 +36,9 @@ _TRANSIENT_FIRST_SECS, _THROTTLED_FIRST_SECS, _LONGEST_SECS = 0.5, 1.0, 60.0
 
 # A throttled shard uses at least every 16th of its slots, so that it notices when the throttling ends.
 _SLOWEST_STRIDE = 16
+
+# While a stream waits for the circuit it looks so often whether it is to end, and moves its counts on.
+_MEANWHILE_SECS = 1.0
 
 # Fragments that one bundle holds beyond those in flight, in multiples of `max_in_flight`: keeps the sender busy while
 # requests wait for their back-off, and bounds memory.
@@ -53,13 +53,25 @@ class Delivery:
       sender: threads that POST, and the clock.
       circuit: shared by all bundles of the process.
       jitter: returns a number in [0, 1).
+      stopping: says whether a stream is to end; None: there is no stream, and an open circuit ends everything.
+      meanwhile: called now and then while a stream waits for the circuit to close.
     """
 
-    def __init__(self, connection: Connection, sender: Sender, circuit: Circuit, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        sender: Sender,
+        circuit: Circuit,
+        jitter: Callable[[], float],
+        stopping: Callable[[], bool] | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connection = connection
         self._sender = sender
         self._circuit = circuit
         self._jitter = jitter
+        self._stopping = stopping
+        self._meanwhile = meanwhile
         self._budget = Budget(connection.requests_per_second)
         self._most_bytes = {form: connection.max_request_bytes - envelope(connection, form).size for form in Form}
         self._last_slots: dict[int, int] = {}
@@ -129,26 +141,52 @@ class Delivery:
     def _step(self, timeout: float | None) -> None:
         """Starts what is due, then waits for one answer, at most so long (None: until one comes), and acts on it."""
         now = self._sender.now()
-        while self._waiting and (self._waiting[0][0] <= now or self._circuit.reason):
-            self._ready.append(heapq.heappop(self._waiting)[2])
-        while self._ready and (self._circuit.reason or len(self._started) < self._connection.max_in_flight):
-            request = self._ready.popleft()
-            if self._circuit.reason:
-                self._end_unsent(request)
-            else:
-                self._start(request, now)
-        if not self._started and (timeout == 0.0 or not self._waiting):
+        self._start_due(now)
+        blocked = bool(self._ready) and self._circuit.reason is not None
+        if not self._started and (timeout == 0.0 or not (self._waiting or blocked)):
             return
         until = min(
             self._waiting[0][0] if self._waiting else math.inf, now + (math.inf if timeout is None else timeout)
         )
+        if blocked:
+            until = min(until, self._circuit.probe_at, now + _MEANWHILE_SECS)
+            self._stop_if_told()
         answer = self._sender.wait(until)
-        if not any(at <= now for at in self._started.values()):  # nothing was on its way: the budget made us wait
+        if blocked:
+            self._meanwhile()
+        elif not any(at <= now for at in self._started.values()):  # nothing on its way: the budget made us wait
             self.tally.throttled_secs += self._sender.now() - now
         while answer is not None:
             del self._started[id(answer.request)]
             self._act(answer)
             answer = self._sender.wait(0.0)
+
+    def _start_due(self, now: float) -> None:
+        """Starts every request that may start, and ends those that a batch cannot send any more."""
+        circuit, ends = self._circuit, self._stopping is None
+        while self._waiting and (self._waiting[0][0] <= now or (circuit.reason and ends)):
+            self._ready.append(heapq.heappop(self._waiting)[2])
+        while self._ready:
+            if circuit.reason is None:
+                if len(self._started) >= self._connection.max_in_flight:
+                    return
+                self._start(self._ready.popleft(), now)
+            elif ends:
+                self._end_unsent(self._ready.popleft())
+            elif circuit.may_probe(now, self._connection.probe_secs):
+                request = self._ready.popleft()
+                self.tally.counts["circuit_probes"] += 1
+                self._sender.renew_token(request)
+                self._start(request, now)
+            else:
+                return
+
+    def _stop_if_told(self) -> None:
+        """Raises if a stream is to end while it waits for the circuit; what waits stays without an outcome."""
+        if self._stopping is not None and not self._started and self._stopping():
+            raise CircuitOpenError(
+                f"Stopped while TikTok answers {told.described(self._circuit.code)}: what waits was not sent."
+            )
 
     def _start(self, request: Request, now: float) -> None:
         """Takes the earliest slot of the shards that this bundle holds, and hands the request to a thread."""
@@ -171,7 +209,7 @@ class Delivery:
             self._ready.appendleft(request)
             return
         request.attempts += 1
-        request.sent_at = reply.started_at
+        request.sent_at, request.answered_at = reply.started_at, reply.started_at + reply.elapsed_secs
         request.first_at = request.first_at or reply.started_at
         request.since = request.since or reply.started_at
         counts = self.tally.counts
@@ -181,18 +219,18 @@ class Delivery:
         verdict = replies.read(reply, [payload.body for payload in request.payloads], self._connection.codes)
         counts[f"replies:{verdict.cls}"] += 1
         if verdict.cls == "success":
-            self._recover(request.shard)
+            self._recover(request)
             self._end(request, request.payloads, Kind.DELIVERED, None, verdict)
             return
-        self._warn(request, reply, verdict)
+        told.refused(request, reply, verdict)
         match verdict.cls:
             case "partial":
                 self._end_partial(request, verdict)
             case "invalid":
-                self._recover(request.shard)
+                self._recover(request)
                 self._isolate(request, verdict, Reason.REFUSED_BY_TIKTOK)
             case "too_large":
-                self._recover(request.shard)
+                self._recover(request)
                 self._isolate(request, verdict, Reason.EVENT_TOO_LARGE)
             case "throttled":
                 self._throttled_in_a_row[request.shard] += 1
@@ -209,8 +247,11 @@ class Delivery:
             case "unknown":
                 self._end(request, request.payloads, Kind.UNKNOWN, Reason.UNKNOWN_CODE, verdict)
 
-    def _recover(self, shard: int) -> None:
-        self._circuit.succeeded()
+    def _recover(self, request: Request) -> None:
+        shard, circuit = request.shard, self._circuit
+        circuit.succeeded()
+        if self._stopping is not None and circuit.close(request.sent_at, self._sender.now()):
+            told.going_on(circuit)
         self._throttled_in_a_row[shard] = 0
         if self._strides.get(shard, 1) > 1:
             self._strides[shard] //= 2
@@ -226,7 +267,9 @@ class Delivery:
         if verdict.retry_after_secs is not None:
             wait = verdict.retry_after_secs + wait  # jitter too: everybody gets the same Retry-After
         # After an outage of retry_secs the others do not wait as long again: one attempt each.
-        if now + wait > min(request.since, failing_since) + self._connection.retry_secs:
+        # The time in which nothing was tried, because the circuit was open, does not count.
+        since = max(min(request.since, failing_since), self._circuit.closed_at)
+        if now + wait > since + self._connection.retry_secs:
             kind, reason = (Kind.UNKNOWN, Reason.TIMED_OUT) if request.ambiguous else (Kind.UNDELIVERED, reason)
             self._end(request, request.payloads, kind, reason, verdict)
             return
@@ -234,18 +277,9 @@ class Delivery:
 
     def _isolate(self, request: Request, verdict: replies.Verdict, reason: Reason) -> None:
         """Ends the events that TikTok named and sends the rest again at once; halves if it named none."""
-        payloads = request.payloads
-        named = set(verdict.indexes) if verdict.cls == "invalid" else set()
-        if len(payloads) == 1:
-            named = {0}
-        if named:
-            bad = [payload for index, payload in enumerate(payloads) if index in named]
+        bad, parts = divided(request.payloads, verdict)
+        if bad:
             self._end(request, bad, Kind.REJECTED, reason, verdict)
-            good = [payload for index, payload in enumerate(payloads) if index not in named]
-            parts = [good] if good else []
-        else:
-            middle = (len(payloads) + 1) // 2
-            parts = [list(payloads[:middle]), list(payloads[middle:])]
         self._ready.extendleft(request.part(part) for part in reversed(parts))
 
     def _end_oversized(self, fragment: Fragment) -> None:
@@ -259,7 +293,7 @@ class Delivery:
         if verdict.accepted is None:
             self._end(request, request.payloads, Kind.UNKNOWN, Reason.PARTIAL_SUCCESS, verdict)
             return
-        self._recover(request.shard)
+        self._recover(request)
         accepted = [request.payloads[index] for index in verdict.accepted]
         self._end(request, accepted, Kind.DELIVERED, None, verdict)
         for index, code, message in verdict.failed:
@@ -274,17 +308,16 @@ class Delivery:
             if self._sender.renew_token(request):
                 self._ready.appendleft(request)
                 return
-        circuit = self._circuit
-        if circuit.reason is None:
-            circuit.reason, circuit.code, circuit.message = reason, verdict.code, verdict.message
-            circuit.request_id = verdict.request_id
-            _log.error(
-                "Stopped sending: TikTok answered %s (%s), request id %s. Run `check --online`, then replay.",
-                _described(verdict.code),
-                verdict.message or reason,
-                verdict.request_id,
-            )
-        self._end_refused(request, verdict, reason)
+        streams = self._stopping is not None
+        if self._circuit.open(reason, verdict, self._sender.now(), self._connection.probe_secs):
+            self.tally.counts["circuit_opened"] += 1
+            then = f"correct it; tried again every {self._connection.probe_secs:g} s" if streams else "replay"
+            told.stopped(self._circuit, then)
+        if streams:
+            request.renewed = False
+            self._ready.appendleft(request)
+        else:
+            self._end_refused(request, verdict, reason)
 
     def _end_refused(self, request: Request, verdict: replies.Verdict, reason: Reason) -> None:
         kind = Kind.UNDELIVERED
@@ -311,20 +344,3 @@ class Delivery:
         message: str | None = None,
     ) -> None:
         self._outcomes.append(settled(request, payloads, kind, reason, verdict, code, message))
-
-    def _warn(self, request: Request, reply: Reply, verdict: replies.Verdict) -> None:
-        """Logs a refused request; codes, counts and ids only."""
-        _log.warning(
-            "%s request of %d events, attempt %d: HTTP %s, %s, %s, request id %s",
-            verdict.cls,
-            len(request.payloads),
-            request.attempts,
-            reply.status,
-            _described(verdict.code),
-            verdict.message or "no message",
-            verdict.request_id,
-        )
-
-
-def _described(code: int | None) -> str:
-    return "no code" if code is None else f"code {describe(code)}"

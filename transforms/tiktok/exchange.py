@@ -1,5 +1,6 @@
 """What a delivery and its sender hand each other, and what the bundles of a process know together. No Beam."""
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from typing import Protocol
 
 from transforms.model import Form, Payload, Reason
 from transforms.tiktok.client import Reply
+from transforms.tiktok.reply import Verdict
 
 # A failure so long ago says nothing about the present: between the two nobody tried. Twice the longest back-off.
 _FORGOTTEN_SECS = 120.0
@@ -23,6 +25,7 @@ class Request:
       first_at: start of the first attempt that carried these payloads, epoch seconds; 0 before it.
       since: start of the first attempt of this very request: `retry_secs` count from here; 0 before it.
       sent_at: start of the last attempt.
+      answered_at: end of the last attempt.
       ambiguous: an attempt may have been accepted although no reply says so.
       renewed: the token has been read again for this request.
       token: the one of the last attempt; set by the sender, asked for when it is refused.
@@ -36,6 +39,7 @@ class Request:
     first_at: float = 0.0
     since: float = 0.0
     sent_at: float = 0.0
+    answered_at: float = 0.0
     ambiguous: bool = False
     renewed: bool = False
     token: str = field(default="", repr=False)
@@ -48,6 +52,7 @@ class Request:
             attempts=self.attempts,
             first_at=self.first_at,
             sent_at=self.sent_at,
+            answered_at=self.answered_at,
             ambiguous=self.ambiguous,
         )
 
@@ -80,6 +85,10 @@ class Sender(Protocol):
         ...
 
 
+class CircuitOpenError(RuntimeError):
+    """A stream was to end while TikTok refuses what it sends; what waits has no outcome."""
+
+
 @dataclass(slots=True)
 class Circuit:
     """What the requests of one process know of their destination together.
@@ -89,6 +98,9 @@ class Circuit:
       code, message: TikTok's, for the log and the outcomes.
       failing_since: epoch seconds since when nothing has succeeded, None while things work.
       failed_at: epoch seconds of the last failure.
+      opened_at: epoch seconds when it was opened.
+      closed_at: epoch seconds when it was closed again, 0 if never.
+      probe_at: epoch seconds when one request may be tried although it is open.
     """
 
     reason: Reason | None = None
@@ -97,6 +109,36 @@ class Circuit:
     request_id: str | None = None
     failing_since: float | None = None
     failed_at: float = 0.0
+    opened_at: float = 0.0
+    closed_at: float = 0.0
+    probe_at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def open(self, reason: Reason, verdict: Verdict, now: float, probe_secs: float) -> bool:
+        """Opens it, unless it is open; returns whether it was closed."""
+        with self._lock:
+            if self.reason is not None:
+                return False
+            self.reason, self.code, self.message = reason, verdict.code, verdict.message
+            self.request_id = verdict.request_id
+            self.opened_at, self.probe_at = now, now + probe_secs
+            return True
+
+    def may_probe(self, now: float, probe_secs: float) -> bool:
+        """Returns whether it is time to try one request, to one asker only."""
+        with self._lock:
+            if self.reason is None or now < self.probe_at:
+                return False
+            self.probe_at = now + probe_secs
+            return True
+
+    def close(self, sent_at: float, now: float) -> bool:
+        """Closes it, if a request that was sent since it opened was accepted; returns whether it was open."""
+        with self._lock:
+            if self.reason is None or sent_at < self.opened_at:
+                return False
+            self.reason, self.closed_at = None, now
+            return True
 
     def succeeded(self) -> None:
         """Notes an answer that shows the destination at work."""

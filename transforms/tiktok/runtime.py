@@ -30,17 +30,23 @@ class Runtime:
     Args:
       connection: its token reference is resolved here, so a wrong one stops the worker at once.
       transport: makes the transport.
+      tokens: makes the source of the token from its reference.
 
     Raises:
       TokenReferenceError: the token cannot be read.
     """
 
-    def __init__(self, connection: Connection, transport: Callable[[Connection], Transport] = EventsApi) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        transport: Callable[[Connection], Transport] = EventsApi,
+        tokens: Callable[[str], TokenSource] = TokenSource,
+    ) -> None:
         self.circuit = Circuit()
         self.envelopes = {form: envelope(connection, form) for form in Form}
         self.transport = transport(connection)
         self.pool = ThreadPoolExecutor(connection.max_in_flight, thread_name_prefix="tiktok")
-        self.tokens = TokenSource(connection.access_token or "")
+        self.tokens = tokens(connection.access_token or "")
         self.tokens.get()
 
 

@@ -34,6 +34,7 @@ def settled(
     request_id, attempts = verdict.request_id, request.attempts
     sent_at_ms = int(request.sent_at * 1000) if attempts else None
     first_sent_at_ms = int(request.first_at * 1000) if attempts else None
+    answered_at_ms = int(request.answered_at * 1000) if attempts else None
     return [
         Outcome(
             kind,
@@ -58,6 +59,22 @@ def settled(
             first_sent_at_ms,
             payload.body,
             payload.original if kind is Kind.REJECTED else None,
+            answered_at_ms,
         )
         for payload in payloads
     ]
+
+
+def divided(payloads: Sequence[Payload], verdict: Verdict) -> tuple[list[Payload], list[list[Payload]]]:
+    """Returns what a refusal of single events means: those that it names, and the requests for the others.
+
+    Without a name the request is halved; a request of one event names it.
+    """
+    named = set(verdict.indexes) if verdict.cls == "invalid" else set()
+    if len(payloads) == 1:
+        named = {0}
+    if named:
+        good = [payload for index, payload in enumerate(payloads) if index not in named]
+        return [payload for index, payload in enumerate(payloads) if index in named], [good] if good else []
+    middle = (len(payloads) + 1) // 2
+    return [], [list(payloads[:middle]), list(payloads[middle:])]

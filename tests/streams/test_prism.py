@@ -1,0 +1,119 @@
+"""The same flows on Prism, Beam's other local runner, built from its Go module.
+
+It really encodes between stages, runs bundles at the same time and makes readers anew; the usual local runner does not.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.control import Sandbox
+from sandbox.faults import Delay
+from sandbox.generator import batches, purchases, write_parquet
+from sandbox.publishing import PubSub
+
+pytestmark = pytest.mark.alone
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_batch_ends_as_on_the_usual_runner(
+    run_stream: Callable[..., Any], sandbox: Sandbox, tmp_path: Path, prism_args: tuple[str, ...]
+) -> None:
+    write_parquet(tmp_path / "input", batches(1_000, seed=31), rows_per_group=200, files=2)
+    inputs = (str(tmp_path / "input"),)
+    usual = run_stream(run_id="usual", inputs=inputs)
+    sandbox.reset()
+    prism = run_stream(run_id="prism", inputs=inputs, runner="PrismRunner", beam_args=prism_args)
+    assert prism.outcomes == usual.outcomes
+    assert prism.summary["adds_up"]
+    for what in ("events", "messages", "coverage", "notes", "details"):
+        assert prism.summary[what] == usual.summary[what]
+    names = ("event_id", "kind", "reason", "payload_digest")
+    found = [sorted(str([row[name] for name in names]) for row in run.rows()) for run in (usual, prism)]
+    assert found[0] == found[1]
+
+
+def test_a_stream_is_read_to_its_bounds_and_acknowledged(
+    run_stream: Callable[..., Any], pubsub: PubSub, sandbox: Sandbox, name: str, prism_args: tuple[str, ...]
+) -> None:
+    subscription = pubsub.subscription(name)
+    pubsub.publish(name, batches(1_000, seed=32))
+    ended = run_stream(subscription=subscription, max_messages=1_000, runner="PrismRunner", beam_args=prism_args)
+    assert ended.summary["adds_up"]
+    assert ended.summary["messages"] == 1_000
+    assert len(ended.rows()) == ended.summary["events"] > 1_500
+    assert {row["event_id"] for row in ended.rows() if row["kind"] == "delivered"} == {
+        key.event_id for key in sandbox.accepted()
+    }
+    stats = pubsub.stats(subscription)
+    assert (stats.held, stats.acknowledged) == (0, 1_000)
+
+
+def test_sigterm_drains(
+    start_stream: Callable[..., Any],
+    pubsub: PubSub,
+    sandbox: Sandbox,
+    name: str,
+    background: Callable[..., Any],
+    eventually: Callable[..., None],
+    ledger_rows: Callable[[], list[dict[str, Any]]],
+    prism_args: tuple[str, ...],
+) -> None:
+    subscription = pubsub.subscription(name)
+    publisher = background(lambda: pubsub.publish(name, purchases(6_000, seed=33), per_second=1_000))
+    stream = start_stream(subscription, "--runner", "PrismRunner", *prism_args)
+    eventually(lambda: len(sandbox.accepted()) > 500)
+    assert stream.terminate() == 0, stream.log
+    publisher.join()
+    stats = pubsub.stats(subscription)
+    settled = {row["event_id"] for row in ledger_rows() if row["kind"] == "delivered"}
+    assert stats.acknowledged == len(settled) > 500
+    assert stats.acknowledged + len(pubsub.pull_all(subscription)) == 6_000
+
+
+def test_killed_inside_a_send_nothing_is_lost(
+    start_stream: Callable[..., Any],
+    pubsub: PubSub,
+    sandbox: Sandbox,
+    name: str,
+    eventually: Callable[..., None],
+    ledger_rows: Callable[[], list[dict[str, Any]]],
+    prism_args: tuple[str, ...],
+) -> None:
+    subscription = pubsub.subscription(name)
+    pubsub.publish(name, purchases(3_000, seed=34))
+    sandbox.fault(Delay(secs=30, skip=1))
+    stream = start_stream(subscription, "--runner", "PrismRunner", *prism_args)
+    eventually(lambda: sandbox.applied()[0].hit > 0)
+    stream.kill()
+    sandbox.set_faults()
+    stream = start_stream(subscription, "--runner", "PrismRunner", *prism_args)
+    eventually(lambda: pubsub.stats(subscription).held == 0, 90)
+    assert stream.terminate() == 0, stream.log
+    assert len(sandbox.accepted()) == 3_000
+    assert sandbox.stats().keys_accepted_again == 0
+    assert {row["event_id"] for row in ledger_rows()} == {key.event_id for key in sandbox.accepted()}
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--runner", "PrismRunner"], "--prism_location"),
+        (["--runner", "FlinkRunner"], "cannot read a stream safely"),
+        (["--direct_running_mode=multi_processing"], "a stream needs one process"),
+        (["--runner", "DataflowRunner", "--max_messages", "5"], "gcloud dataflow jobs drain"),
+        (["--streaming"], "remove it"),
+    ],
+)
+def test_pairs_that_cannot_work_are_refused_before_anything_starts(flags: list[str], told: str) -> None:
+    command = [sys.executable, "-m", "pipeline", "run", "--event_source_id", "PIXEL", "--access_token", "env:T", *flags]
+    command += ["--subscription", "projects/demo-project/subscriptions/orders"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
