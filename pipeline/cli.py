@@ -68,6 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILURE
     except KeyboardInterrupt:
         return _fail(None, "interrupted.", EXIT_FAILURE, verbose=verbose)
+    except RuntimeError as error:
+        # What interrupts a step is wrapped by Beam.
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        return _fail(error, "interrupted.", EXIT_FAILURE, verbose=verbose)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         return _fail(error, f"{name}{error.strerror or type(error).__name__}.", EXIT_FAILURE, verbose=verbose)

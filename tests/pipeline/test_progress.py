@@ -1,7 +1,12 @@
 """Progress of a run, on a terminal and in a log."""
 
 import io
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 from pipeline import job
@@ -12,6 +17,8 @@ from pipeline.source_report import ReadReport
 from sandbox.control import Sandbox
 from sandbox.generator import purchases, write_ndjson, write_parquet
 from transforms.model import Kind
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Clock:
@@ -134,3 +141,24 @@ def test_the_display_ends_at_once() -> None:
     with ProgressDisplay(Progress(), Stream(terminal=False), interval_secs=600):
         pass
     assert not [thread for thread in threading.enumerate() if thread.name == "progress"]
+
+
+def test_an_interrupted_run_says_so_in_one_line(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "in", purchases(20_000), rows_per_group=1_000)
+    with Sandbox() as sandbox:
+        argv = ["--event_source_id", "PIXEL", "--enable_web_migration", "--api_url", sandbox.api_url]
+        argv += ["--access_token", "env:TOKEN", "--requests_per_second", "1", "--input", str(tmp_path / "in")]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "run", *argv],
+            cwd=ROOT,
+            env=os.environ | {"TOKEN": sandbox.token},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while process.poll() is None and not sandbox.totals().accepted:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, shown = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert shown.splitlines()[-1] == "error: interrupted."
+    assert "defect" not in shown
