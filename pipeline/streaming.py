@@ -16,6 +16,7 @@ from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # a name space
 from google.protobuf import duration_pb2
 from google.pubsub_v1 import types
 
+from pipeline.localrunner import join_metrics_at_once
 from pipeline.options import RunOptions
 from pipeline.problems import CommandError
 from pipeline.records import Records
@@ -80,6 +81,8 @@ def plan(options: RunOptions, runner: str, records: Records) -> Plan:
         raise ValueError(f"--subscription/--topic: {remedy(error)}") from error
     with client:
         name = _temporary(client, options) if options.topic else _checked(client, options.subscription or "")
+    if runner == _LOCAL:
+        join_metrics_at_once()
     bounds = Bounds(max_messages=options.max_messages, max_secs=options.max_seconds)
     hold_secs = options.connection.max_wait_secs if runner == _LOCAL else _SHORT_BUNDLE_SECS
     return Plan(
