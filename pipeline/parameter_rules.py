@@ -3,21 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from pipeline.problems import Report, shown
-from transforms.custom import Parameter
+from transforms.custom import SOURCES, Parameter
 from transforms.mapping.parameters import CONTENT_PARAMETERS, PARAMETER_TYPES, is_personal
 from transforms.mapping.sources import converter
 from transforms.mapping.tables import COMMERCE_EVENT
 from transforms.model import Note
-
-_SOURCES = (
-    "event_attribute",
-    "user_attribute",
-    "custom_flag",
-    "product_field",
-    "product_attribute",
-    "event_field",
-    "constant",
-)
 
 # Which fields an event has that is no commerce event.
 _FIELDS = {"custom_event": ("event_name",), "screen_view": ("screen_name",)}
@@ -56,11 +46,11 @@ def check_parameter(
 
 def _problems(name: str, setting: Parameter, message_type: str) -> Iterator[tuple[str, str]]:
     """Yields what is wrong: the setting below the parameter, and the sentence."""
-    sources = [source for source in _SOURCES if getattr(setting, source) is not None]
+    sources = [source for source in SOURCES if getattr(setting, source) is not None]
     wanted = PARAMETER_TYPES[name]
     if not sources:
         needed = "required, but it has no source" if setting.required else "it has no source"
-        yield "", f"{needed}; give one of {', '.join(_SOURCES)}."
+        yield "", f"{needed}; give one of {', '.join(SOURCES)}."
         return
     if len(sources) > 1:
         yield sources[1], f"it has {len(sources)} sources ({', '.join(sources)}); keep one."

@@ -14,9 +14,10 @@ import msgspec.inspect as types
 from msgspec import NODEFAULT, UNSET
 
 from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
-from pipeline.values import BOOLEANS, bare, definition, is_written
+from pipeline.freeform import is_written
+from pipeline.values import BOOLEANS, bare, definition
 from transforms.connection import IdentityType
-from transforms.custom import Expected, Match, Parameter, ProductField, Target
+from transforms.custom import SOURCES, Expected, Match, Parameter, ProductField, Target
 from transforms.mapping.parameters import PARAMETER_TYPES
 from transforms.mapping.tables import IDENTITY_TYPE_BY_SPELLING
 from transforms.model import Reason
@@ -27,16 +28,6 @@ _NULL = {"type": "null"}
 # A number that YAML takes for text, such as 500_000.
 _NUMBER_TEXT = {"type": "string", "pattern": r"^[-+]?[0-9][0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?$"}
 _SINGLE = {"type": ["string", "number", "boolean"]}
-_SOURCES = (
-    "event_attribute",
-    "user_attribute",
-    "custom_flag",
-    "product_field",
-    "product_attribute",
-    "event_field",
-    "constant",
-)
-
 Schema = dict[str, Any]
 
 
@@ -171,7 +162,7 @@ def _number(kind: types.IntType | types.FloatType) -> Schema:
 
 
 def _one_source(schema: Schema) -> None:
-    schema["oneOf"] = [{"required": [name]} for name in _SOURCES]
+    schema["oneOf"] = [{"required": [name]} for name in SOURCES]
 
 
 def _with_condition(schema: Schema) -> None:

@@ -4,12 +4,12 @@ The types are those of `transforms.connection.Connection`, read by `msgspec.insp
 written here. Values are accepted in every case and spacing ("Legacy Pixel Batch Web", "customerid").
 """
 
-import re
 from typing import Any, Literal, get_args
 
 import msgspec.inspect as types
 from msgspec import UNSET
 
+from pipeline.freeform import INTEGER, NUMBER, anything, is_written, written
 from pipeline.problems import Report, plain, shown, suggestion
 from pipeline.yamlfile import Items, Node, Scalar, Style, Table
 from transforms.connection import Connection, IdentityType
@@ -22,11 +22,6 @@ SECRET_KEYS = {"access_token"}
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 _IDENTITIES = frozenset(get_args(IdentityType))
-_LEADING_ZERO = re.compile(r"[-+]?0\d", re.ASCII)
-# No event of a shop's has so many; aliases within aliases soon do.
-_MAX_VALUES = 10_000
-_INTEGER = re.compile(r"[-+]?\d[\d_]*", re.ASCII)
-_NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
 def definition() -> types.StructType:
@@ -60,10 +55,10 @@ def convert(node: Node, kind: types.Type, key: str, report: Report) -> Any:
       report: takes the problems.
     """
     if is_written(kind):
-        return _written(node, key, report)
+        return written(node, key, report)
     kind = bare(kind)
     if isinstance(kind, types.AnyType):
-        return _anything(node, key, report)
+        return anything(node, key, report)
     if isinstance(node, Scalar) and node.style is Style.NULL:
         return UNSET
     if isinstance(kind, types.StructType):
@@ -104,7 +99,7 @@ def _dictionary(node: Node, kind: types.DictType, key: str, report: Report) -> A
         report.refuse(node.where, key, text)
         return UNSET
     if isinstance(bare(kind.value_type), types.AnyType):
-        return _anything(node, key, report)
+        return anything(node, key, report)
     values: dict[Any, Any] = {}
     for name, value_node in node.entries:
         path = f"{key}.{shown(name.text)[1:-1]}"
@@ -190,69 +185,6 @@ def _struct(node: Node, kind: types.StructType, key: str, report: Report) -> Any
     return UNSET if len(report.problems) > before else kind.cls(**fields)
 
 
-def is_written(kind: types.Type) -> bool:
-    """Says whether a key takes any single value, or also several, as `transforms.custom.Written` and `Condition`."""
-    if isinstance(kind, types.Metadata):
-        return is_written(kind.type)
-    return isinstance(kind, types.UnionType) and {types.StrType, types.BoolType} <= set(map(type, kind.types))
-
-
-def _written(node: Node, key: str, report: Report) -> Any:
-    """Returns the text of a single value, or the texts of a list; what they mean is decided where they are used."""
-    if isinstance(node, Items):
-        if any(isinstance(item, Items) for item in node.nodes):
-            report.refuse(node.where, key, "this is a list in a list, but single values are needed: [first, second].")
-            return UNSET
-        texts = [_written(item, key, report) for item in node.nodes]
-        if not texts:
-            report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
-        return UNSET if not texts or UNSET in texts else tuple(texts)
-    if isinstance(node, Table):
-        report.refuse(node.where, key, "this is a mapping, but a single value or a list of them is needed.")
-        return UNSET
-    if node.style is Style.NULL:
-        return UNSET
-    return node.text.lower() if node.style is Style.BOOLEAN else node.text
-
-
-def _anything(node: Node, key: str, report: Report) -> Any:
-    if _size(node, {}) > _MAX_VALUES:
-        report.refuse(node.where, key, f"this holds more than {_MAX_VALUES:,} values; write less, or fewer aliases.")
-        return UNSET
-    return plain_value(node)
-
-
-def _size(node: Node, known: dict[int, int]) -> int:
-    """Returns how many values a node stands for, each alias counted as what it stands for."""
-    if isinstance(node, Scalar):
-        return 1
-    if id(node) not in known:
-        inner = [value for _, value in node.entries] if isinstance(node, Table) else node.nodes
-        known[id(node)] = 1 + sum(_size(value, known) for value in inner)
-    return known[id(node)]
-
-
-def plain_value(node: Node) -> Any:
-    """Returns a node as JSON would have it, for keys that take anything: YAML's numbers, booleans and nulls count.
-
-    A number with a leading zero stays text, because it is a code and no number.
-    """
-    if isinstance(node, Table):
-        return {key.text: plain_value(value) for key, value in node.entries}
-    if isinstance(node, Items):
-        return [plain_value(item) for item in node.nodes]
-    if node.style is Style.NULL:
-        return None
-    if node.style is Style.BOOLEAN:
-        return node.text.lower() == "true"
-    if node.style is Style.TEXT and not _LEADING_ZERO.match(node.text):
-        if _INTEGER.fullmatch(node.text) and "_" not in node.text:
-            return int(node.text)
-        if _NUMBER.fullmatch(node.text) and "_" not in node.text:
-            return float(node.text)
-    return node.text
-
-
 def _scalar(node: Scalar, kind: types.Type, key: str, report: Report) -> Any:
     text = node.text.strip()
     value: Any = UNSET
@@ -261,9 +193,9 @@ def _scalar(node: Scalar, kind: types.Type, key: str, report: Report) -> Any:
     elif isinstance(kind, types.BoolType):
         value = BOOLEANS.get(text.lower(), UNSET)
     elif isinstance(kind, types.IntType):
-        value = int(text) if _INTEGER.fullmatch(text) else UNSET
+        value = int(text) if INTEGER.fullmatch(text) else UNSET
     elif isinstance(kind, types.FloatType):
-        value = float(text) if _NUMBER.fullmatch(text) else UNSET
+        value = float(text) if NUMBER.fullmatch(text) else UNSET
     elif isinstance(kind, types.StrType):
         value = _text(node, text, key, report)
         if value is UNSET:

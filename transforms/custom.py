@@ -167,6 +167,18 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     required: Annotated[bool, Meta(description="without a value this event is not sent", examples=[True])] = False
 
 
+# The keys of a parameter that say where it comes from.
+SOURCES = (
+    "event_attribute",
+    "user_attribute",
+    "custom_flag",
+    "product_field",
+    "product_attribute",
+    "event_field",
+    "constant",
+)
+
+
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One TikTok event of a mapping; a name alone stands for an event with the mapping's parameters only."""
 

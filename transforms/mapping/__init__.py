@@ -7,8 +7,9 @@ Where a rule stands, in the order in which an event meets them:
 - `select`: which events are sent, and why the others are not;
 - `identity`: who the event is about, hashed; `normalise` (names, places, addresses) and `phone` say what is hashed;
 - `payload`: what TikTok gets; `page` (URL, click id), `commerce` (contents, value, currency), `forms` (the JSON);
-- `custom`: what custom mappings make of an event, as part of decoding; `matching` when they match, `sources` where a
-  parameter comes from, `parameters` which ones TikTok takes, `wide` what is read for them, `customforms` their JSON;
+- `custom`: what custom mappings make of an event, as part of decoding; `matching` and `index` say when they match,
+  `resolve` and `sources` where a parameter comes from, `parameters` which ones TikTok takes, `wide` what is read for
+  them, `customforms` their JSON, and `explain` why they did or did not;
 - `convert`: the four steps in a row.
 
 What is data stands in `tables`; `values` knows the forms in which mParticle writes numbers, ids and nothing.

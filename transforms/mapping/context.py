@@ -7,7 +7,7 @@ from typing import Any
 from transforms.mapping import tables, wire
 from transforms.mapping.salvage import parse
 from transforms.mapping.values import epoch_ms, given, identifier, integer
-from transforms.model import BatchContext, FeedMark
+from transforms.model import BatchContext
 
 _FEED_ATTRIBUTE = tables.FEED_ATTRIBUTE
 _TYPES: Mapping[Any, str] = tables.IDENTITY_TYPE_BY_SPELLING
@@ -46,7 +46,10 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
             # Read wholly where custom mappings need them.
             attributes: Any = event.data.custom_attributes
             if attributes is not None:
-                mark = attributes.source_feed if type(attributes) is FeedMark else attributes.get(_FEED_ATTRIBUTE)
+                try:
+                    mark = attributes.source_feed
+                except AttributeError:
+                    mark = attributes.get(_FEED_ATTRIBUTE)
                 if mark is not None and given(mark):
                     source = "feed"
     identities: dict[str, str] = {}

@@ -19,7 +19,8 @@ from msgspec.structs import force_setattr, replace
 from transforms.connection import Connection
 from transforms.custom import CustomMapping
 from transforms.mapping import tables, wide
-from transforms.mapping.matching import Matcher, Products, action_of, finder, matcher
+from transforms.mapping.index import finder
+from transforms.mapping.matching import Matcher, Products, action_of, matcher
 from transforms.mapping.resolve import Target, compile_target
 from transforms.mapping.select import event_names
 from transforms.mapping.sources import NARROW_FIELDS

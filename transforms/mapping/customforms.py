@@ -3,18 +3,20 @@
 In particular no content type. Source: rudder-transformer issues 3383 and 3545 (customers asked for no default there).
 """
 
-from transforms.mapping.forms import LegacyProperties, TrackProperties
+from transforms.mapping.forms import MappedLegacyProperties, MappedTrackProperties
 from transforms.model import CustomEvent
 
 
-def legacy_properties(custom: CustomEvent) -> LegacyProperties | None:
+def legacy_properties(custom: CustomEvent) -> MappedLegacyProperties | None:
     """Returns the properties for the legacy form, None if there is none."""
     if _is_empty(custom):
         return None
-    return LegacyProperties(custom.contents or None, custom.currency, custom.value, custom.query, custom.description)
+    return MappedLegacyProperties(
+        custom.contents or None, custom.currency, custom.value, custom.query, custom.description
+    )
 
 
-def track_properties(custom: CustomEvent) -> TrackProperties | None:
+def track_properties(custom: CustomEvent) -> MappedTrackProperties | None:
     """Returns the properties for Events API 2.0, None if there is none.
 
     A search goes out under both names that TikTok's pages give it: `search_string` (newer) and `query` (older).
@@ -23,7 +25,7 @@ def track_properties(custom: CustomEvent) -> TrackProperties | None:
         return None
     contents, query = custom.contents, custom.query
     content_ids = [item.content_id for item in contents if item.content_id is not None]
-    return TrackProperties(
+    return MappedTrackProperties(
         contents or None,
         content_ids or None,
         None,

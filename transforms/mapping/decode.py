@@ -39,15 +39,14 @@ def decode(
       keep_original: keep the whole message with what may be rejected, for a quarantine.
       mapper: the connection's custom mappings, if it has any.
     """
-    kinds, units = (NARROW, None) if mapper is None else (mapper.kinds, mapper.units)
     try:
         data = message.data
         try:
             if not data.isascii():
                 data.decode()  # the decoder does not look at the text of fields that nobody reads
-            batch = kinds.read(data)
+            batch = wire.read(data) if mapper is None else mapper.kinds.read(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            salvaged = salvage.read(data, kinds)
+            salvaged = salvage.read(data, NARROW if mapper is None else mapper.kinds)
             if isinstance(salvaged, Reason):
                 return [_ended(message, salvaged, keep_original)]
             data, batch = salvaged
@@ -75,10 +74,10 @@ def decode(
             raw = b"" if event_id else _own_content(data, index)
             at_ms = epoch_ms(content.timestamp_unixtime_ms)
             entry = MParticleEvent(ref, index, "commerce_event", context, content, raw, original, event_id, at_ms)
-            if units is None:
+            if mapper is None:
                 entries.append(entry)
             else:
-                entries += units(entry, content)
+                entries += mapper.units(entry, content)
         return entries
     except RecursionError:  # nested too deep for every JSON reader there is here
         return [_ended(message, Reason.UNREADABLE_MESSAGE, keep_original)]

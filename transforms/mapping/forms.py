@@ -72,6 +72,11 @@ class LegacyProperties(_Json, omit_defaults=True, gc=False):
     contents: Contents | None = None
     currency: str | None = None
     value: float | None = None
+
+
+class MappedLegacyProperties(LegacyProperties, omit_defaults=True, gc=False):
+    """`properties` of an event that a custom mapping made; apart, so that the others pay nothing for its fields."""
+
     query: str | None = None
     description: str | None = None
 
@@ -116,6 +121,11 @@ class TrackProperties(_Json, omit_defaults=True, gc=False):
     currency: str | None = None
     value: float | None = None
     order_id: str | None = None
+
+
+class MappedTrackProperties(TrackProperties, omit_defaults=True, gc=False):
+    """`properties` of an event that a custom mapping made; apart, as in the legacy form."""
+
     search_string: str | None = None
     query: str | None = None
     description: str | None = None
