@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from pipeline.casefiles import PlacedCase
 from pipeline.case_differences import differences
+from pipeline.casefiles import PlacedCase
 from transforms.connection import Connection
 from transforms.custom import Case, Expected
 from transforms.mapping.convert import converter

@@ -28,7 +28,8 @@ from apache_beam.io.filesystem import BeamIOError
 
 from pipeline.problems import UsageError
 from pipeline.rowfiles import AHEAD_SUFFIX, local_path
-from pipeline.source_files import FileInfo, NoInputError, expand_patterns, is_local, open_file
+from pipeline.source_files import expand_patterns, open_file
+from pipeline.source_paths import FileInfo, NoInputError, is_local
 from transforms.digests import BUILD_BYTES_PER_KEY, Digests, DigestTable, digests, seed
 from transforms.known import Settled, table
 from transforms.model import Kind

@@ -9,8 +9,8 @@ from pipeline.records import RecordOutcomes, Records
 from pipeline.sources import ReadResult
 from transforms.connection import Connection
 from transforms.forward import forward
-from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.latency import CountLatency
+from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport

@@ -156,9 +156,7 @@ def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOption
     return runner, beam_options
 
 
-def check_token(
-    options: RunOptions, runner: str, tokens: Callable[[str], TokenSource] = TokenSource
-) -> None:
+def check_token(options: RunOptions, runner: str, tokens: Callable[[str], TokenSource] = TokenSource) -> None:
     """Resolves the token where this machine is the one that sends.
 
     Raises:

@@ -30,7 +30,7 @@ from pipeline.manifest import (
 from pipeline.options import RunOptions
 from pipeline.problems import UsageError
 from pipeline.rowfiles import WriteError
-from pipeline.source_files import FileInfo
+from pipeline.source_paths import FileInfo
 from pipeline.summary import Summary
 
 _log = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from pipeline.delivered import listed, opened, statistics
 from pipeline.holder import Holder, this_process
 from pipeline.locks import EXPIRY_SECS
 from pipeline.rowfiles import file_prefix, write_atomically
-from pipeline.source_files import FileInfo, is_local, open_file
+from pipeline.source_files import open_file
+from pipeline.source_paths import FileInfo, is_local
 from pipeline.summary import Summary
 from transforms.connection import Connection
 from transforms.model import Kind

@@ -23,8 +23,6 @@ from pipeline.source_paths import (
     literal_prefix,
     local_files,
 )
-from pipeline.source_paths import Trouble as Trouble
-from pipeline.source_paths import UnreadableFileError as UnreadableFileError
 
 # Buffer of local files: few system calls for text, small enough to stay in the processor's cache.
 _BUFFER_BYTES = 1 << 20

@@ -30,7 +30,7 @@ from pipeline.options import (
     check_beam_args,
     new_run_id,
 )
-from pipeline.problems import UsageError, shown
+from pipeline.problems import UsageError
 
 _DESCRIPTION = """Sends the commerce events of files, or of a Pub/Sub subscription, to TikTok.
 
@@ -44,7 +44,6 @@ examples:
   tiktok-events run --connection connection.yaml --input 'gs://acme-export/**' --since -1d --date_partition --dry_run
   tiktok-events run --connection connection.yaml --subscription projects/acme-prod/subscriptions/mparticle \\
       --ledger gs://acme-ledger/tiktok --dead_letters gs://acme-ledger/dead-letters"""
-
 
 
 def execute(argv: list[str]) -> int:
@@ -109,8 +108,6 @@ def parse_run(argv: list[str]) -> RunOptions:
         **stream,
         run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
     )
-
-
 
 
 def _parser() -> StrictParser:

@@ -18,7 +18,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.layout_tables import Layout
-from pipeline.source_files import FileInfo, NoInputError, UnreadableFileError
+from pipeline.source_paths import FileInfo, NoInputError, UnreadableFileError
 from pipeline.source_reading import FilePart, divide, read
 from pipeline.source_text import BATCH_BYTES, BATCH_MESSAGES, MAX_LINE_BYTES
 from pipeline.sources import ReadMessages, expand_patterns, iter_messages

@@ -19,7 +19,7 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 
-from pipeline.source_files import FileInfo, NoInputError
+from pipeline.source_paths import FileInfo, NoInputError
 from pipeline.source_reading import FilePart, divide, read
 from pipeline.sources import ReadMessages, expand_patterns, iter_messages
 from transforms.counters import NAMESPACE
