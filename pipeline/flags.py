@@ -5,6 +5,7 @@ because one of them may be a token behind a misspelt flag.
 """
 
 import argparse
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -186,7 +187,11 @@ def _metavar(kind: types.Type) -> str:
         return "true|false"
     if isinstance(kind, types.IntType | types.FloatType):
         return "NUMBER"
-    return "YAML" if isinstance(kind, types.DictType | types.StructType) else "TEXT"
+    return "YAML" if isinstance(kind, types.DictType | types.StructType) or _is_list_of_structs(kind) else "TEXT"
+
+
+def _is_list_of_structs(kind: types.Type) -> bool:
+    return isinstance(kind, types.VarTupleType) and isinstance(bare(kind.item_type), types.StructType)
 
 
 def _help(setting: Setting) -> str:
@@ -206,7 +211,9 @@ def _written(value: Any) -> str:
     if value is True or value is False:
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
+        if value and isinstance(value[0], dict):
+            return f"'{json.dumps(value, ensure_ascii=False)}'"
+        return ",".join(map(str, value)) or "none"
     if isinstance(value, dict):
         return f"'{{{', '.join(f'{key}: {entry}' for key, entry in value.items())}}}'"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from hashlib import sha256
 from importlib import metadata
 
 import apache_beam as beam
@@ -167,7 +168,7 @@ def check_token(options: RunOptions, runner: str, tokens: Callable[[str], TokenS
 
 
 def checked_records(options: RunOptions) -> Records:
-    """Returns what is recorded; rows carry the version of this package as the version of the mapping.
+    """Returns what is recorded; rows carry the version of what mapped them.
 
     Raises:
       ValueError: folders that cannot be the same are.
@@ -185,10 +186,18 @@ def checked_records(options: RunOptions) -> Records:
         run_id=options.run_id,
         connection_name=options.connection.event_source_id,
         event_source_id=options.connection.event_source_id,
-        mapping_version=metadata.version("tiktok-events-pipeline"),
+        mapping_version=_mapping_version(options.connection),
     )
     records.check()
     return records
+
+
+def _mapping_version(connection: Connection) -> str:
+    """Returns the version of this package and, where there are custom mappings, a digest of them."""
+    version = metadata.version("tiktok-events-pipeline")
+    if not connection.custom_mappings:
+        return version
+    return f"{version}+{sha256(msgspec.json.encode(connection.custom_mappings)).hexdigest()[:12]}"
 
 
 def report(summary: Summary, path: str | None) -> int:

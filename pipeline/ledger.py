@@ -55,7 +55,9 @@ LEDGER_SCHEMA = pa.schema(
         _column("detail", pa.string(), "product action, event type, field or class of trouble"),
         _column("notes", pa.string(), "what the mapping had to decide, joined by commas; null if nothing"),
         _column("run_id", pa.string(), "the run that recorded it"),
-        _column("mapping_version", pa.string(), "version of the rules that mapped it"),
+        _column(
+            "mapping_version", pa.string(), "version of the rules that mapped it, with a digest of the custom mappings"
+        ),
         _column("recorded_time", _TIME, "when the row was written"),
     ]
 )

@@ -1,8 +1,11 @@
 """When a mapping matches. Source: the specification, section 8; mparticle-android-sdk, `CustomMappingMatch.java`."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+
+from transforms.custom import MessageType, ProductActionName
+from transforms.mapping.tables import EVENT_TYPES, PRODUCT_ACTIONS
 
 SKIPPED = ["skipped unsupported_event_type custom_event"]
 
@@ -136,3 +139,8 @@ def test_a_thousand_mappings_find_the_same_as_one_by_one(shop: Any) -> None:
         "skipped duplicate_event Purchase",
         "skipped duplicate_event Subscribe",
     ]
+
+
+def test_the_words_of_a_mapping_are_those_of_the_tables() -> None:
+    assert get_args(ProductActionName) == PRODUCT_ACTIONS
+    assert set(get_args(MessageType)) <= set(EVENT_TYPES)

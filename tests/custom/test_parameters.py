@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from transforms.connection import Connection
+from transforms.custom import CustomMapping, Match, Parameter, Target
+from transforms.mapping.sources import compile_source
 from transforms.model import Payload
 
 ANY = "{message_type: custom_event}"
@@ -207,6 +210,22 @@ def test_a_product_without_a_required_parameter_is_left_out_and_all_of_them_the_
     for products in ([{"price": 1.0}], [], None):
         results = shop.said(connection, shop.commerce(products=products))
         assert results == ["rejected missing_parameter content_id", "PlaceAnOrder"]
+
+
+def test_code_is_made_of_names_of_fields_only() -> None:
+    for field in ("product_field", "event_field"):
+        setting = Parameter(**{field: "id or exit()"})
+        with pytest.raises(ValueError, match="is no field"):
+            compile_source("content_id", setting)
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b" {c} \\', "x'); raise SystemExit  #", "{slow}", "\n"])
+def test_names_of_attributes_are_literals_whatever_is_in_them(shop: Any, name: str) -> None:
+    setting = {"description": Parameter(event_attribute=name), "currency": Parameter(constant="EUR")}
+    mapping = CustomMapping(Match(message_type="custom_event"), (Target("Lead"),), parameters=setting)
+    connection = Connection(event_source_id="A", enable_web_migration=True, custom_mappings=(mapping,))
+    made = shop.properties(connection, shop.custom_event(attributes={name: "found"}))
+    assert made == {"currency": "EUR", "description": "found"}
 
 
 def test_a_target_has_its_own_parameters_over_those_of_the_mapping(shop: Any) -> None:

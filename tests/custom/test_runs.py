@@ -109,6 +109,8 @@ def test_every_unit_has_one_outcome_and_one_key_in_the_ledger(shop: Any, tmp_pat
         ("skipped", "duplicate_event"),
         ("rejected", "missing_parameter"),
     }
+    assert len({row["mapping_version"] for row in rows}) == 1
+    assert "+" in rows[0]["mapping_version"]
     keys = Counter((row["event"], row["event_id"]) for row in rows if row["event"] is not None)
     assert set(keys.values()) == {1}
 

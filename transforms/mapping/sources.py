@@ -163,12 +163,23 @@ def _expression(setting: Parameter) -> tuple[str, str, bool]:
         name = setting.product_attribute
         return f'product attribute "{name}"', f"product_attribute(product, {name!r})", True
     if setting.product_field is not None:
-        name = _PRODUCT_FIELDS.get(setting.product_field, setting.product_field)
+        name = _identifier(_PRODUCT_FIELDS.get(setting.product_field, setting.product_field))
         return f"product field {name}", f"product.{name}", False
     if setting.event_field is not None:
-        name = setting.event_field
+        name = _identifier(setting.event_field)
         return f"event field {name}", _field_expression(name), name in {"event_name", "screen_name"}
     return "constant", repr(setting.constant), False
+
+
+def _identifier(name: str) -> str:
+    """Returns the name of a field, which stands in an expression as it is.
+
+    Raises:
+      ValueError: it is none; a connection that was read from a file has known fields only.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"custom_mappings: {name!r} is no field")
+    return name
 
 
 def _field_expression(name: str) -> str:
