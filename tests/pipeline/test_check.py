@@ -162,6 +162,14 @@ def test_the_advice_names_the_reasons() -> None:
     assert "code 40063" in text
 
 
+def test_the_test_event_is_the_same_whatever_custom_mappings_say(check: Check, sandbox: Sandbox) -> None:
+    mappings = "[{match: {product_action: view_detail}, send: [Lead, Contact]}]"
+    argv = [*ONLINE, "--api_url", sandbox.api_url, "--input", "web", "--test_event_code", "TEST04030"]
+    exit_code, report = check(*argv, "--custom_mappings", mappings)
+    assert exit_code == 0
+    assert [answer["accepted"] for answer in report["online"]] == [True]
+
+
 def test_online_needs_a_test_event_code(capsys: pytest.CaptureFixture[str], sandbox: Sandbox) -> None:
     assert cli.main(["check", *ONLINE, "--api_url", sandbox.api_url]) == 2
     assert "--online needs --test_event_code" in capsys.readouterr().err
