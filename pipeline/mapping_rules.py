@@ -18,7 +18,7 @@ from transforms.mapping.custom import label
 from transforms.mapping.matching import folded, message_type, wanted
 from transforms.mapping.parameters import EVENT_PARAMETERS
 from transforms.mapping.select import canonical_action
-from transforms.mapping.tables import COMMERCE_EVENT, PURCHASE_LIKE_EVENTS
+from transforms.mapping.tables import COMMERCE_EVENT, PURCHASE_LIKE_EVENTS, TAKEN_BACK_ACTIONS
 
 # What custom events have; the other types are of commerce events. Source: mParticle's batch schema.
 _CUSTOM_TYPES = frozenset(
@@ -27,7 +27,6 @@ _CUSTOM_TYPES = frozenset(
         *("other", "attribution", "unknown"),
     }
 )
-_TAKEN_BACK = frozenset({"refund", "remove_from_cart", "remove_from_wish_list"})
 _REFUND = re.compile(r"\brefund(s|ed|ing)?\b", re.IGNORECASE)
 _PRODUCT_FIELDS = get_args(ProductField)
 
@@ -130,8 +129,8 @@ def _check_match(match: Match, refuse: _Refuse) -> None:
 def _takes_back(match: Match) -> bool:
     """Says whether a mapping is for events that undo an order."""
     return (
-        canonical_action(match.product_action or "") in _TAKEN_BACK
-        or canonical_action(match.custom_event_type or "") in _TAKEN_BACK
+        canonical_action(match.product_action or "") in TAKEN_BACK_ACTIONS
+        or canonical_action(match.custom_event_type or "") in TAKEN_BACK_ACTIONS
         or _REFUND.search(match.event or "") is not None
     )
 

@@ -66,6 +66,10 @@ class DecodeMessages(beam.PTransform):
     connection: Connection | None = None
     tell_units: beam.PTransform | None = None
 
+    def __post_init__(self) -> None:
+        if self.connection is not None:
+            custom.compile_mappings(self.connection)  # raises here, not in a worker
+
     def expand(self, messages: beam.PCollection[Message]) -> SplitHint:
         """Returns the events, in the window and with the timestamp of their message."""
         fn = _DecodeFn(self.keep_original, self.connection, self.tell_units is not None)

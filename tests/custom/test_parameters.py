@@ -9,6 +9,7 @@ from transforms.connection import Connection
 from transforms.custom import CustomMapping, Match, Parameter, Target
 from transforms.mapping.sources import compile_source
 from transforms.model import Payload
+from transforms.stages import DecodeMessages
 
 ANY = "{message_type: custom_event}"
 BOUGHT = "{product_action: purchase}"
@@ -217,6 +218,14 @@ def test_code_is_made_of_names_of_fields_only() -> None:
         setting = Parameter(**{field: "id or exit()"})
         with pytest.raises(ValueError, match="is no field"):
             compile_source("content_id", setting)
+
+
+def test_a_mapping_made_in_python_is_refused_before_anything_runs() -> None:
+    mapping = CustomMapping(
+        Match(message_type="custom_event"), (Target("Lead", {"colour": Parameter(constant="red")}),)
+    )
+    with pytest.raises(ValueError, match="Lead takes no parameter 'colour'"):
+        DecodeMessages(connection=Connection(event_source_id="A", custom_mappings=(mapping,)))
 
 
 @pytest.mark.parametrize("name", ["it's", 'a "b" {c} \\', "x'); raise SystemExit  #", "{slow}", "\n"])

@@ -17,9 +17,6 @@ from transforms.mapping.values import first_scalar, scalar
 
 Products = tuple[Any, ...]
 
-# Actions that undo what counts as an order. Source: the customer's specification, section 6.
-_TAKEN_BACK = frozenset({"refund", "remove_from_cart", "remove_from_wish_list"})
-
 
 class Check(NamedTuple):
     """One condition of a mapping.
@@ -114,7 +111,9 @@ def _checks(match: Match, events: Iterable[str]) -> Iterable[Check]:
         yield _attribute_check(key, wanted(condition))
     is_commerce = message_type(match) == tables.COMMERCE_EVENT and match.product_action is None
     if is_commerce and any(event.lower() in tables.PURCHASE_LIKE_EVENTS for event in events):
-        yield Check("no refund, which never becomes an order", lambda data: action_of(data) not in _TAKEN_BACK)
+        yield Check(
+            "no refund, which never becomes an order", lambda data: action_of(data) not in tables.TAKEN_BACK_ACTIONS
+        )
 
 
 def _attribute_check(key: str, values: frozenset[str]) -> Check:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from transforms.custom import Parameter
 from transforms.mapping.matching import Products
-from transforms.mapping.parameters import CONTENT_PARAMETERS
+from transforms.mapping.parameters import CONTENT_PARAMETERS, PARAMETER_TYPES
 from transforms.mapping.sources import NAMES, Source, compile_source
 from transforms.model import BatchContext, CustomContent, CustomEvent, Note, Reason
 
@@ -39,7 +39,13 @@ def compile_target(event: str, parameters: dict[str, Parameter], default_currenc
       event: TikTok's name.
       parameters: parameter → source, checked.
       default_currency: for an event whose mapped currency is missing.
+
+    Raises:
+      ValueError: no such parameter; a connection that was read from a file has known ones only.
     """
+    unknown = [name for name in parameters if name not in PARAMETER_TYPES]
+    if unknown:
+        raise ValueError(f"custom_mappings: {event} takes no parameter {unknown[0]!r}; known are {[*PARAMETER_TYPES]}")
     sources = {name: compile_source(name, setting) for name, setting in parameters.items()}
     code = "\n".join(["def resolve(data, products, batch):", *_body(event, sources, default_currency)])
     names: dict[str, Any] = {

@@ -95,6 +95,9 @@ ACTION_SPELLINGS = {"remove_from_wishlist": "remove_from_wish_list", "add_to_wis
 # TikTok converts that reserved name to PlaceAnOrder. Source: ads.tiktok.com/help, "Reserved events".
 PURCHASE_LIKE_EVENTS = frozenset({"purchase", "placeanorder", "completepayment", "checkout"})
 
+# Actions that take back what counts as an order. Source: the customer's specification, section 6.
+TAKEN_BACK_ACTIONS = frozenset({"refund", "remove_from_cart", "remove_from_wish_list"})
+
 # Source: batch schema, `event_type`; `unknown` and `validation_result`: event-models.
 EVENT_TYPES = (
     "session_start",
