@@ -42,7 +42,7 @@ def test_an_unknown_command_is_refused_with_the_nearest(capsys: pytest.CaptureFi
     )
 
 
-@pytest.mark.parametrize("command", ["run", "preview", "check"])
+@pytest.mark.parametrize("command", ["run", "preview", "check", "test"])
 def test_help_lists_every_key_of_the_connection_with_its_default(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
