@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from transforms.model import Message
 
@@ -37,19 +38,18 @@ class _Lease:
     counted: bool = False
 
 
-@dataclass(slots=True)
-class LeaseCounts:
+class LeaseCounts(NamedTuple):
     """What happened since the start.
 
     Attributes:
       received: messages pulled, copies of those on their way left out.
-      copies: deliveries of messages that were on their way already.
       settled: messages whose last outcome is recorded.
+      copies: deliveries of messages that were on their way already.
     """
 
-    received: int = 0
-    copies: int = 0
-    settled: int = 0
+    received: int
+    settled: int
+    copies: int
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Leases:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.counts = LeaseCounts()
+        self._received = self._settled_count = self._copies = 0
         self._clock = clock
         self._leases: dict[str, _Lease] = {}
         self._ready: deque[Message] = deque()
@@ -81,6 +81,11 @@ class Leases:
     def __len__(self) -> int:
         """Returns how many messages are neither settled nor given back."""
         return len(self._leases)
+
+    @property
+    def counts(self) -> LeaseCounts:
+        """Returns what happened since the start."""
+        return LeaseCounts(self._received, self._settled_count, self._copies)
 
     @property
     def size(self) -> int:
@@ -105,13 +110,13 @@ class Leases:
                 known = self._leases.get(arrival.message_id)
                 if known is not None:
                     known.ack_id, known.until = arrival.ack_id, now + secs
-                    self.counts.copies += 1
+                    self._copies += 1
                     continue
                 size = len(arrival.data)
                 self._leases[arrival.message_id] = _Lease(arrival.ack_id, arrival.published_at, now, now + secs, size)
                 self._ready.append(Message(arrival.message_id, arrival.data))
                 self._bytes += size
-                self.counts.received += 1
+                self._received += 1
             self._changed.notify_all()
 
     def take(self, most: int) -> list[Message]:
@@ -170,7 +175,7 @@ class Leases:
             del self._leases[message_id]
             self._bytes -= lease.size
             self._settled.append(lease.ack_id)
-            self.counts.settled += 1
+            self._settled_count += 1
 
     def take_settled(self) -> list[str]:
         """Returns the ack ids of what was settled since the last call."""

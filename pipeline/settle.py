@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from pipeline.deadletters import DEAD_KINDS
-from pipeline.leases import Leases
 from pipeline.progress import PROGRESS
 from pipeline.records import Records
 from pipeline.rowfiles import RowFiles
@@ -36,7 +35,7 @@ class Settlement:
 
     Args:
       records: what is recorded, and where.
-      leases: settled when their outcomes are recorded.
+      subscription: its messages are settled when their outcomes are recorded; read no more once recording has failed.
     """
 
     _open: dict[str, "Settlement"] = {}
@@ -48,7 +47,7 @@ class Settlement:
         with cls._opening:
             found = cls._open.get(name)
             if found is None:
-                found = cls._open[name] = cls(records, Subscription.of(name).leases)
+                found = cls._open[name] = cls(records, Subscription.of(name))
             return found
 
     @classmethod
@@ -63,8 +62,9 @@ class Settlement:
         for settlement in found:
             settlement.close()
 
-    def __init__(self, records: Records, leases: Leases) -> None:
-        self._leases = leases
+    def __init__(self, records: Records, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self._leases = subscription.leases
         self._flush_secs = records.flush_secs
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="records")
         self._files = [
@@ -132,7 +132,8 @@ class Settlement:
             except Exception as error:  # noqa: BLE001  # raised again on the bundle's thread, by `add`, or by `close`
                 with self._changed:
                     self._failure, self._flush_at = error, None
-                    return
+                self._subscription.stop()
+                return
 
     def _flush(self) -> None:
         with self._changed:

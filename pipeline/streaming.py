@@ -22,7 +22,7 @@ from pipeline.problems import CommandError
 from pipeline.records import Records
 from pipeline.settle import AcknowledgeMessages, Settlement, TellUnits
 from pipeline.source_pubsub import ReadFromDataflow, ReadSubscription
-from pipeline.subscription import Bounds, Subscription, SubscriptionError, remedy
+from pipeline.subscription import Bounds, Subscription, remedy
 from transforms.stream import Stream
 
 _log = logging.getLogger(__name__)
@@ -127,7 +127,8 @@ def _finish(subscription: Subscription) -> None:
         Settlement.close_all()
     finally:
         subscription.close()
-        left = len(subscription.leases)
+        counts, left = subscription.leases.counts, len(subscription.leases)
+        _log.info("%d messages read, %d settled, %d delivered again meanwhile.", *counts)
         if left:
             _log.warning("%d messages were read and are not acknowledged; Pub/Sub delivers them again.", left)
 
@@ -208,6 +209,3 @@ def _remove(subscription: str) -> None:
             client.delete_subscription(subscription=subscription, timeout=30)
         except exceptions.GoogleAPIError as error:
             _log.warning("%s could not be removed (%s); it expires after a day.", subscription, type(error).__name__)
-
-
-__all__ = ["Plan", "SubscriptionError", "is_stopping", "plan", "running"]

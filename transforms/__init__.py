@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from transforms.forward import ForwardToTikTok
     from transforms.model import Form, Kind, Message, Outcome, Payload, Reason
     from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
+    from transforms.stream import Stream
 
 _PUBLIC = {
     "Connection": "transforms.connection",
@@ -30,6 +31,7 @@ _PUBLIC = {
     "BatchPayloads": "transforms.batch",
     "WriteToTikTok": "transforms.deliver",
     "ForwardToTikTok": "transforms.forward",
+    "Stream": "transforms.stream",
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "Payload",
     "Reason",
     "SelectEvents",
+    "Stream",
     "WriteToTikTok",
 ]
 

@@ -61,7 +61,15 @@ class WriteToTikTok(beam.PTransform):
             )
 
     def expand(self, payloads: beam.PCollection[Payload]) -> beam.PCollection[Outcome]:
-        """Returns the outcomes."""
+        """Returns the outcomes.
+
+        Raises:
+          ValueError: the payloads are unbounded, and `stream` is not set.
+        """
+        if self.stream is None and not payloads.is_bounded:
+            raise ValueError(
+                "the payloads are unbounded: pass stream=Stream(), or what does not fill a request waits for ever"
+            )
         if payloads.windowing.windowfn != GlobalWindows():
             payloads = payloads | "GlobalWindow" >> beam.WindowInto(GlobalWindows())
         return (

@@ -16,6 +16,7 @@ from sandbox.generator import purchases
 from sandbox.publishing import PubSub
 from transforms.batch import BatchPayloads
 from transforms.connection import Connection
+from transforms.deliver import WriteToTikTok
 from transforms.model import Form, Fragment, Payload
 from transforms.stream import Stream
 
@@ -159,3 +160,13 @@ def test_live_no_event_waits_longer_than_max_wait_secs_and_one_request(
     # They do wait: requests are filled, not sent at once.
     assert waits[len(waits) // 2] >= wait_secs / 4
     assert ended.summary["requests"] <= 2 * 10 / wait_secs + 4
+
+
+def test_unbounded_payloads_without_a_stream_are_refused_when_the_pipeline_is_built() -> None:
+    """What does not fill a request would wait for the end of the world."""
+    pipeline = test_pipeline.TestPipeline(options=PipelineOptions(["--streaming"]))
+    unbounded = pipeline | test_stream.TestStream().advance_watermark_to_infinity().with_output_types(Payload)
+    connection = Connection(event_source_id="PIXEL", access_token="env:TIKTOK_TOKEN")
+    with pytest.raises(ValueError, match=r"pass stream=Stream\(\)"):
+        _ = unbounded | WriteToTikTok(connection)
+    _ = unbounded | "Right" >> WriteToTikTok(connection, stream=Stream())

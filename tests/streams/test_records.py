@@ -79,14 +79,16 @@ def test_a_message_waits_for_its_dead_letter(
     sandbox.fault(Html(status=502))
     pubsub.publish(name, purchases(10))
     pubsub.publisher.get_topic(topic=topic)
-    options = {"subscription": subscription, "max_messages": 10, "dead_letter_topic": topic, "ledger_flush_secs": 1.0}
+    options = {"subscription": subscription, "max_seconds": 120.0, "dead_letter_topic": topic, "ledger_flush_secs": 1.0}
 
     def remove(*_: Any) -> None:
         pubsub.publisher.delete_topic(topic=topic)
 
     threading.Timer(1.0, remove).start()
+    began = time.monotonic()
     with pytest.raises(CommandError, match="Create the topic, and grant roles/pubsub.publisher"):
         run_stream({"retry_secs": 4.0}, **options)
+    assert time.monotonic() - began < 60, "a stream that cannot record must not idle on"
     assert pubsub.stats(subscription).acknowledged == 0
 
 
