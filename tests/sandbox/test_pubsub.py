@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import go_programs
+import googles_pubsub
 import pytest
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
@@ -23,13 +23,7 @@ def own() -> Iterator[PubSub]:
 
 @pytest.fixture(scope="module")
 def googles() -> Iterator[PubSubClient]:
-    try:
-        with go_programs.ready([str(go_programs.build("pstest"))], "Google's fake of Pub/Sub") as address:
-            client = PubSubClient(address)
-            yield client
-            client.close()
-    except go_programs.ServerUnavailableError as error:
-        pytest.skip(str(error))
+    yield from googles_pubsub.client()
 
 
 @pytest.fixture(params=["own", "googles"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import go_programs
+import googles_pubsub
 import msgspec
 import pyarrow.dataset as ds
 import pytest
@@ -42,13 +43,7 @@ def pubsub(pubsub_process: PubSub, monkeypatch: pytest.MonkeyPatch) -> PubSub:
 
 @pytest.fixture(scope="session")
 def googles_process() -> Iterator[PubSubClient]:
-    try:
-        with go_programs.ready([str(go_programs.build("pstest"))], "Google's fake of Pub/Sub") as address:
-            client = PubSubClient(address)
-            yield client
-            client.close()
-    except go_programs.ServerUnavailableError as error:
-        pytest.skip(str(error))
+    yield from googles_pubsub.client()
 
 
 @pytest.fixture(params=["own", "googles"])
@@ -237,7 +232,29 @@ def background() -> Callable[[Callable[[], Any]], threading.Thread]:
     return in_background
 
 
+@dataclass
+class Live:
+    """All that a test of a running program needs.
+
+    Attributes:
+      name: of a topic and subscription of this test's own, not made yet.
+      start: subscription and flags → a running `StreamProcess`.
+      background: runs a function in a thread.
+      eventually: waits until a function returns True.
+      ledger_rows: returns the rows of the ledger of all that was started.
+    """
+
+    pubsub: PubSub
+    sandbox: Sandbox
+    name: str
+    start: Callable[..., StreamProcess]
+    background: Callable[[Callable[[], Any]], threading.Thread]
+    eventually: Callable[..., None]
+    ledger_rows: Callable[[], list[dict[str, Any]]]
+
+
 @pytest.fixture
-def ledger_rows(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
-    """Returns the rows of the ledger of the streams that `start_stream` started."""
-    return lambda: rows(tmp_path / "stream" / "ledger")
+def live(
+    pubsub: PubSub, sandbox: Sandbox, name: str, start_stream: Callable[..., StreamProcess], tmp_path: Path
+) -> Live:
+    return Live(pubsub, sandbox, name, start_stream, in_background, until, lambda: rows(tmp_path / "stream" / "ledger"))

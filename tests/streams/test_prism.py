@@ -54,50 +54,33 @@ def test_a_stream_is_read_to_its_bounds_and_acknowledged(
     assert (stats.held, stats.acknowledged) == (0, 1_000)
 
 
-def test_sigterm_drains(
-    start_stream: Callable[..., Any],
-    pubsub: PubSub,
-    sandbox: Sandbox,
-    name: str,
-    background: Callable[..., Any],
-    eventually: Callable[..., None],
-    ledger_rows: Callable[[], list[dict[str, Any]]],
-    prism_args: tuple[str, ...],
-) -> None:
-    subscription = pubsub.subscription(name)
-    publisher = background(lambda: pubsub.publish(name, purchases(6_000, seed=33), per_second=1_000))
-    stream = start_stream(subscription, "--runner", "PrismRunner", *prism_args)
-    eventually(lambda: len(sandbox.accepted()) > 500)
+def test_sigterm_drains(live: Any, prism_args: tuple[str, ...]) -> None:
+    subscription = live.pubsub.subscription(live.name)
+    publisher = live.background(lambda: live.pubsub.publish(live.name, purchases(6_000, seed=33), per_second=1_000))
+    stream = live.start(subscription, "--runner", "PrismRunner", *prism_args)
+    live.eventually(lambda: len(live.sandbox.accepted()) > 500)
     assert stream.terminate() == 0, stream.log
     publisher.join()
-    stats = pubsub.stats(subscription)
-    settled = {row["event_id"] for row in ledger_rows() if row["kind"] == "delivered"}
+    stats = live.pubsub.stats(subscription)
+    settled = {row["event_id"] for row in live.ledger_rows() if row["kind"] == "delivered"}
     assert stats.acknowledged == len(settled) > 500
-    assert stats.acknowledged + len(pubsub.pull_all(subscription)) == 6_000
+    assert stats.acknowledged + len(live.pubsub.pull_all(subscription)) == 6_000
 
 
-def test_killed_inside_a_send_nothing_is_lost(
-    start_stream: Callable[..., Any],
-    pubsub: PubSub,
-    sandbox: Sandbox,
-    name: str,
-    eventually: Callable[..., None],
-    ledger_rows: Callable[[], list[dict[str, Any]]],
-    prism_args: tuple[str, ...],
-) -> None:
-    subscription = pubsub.subscription(name)
-    pubsub.publish(name, purchases(3_000, seed=34))
-    sandbox.fault(Delay(secs=30, skip=1))
-    stream = start_stream(subscription, "--runner", "PrismRunner", *prism_args)
-    eventually(lambda: sandbox.applied()[0].hit > 0)
+def test_killed_inside_a_send_nothing_is_lost(live: Any, prism_args: tuple[str, ...]) -> None:
+    subscription = live.pubsub.subscription(live.name)
+    live.pubsub.publish(live.name, purchases(3_000, seed=34))
+    live.sandbox.fault(Delay(secs=30, skip=1))
+    stream = live.start(subscription, "--runner", "PrismRunner", *prism_args)
+    live.eventually(lambda: live.sandbox.applied()[0].hit > 0)
     stream.kill()
-    sandbox.set_faults()
-    stream = start_stream(subscription, "--runner", "PrismRunner", *prism_args)
-    eventually(lambda: pubsub.stats(subscription).held == 0, 90)
+    live.sandbox.set_faults()
+    stream = live.start(subscription, "--runner", "PrismRunner", *prism_args)
+    live.eventually(lambda: live.pubsub.stats(subscription).held == 0, 90)
     assert stream.terminate() == 0, stream.log
-    assert len(sandbox.accepted()) == 3_000
-    assert sandbox.stats().keys_accepted_again == 0
-    assert {row["event_id"] for row in ledger_rows()} == {key.event_id for key in sandbox.accepted()}
+    assert len(live.sandbox.accepted()) == 3_000
+    assert live.sandbox.stats().keys_accepted_again == 0
+    assert {row["event_id"] for row in live.ledger_rows()} == {key.event_id for key in live.sandbox.accepted()}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+"""Google's own fake of Pub/Sub (pstest), in the Go program beside this file, as a fixture."""
+
+from collections.abc import Iterator
+
+import go_programs
+import pytest
+
+from sandbox.publishing import PubSubClient
+
+
+def client() -> Iterator[PubSubClient]:
+    """Yields a client of a running server; skips the test where it cannot be built."""
+    try:
+        with go_programs.ready([str(go_programs.build("pstest"))], go_programs.LAUNCHERS["pstest"]) as address:
+            connected = PubSubClient(address)
+            yield connected
+            connected.close()
+    except go_programs.ServerUnavailableError as error:
+        pytest.skip(str(error))
