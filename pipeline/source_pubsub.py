@@ -18,7 +18,7 @@ from apache_beam.io.unbounded_source import CheckpointMark, ReadFromUnboundedSou
 from apache_beam.pvalue import PBegin
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 
-from pipeline.subscription import Bounds, Subscription
+from pipeline.subscription import Subscription
 from transforms.model import Message
 
 # Messages that go on together: what the runner does for each element is then no matter.
@@ -42,18 +42,16 @@ class ReadSubscription(beam.PTransform):
     Pub/Sub id, the timestamp its publish time. Messages are acknowledged by `pipeline.settle`, not here.
 
     Attributes:
-      subscription: full name.
-      bounds: how much may be on its way, and when reading ends.
+      subscription: full name; open in this process (`Subscription.open`).
       hold_secs: a bundle ends so long after its first message came. What waits for the end of a bundle waits so long.
     """
 
     subscription: str
-    bounds: Bounds
     hold_secs: float
 
     def expand(self, begin: PBegin) -> beam.PCollection[Message]:
         """Returns the messages."""
-        source = _Source(self.subscription, self.bounds, self.hold_secs)
+        source = _Source(self.subscription, self.hold_secs)
         read = ReadFromUnboundedSource(
             source, poll_interval=0, max_records_per_bundle=_NEVER_ELEMENTS, max_read_time_seconds=_NEVER_SECS
         )
@@ -104,9 +102,8 @@ class _Mark(CheckpointMark):
 
 
 class _Source(UnboundedSource):
-    def __init__(self, subscription: str, bounds: Bounds, hold_secs: float) -> None:
+    def __init__(self, subscription: str, hold_secs: float) -> None:
         self._subscription = subscription
-        self._bounds = bounds
         self._hold_secs = hold_secs
 
     def split(self, desired_num_splits: int, options: Any = None) -> list[UnboundedSource]:
@@ -114,7 +111,7 @@ class _Source(UnboundedSource):
         return [self]
 
     def create_reader(self, options: Any, checkpoint_mark: CheckpointMark | None) -> UnboundedReader:
-        return _Reader(Subscription.of(self._subscription, self._bounds), self._hold_secs)
+        return _Reader(Subscription.of(self._subscription), self._hold_secs)
 
     def get_checkpoint_mark_coder(self) -> coders.Coder:
         return coders.PickleCoder()

@@ -86,7 +86,7 @@ def plan(options: RunOptions, runner: str, records: Records) -> Plan:
     bounds = Bounds(max_messages=options.max_messages, max_secs=options.max_seconds)
     hold_secs = options.connection.max_wait_secs if runner == _LOCAL else _SHORT_BUNDLE_SECS
     return Plan(
-        ReadSubscription(name, bounds, hold_secs),
+        ReadSubscription(name, hold_secs),
         AcknowledgeMessages(records, name),
         Stream(TellUnits(name), functools.partial(is_stopping, name)),
         name,
@@ -109,7 +109,7 @@ def running(plan: Plan) -> Iterator[None]:
         yield
         return
     try:
-        subscription = Subscription.of(plan.subscription, plan.bounds)
+        subscription = Subscription.open(plan.subscription, plan.bounds)
         try:
             with _stopped_by_signals(subscription):
                 yield

@@ -108,13 +108,23 @@ class Subscription:
     _opening = threading.Lock()
 
     @classmethod
-    def of(cls, name: str, bounds: Bounds | None = None) -> "Subscription":
-        """Returns this process's one object for a subscription; made, and started, by the first call."""
+    def open(cls, name: str, bounds: Bounds) -> "Subscription":
+        """Returns a new one, which pulls from now on, until it is closed; steps find it by its name."""
         with cls._opening:
-            found = cls._open.get(name)
-            if found is None:
-                found = cls._open[name] = cls(name, bounds or Bounds())
+            found = cls._open[name] = cls(name, bounds)
             return found
+
+    @classmethod
+    def of(cls, name: str) -> "Subscription":
+        """Returns this process's one object for a subscription.
+
+        Raises:
+          SubscriptionError: it is not open here; a step that comes late must not begin to pull again.
+        """
+        found = cls._open.get(name)
+        if found is None:
+            raise SubscriptionError(f"{name}: it is not being read in this process (any more).")
+        return found
 
     def __init__(self, name: str, bounds: Bounds) -> None:
         self.name = name

@@ -8,7 +8,7 @@ import pytest
 from google.api_core import exceptions
 
 from pipeline.problems import UsageError
-from pipeline.subscription import Bounds, Subscription
+from pipeline.subscription import Bounds, Subscription, SubscriptionError
 from sandbox.control import Sandbox
 from sandbox.faults import Delay
 from sandbox.generator import batches, purchases
@@ -141,12 +141,14 @@ def test_unacknowledged_messages_are_bounded_by_number_and_bytes(pubsub: PubSub,
     subscription = pubsub.subscription(name)
     pubsub.publish(name, [b"x" * 1_000] * 5_000)
     for bounds, most in ((Bounds(messages=200), 200), (Bounds(size=300_000), 1_300)):
-        reader = Subscription.of(subscription, bounds)
+        reader = Subscription.open(subscription, bounds)
         time.sleep(1.0)
         taken = [message for _ in range(20) for message in reader.take(500)]
         time.sleep(0.5)
         assert len(reader.leases) == len(taken) <= most
         reader.close()
+        with pytest.raises(SubscriptionError, match="not being read in this process"):
+            Subscription.of(subscription)
         assert len(pubsub.pull(subscription, 1)) == 1
 
 
