@@ -3,8 +3,8 @@
     python benchmarks/stream.py [--messages 100000] [--beam_messages 3000] [--rounds 3] [--out FILE]
 
 Beam's own path is what its `DirectRunner` chooses for Pub/Sub, `ReadFromPubSub` on `BundleBasedDirectRunner`, with the
-same steps behind it, up to the sends; it takes ten messages at a time, and sends after each ten. The clock runs from the
-first message handed out to the last acceptance, for both.
+same steps behind it, up to the sends; it takes ten messages at a time, and sends after each ten. For both the clock
+runs from the first message handed out to the last acceptance.
 
 To reach: 8,000 messages a second.
 """
