@@ -135,6 +135,9 @@ def test_one_percent_of_poison_harms_nobody_else(live: Any) -> None:
     assert kinds["rejected"] + kinds["skipped"] == 100
     assert kinds["rejected"] > 80
     assert delivered(live.ledger_rows()) == event_ids(good)
+    people = {one["identity"] for message in good for one in msgspec.json.decode(message)["user_identities"]}
+    assert len(people) > 9_900
+    assert not [value for value in people if value in stream.log]
 
 
 def test_duplicates_from_the_publisher_count_once(live: Any) -> None:
