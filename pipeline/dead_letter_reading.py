@@ -23,7 +23,7 @@ from transforms.counters import MESSAGES, NAMESPACE, UNITS
 from transforms.mapping.convert import converter
 from transforms.model import Form, Kind, Message, Note, Outcome, Payload, Reason, Stage
 from transforms.skip import ended
-from transforms.stages import OUTCOMES, Split, SplitHint
+from transforms.stages import OUTCOMES, Split, SplitHint, defect
 
 # Letters that are decoded at a time.
 _ROWS = 1_000
@@ -88,6 +88,7 @@ class _ReadFn(beam.DoFn):
     def setup(self) -> None:
         self._plan = self._plans.get()
         self._convert = converter(self._connection, keep_original=True)
+        self._told: set[tuple[str, str]] = set()
 
     @beam.DoFn.yields_batches
     def process(self, source: _Source) -> Iterator[list[Payload]]:
@@ -140,11 +141,19 @@ class _ReadFn(beam.DoFn):
 
     def _mapped(self, original: dict[str, Any], number: int) -> list[Result]:
         """Returns what the present connection makes of an original, or of the one event of it that was rejected."""
-        results = self._convert(Message(original["input_ref"], original["original"] or b""))
-        if original["input_index"] is not None:
-            # All of it, if the message as a whole cannot be read any more.
-            ours = [result for result in results if result.index == original["input_index"]]
+        message, index = Message(original["input_ref"], original["original"] or b""), original["input_index"]
+        results: list[Result]
+        try:
+            results = self._convert(message)
+        except Exception as error:  # noqa: BLE001  # as in `StepFn`: a defect of ours must not harm the other letters
+            again = defect(Stage.REPLAY, message, error, self._told)
+            results = [msgspec.structs.replace(again, index=index, original=message.data)]
+        if index is not None:
+            # The rules may have changed: now it is a message without this event, or none that can be read.
+            ours = [result for result in results if result.index == index]
             results = ours or [result for result in results if result.index is None]
+            if not results:
+                results = [Outcome(Kind.SKIPPED, Stage.REPLAY, Reason.NO_PAYLOAD, message.ref, index)]
         attempts = self._plan.attempts(number)
         return [
             self._checked(msgspec.structs.replace(result, attempts=attempts))

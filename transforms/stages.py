@@ -203,20 +203,31 @@ class StepFn(beam.DoFn, Generic[In]):
             yield passed
 
     def _defect(self, value: In, error: Exception) -> Outcome:
-        """Returns the outcome of a value that met a defect; logs where, never what, and each place once."""
-        where = "; ".join(f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))
-        if (type(error).__name__, where) not in self._told:
-            self._told.add((type(error).__name__, where))
-            _log.error("A defect in %s, please report it: %s at %s", self.stage, type(error).__name__, where)
-        return Outcome(
-            Kind.REJECTED,
-            self.stage,
-            Reason.INTERNAL_ERROR,
-            value.ref,
-            getattr(value, "index", None),
-            type(error).__name__,
-            original=getattr(value, "original", None),
-        )
+        return defect(self.stage, value, error, self._told)
+
+
+def defect(stage: Stage, value: Any, error: Exception, told: set[tuple[str, str]]) -> Outcome:
+    """Returns the outcome of a value that met a defect; logs where, never what, and each place once.
+
+    Args:
+      stage: the step that has the defect.
+      value: a message or an event.
+      error: what was raised.
+      told: the places that have been logged; grows.
+    """
+    where = "; ".join(f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))
+    if (type(error).__name__, where) not in told:
+        told.add((type(error).__name__, where))
+        _log.error("A defect in %s, please report it: %s at %s", stage, type(error).__name__, where)
+    return Outcome(
+        Kind.REJECTED,
+        stage,
+        Reason.INTERNAL_ERROR,
+        value.ref,
+        getattr(value, "index", None),
+        type(error).__name__,
+        original=getattr(value, "original", None),
+    )
 
 
 class _DecodeFn(StepFn[Message]):

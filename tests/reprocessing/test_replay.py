@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from pipeline import dead_letter_reading
 from pipeline import replay as replay_module
 from pipeline.problems import UsageError
 from sandbox.faults import Answer, InvalidEvents, Reset
+from transforms.connection import Connection
+from transforms.mapping.convert import converter
+from transforms.model import Message
 from transforms.skip import SkipDelivered
 
 WEEK_SECS = 7 * 86400
@@ -165,6 +169,35 @@ def test_an_event_that_tiktok_refused_is_mapped_again_if_its_original_is_there(s
     assert {key.event for key in shop.sandbox.accepted()} == {"Purchase"}
     assert {row["attempts"] > 1 for row in shop.rows(run=2)} == {True}
     assert shop.replay(renamed, quarantine=quarantine) == {"already_delivered": 20}
+
+
+def test_a_defect_of_the_mapping_rejects_its_letter_and_none_beside_it(
+    shop: Any, orders: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantine = str(shop.folder / "quarantine")
+    shop.run(shop.write(list(map(url_less, orders[:20]))), shop.connection(input="web"), quarantine=quarantine)
+
+    def fragile(connection: Connection, keep_original: bool) -> Any:
+        convert = converter(connection, keep_original=keep_original)
+
+        def converted(message: Message) -> Any:
+            if message.ref.endswith("#7"):
+                raise ZeroDivisionError
+            return convert(message)
+
+        return converted
+
+    offline = shop.connection(input="feed", event_source_type="feed")
+    monkeypatch.setattr(dead_letter_reading, "converter", fragile)
+    assert shop.replay(offline, quarantine=quarantine) == {"delivered": 19, "internal_error": 1}
+    monkeypatch.undo()
+    # Of that event there are two letters now: one that knows its name, and one that does not.
+    assert shop.replay(offline, quarantine=quarantine) == {
+        "already_delivered": 19,
+        "duplicate_in_input": 1,
+        "delivered": 1,
+    }
+    assert shop.times_accepted() == {1: 20}
 
 
 def test_unknown_letters_are_held_after_48_hours_also_without_the_ledger_of_the_run(
