@@ -1,21 +1,25 @@
 """Which TikTok events a connection may name: the standard ones; retired ones with a warning, reserved ones never."""
 
 from pipeline.event_names import RESERVED_EVENTS, RETIRED_EVENTS, STANDARD_EVENTS
-from pipeline.problems import Report, nearest, shown
+from pipeline.problems import Report, nearest, plain, shown
+
+# TikTok's own spelling of each name; a standard one before all others.
+_SPELLINGS = {plain(name): name for name in reversed([*STANDARD_EVENTS, *RETIRED_EVENTS, *RESERVED_EVENTS])}
 
 
 def check_event(event: str, where: str, key: str, report: Report) -> str:
     """Refuses an event that TikTok does not know, and warns of one that it has retired.
 
     Args:
-      event: as it was written; names are case-sensitive.
+      event: as it was written, in any case and spacing.
       where: the place of it.
       key: path of the setting.
       report: takes what is found.
 
     Returns:
-      The event.
+      The event as TikTok writes it, whose names are case-sensitive.
     """
+    event = _SPELLINGS.get(plain(event), event)
     if event in STANDARD_EVENTS:
         return event
     if event in RETIRED_EVENTS:
@@ -27,7 +31,7 @@ def check_event(event: str, where: str, key: str, report: Report) -> str:
         text = f"{event} is reserved, TikTok turns it into {target} by itself"
         report.refuse(where, key, f"{text}; one of {', '.join(STANDARD_EVENTS)} is needed.")
     elif (name := nearest(event, [*STANDARD_EVENTS, *RETIRED_EVENTS])) is not None:
-        text = f'{shown(event)} is no standard event of TikTok (names are case-sensitive). Did you mean "{name}"?'
+        text = f'{shown(event)} is no standard event of TikTok. Did you mean "{name}"?'
         report.refuse(where, key, text)
     else:
         text = f"{shown(event)} is no standard event of TikTok; one of {', '.join(STANDARD_EVENTS)} is needed."

@@ -21,13 +21,15 @@ from pipeline.dryrun import estimate, read_samples
 from pipeline.flow import build
 from pipeline.journal import keep_journal
 from pipeline.options import RunOptions, beam_runner
+from pipeline.outputs import check_outputs
 from pipeline.partitions import Partitions
 from pipeline.prices import Prices, read_prices
-from pipeline.problems import UsageError
+from pipeline.problems import CommandError, UsageError
 from pipeline.progress import PROGRESS, CountedTransport, ProgressDisplay
 from pipeline.records import Records
 from pipeline.row_groups import TimeWindow
 from pipeline.sources import FileInfo, Layout, ReadMessages, expand_patterns
+from pipeline.stopping import files_until_stopped, is_stopping
 from pipeline.summary import Summary, exit_code, read_counters, render, summarize, write_summary
 from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi
@@ -62,6 +64,7 @@ def run(
         prices = read_prices(options.prices) if options.dry_run else None
         read = _read(options)
         files = _expected(read)
+        check_outputs(options)
         records = checked_records(options)
         if not options.dry_run:
             check_token(options, runner, tokens)
@@ -84,9 +87,15 @@ def run(
         )
 
     with keep_journal(options, "run", files, beam_options) as finish:
-        summary = carry_out(options, beam_options, add_steps, files, prices)
-        finish(summary)
-    return report(summary, options.summary)
+        summary = carry_out(options, beam_options, add_steps, files, prices, files_until_stopped())
+        finish(summary, is_stopping())
+    code = report(summary, options.summary)
+    if is_stopping():
+        raise CommandError(
+            "stopped before the end of the input. What was read is settled; run it again for the rest, with "
+            "--skip_delivered if the run keeps a ledger."
+        )
+    return code
 
 
 def _run_stream(
@@ -98,6 +107,7 @@ def _run_stream(
 
     runner, beam_options = beam_settings(options, "--streaming")
     try:
+        check_outputs(options)
         records = checked_records(options)
         check_token(options, runner, tokens)
         planned = plan(options, runner, records)

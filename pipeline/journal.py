@@ -89,12 +89,12 @@ class Journal:
             thread.start()
         return self
 
-    def finish(self, summary: Summary) -> None:
-        """Notes that the run has come to its end."""
+    def finish(self, summary: Summary, stopped: bool = False) -> None:
+        """Notes that the run has come to its end, or was stopped before: what it read is settled in both cases."""
         self._threads[1].join()
         with self._changes:
             self._manifest.counts = summary
-            self._manifest.state = State.FINISHED
+            self._manifest.state = State.STOPPED if stopped else State.FINISHED
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -102,7 +102,7 @@ class Journal:
         self._ended.set()
         self._threads[0].join()
         with self._changes:
-            if self._manifest.state is not State.FINISHED:
+            if self._manifest.state is State.RUNNING:
                 self._manifest.state = State.FAILED
             self._manifest.ended = self._manifest.seen = self._now()
             try:
@@ -182,8 +182,10 @@ class Journal:
 @contextmanager
 def keep_journal(
     options: RunOptions, command: str, files: Sequence[FileInfo], beam_options: Any, task: str | None = None
-) -> Iterator[Callable[[Summary], None]]:
-    """Keeps the journal of a run that writes a ledger, and nothing else; yields what takes the summary at its end.
+) -> Iterator[Callable[[Summary, bool], None]]:
+    """Keeps the journal of a run that writes a ledger, and nothing else.
+
+    Yields what takes, at its end, the summary and whether it was stopped.
 
     Args:
       options: of the run.
@@ -196,7 +198,7 @@ def keep_journal(
       UsageError: another run is at work on the same, or the ledger cannot be used.
     """
     if options.ledger is None or options.dry_run:
-        yield lambda _: None
+        yield lambda _, __: None
         return
     window_ms = (options.since_ms, options.until_ms)
     now = datetime.now(UTC)

@@ -41,6 +41,8 @@ class State(StrEnum):
     """At work, or dead since the last time the manifest was written."""
     FINISHED = "finished"
     """Every event of its input has its outcome in the ledger, and the counts are in the manifest."""
+    STOPPED = "stopped"
+    """Ended early on a signal: what it read has its outcomes in the ledger, the rest of its input was not read."""
     FAILED = "failed"
     """Ended by an error; what it had not recorded is lost to the ledger."""
     DIED = "died"
@@ -85,7 +87,7 @@ class Manifest(msgspec.Struct, kw_only=True):
       ledger_flush_secs: what a killed run has not recorded is not older than this.
       reply_secs: a request that is on its way may be so old.
       holder: the process.
-      counts: the summary, once it has finished.
+      counts: the summary, once it has finished or stopped.
       unrecorded: of a run that did not finish: when it sent what may be missing from the ledger.
     """
 

@@ -238,6 +238,10 @@ def _check(
             f"{' '.join(filter(None, place))}: {said[place]:,} by the run, {by_outcome[place]:,} in the ledger"
             for place in differing
         )
+        if check.state is State.STOPPED:
+            later = next((other.run_id for other in manifests if _covers(other, manifest)), None)
+            ended = f"stopped early; run {later} has done its window since" if later else "stopped early: run it again"
+            check.note = "; ".join(filter(None, (check.note, ended)))
     return check
 
 

@@ -21,6 +21,7 @@ from pipeline.job import beam_settings, carry_out, check_token, checked_records,
 from pipeline.journal import keep_journal
 from pipeline.letters import Selection, SharedPlan
 from pipeline.options import ReplayOptions
+from pipeline.outputs import check_outputs
 from pipeline.parking import ParkRefused
 from pipeline.problems import UsageError
 from pipeline.records import RecordOutcomes, Records
@@ -60,6 +61,7 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
         options.recorded_until_ms,
     )
     try:
+        check_outputs(options)
         records = checked_records(options)
         check_token(options, runner)
     except (ValueError, WriteError, TokenReferenceError) as error:
@@ -72,7 +74,7 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
 
     with keep_journal(options, "replay", files, beam_options, task="replay") as finish:
         summary = carry_out(options, beam_options, add_steps)
-        finish(summary)
+        finish(summary, False)
     return report(summary, options.summary)
 
 

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline.problems import CommandError
 from transforms.model import Outcome
 
 # Rows of a file at most, and bytes that wait at most. A bundle may be the whole input, so it is not what bounds them.
@@ -40,7 +41,7 @@ AHEAD_SUFFIX = "-ahead.parquet"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
 
-class WriteError(RuntimeError):
+class WriteError(CommandError, RuntimeError):
     """A file could not be written. The message names it."""
 
 

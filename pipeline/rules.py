@@ -3,11 +3,9 @@
 Each rule looks at values that already have the right type; it refuses or warns through the report, naming the remedy.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipeline.case_rules import check_cases
 from pipeline.event_rules import check_event
@@ -24,6 +22,7 @@ from transforms.mapping.tables import (
 )
 from transforms.model import Form
 from transforms.tiktok import token
+from transforms.tiktok.request import check_api_url
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -105,27 +104,10 @@ def _region(value: str, where: str, report: Report) -> str:
 
 def _api_url(value: str, where: str, report: Report) -> str:
     try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if host is None or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
-        text = f"{shown(value.split('@')[-1])} is no base address; https://HOST/PATH/ is needed."
-        report.refuse(where, "api_url", text)
-    elif parts.username is not None or parts.password is not None:
-        report.refuse(where, "api_url", "a user name or password in an address is not allowed; remove it.")
-    elif parts.scheme == "http" and not _is_loopback(host):
-        report.refuse(where, "api_url", f"http:// is for loopback addresses only; use https://{host}, or 127.0.0.1.")
+        check_api_url(value)
+    except ValueError as error:
+        report.refuse(where, "api_url", str(error).removeprefix("api_url: "))
     return value if value.endswith("/") else f"{value}/"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _event_names(names: Mapping[str, str], places: Mapping[str, str], report: Report) -> dict[str, str]:

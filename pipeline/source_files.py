@@ -53,9 +53,12 @@ def expand_patterns(patterns: Iterable[str]) -> list[FileInfo]:
       NoInputError: a pattern matches nothing, or cannot be listed.
     """
     files: dict[str, FileInfo] = {}
-    for pattern in patterns:
+    for given in patterns:
+        pattern = given.removeprefix("file://")
         try:
             found = list(local_files(pattern) if is_local(pattern) else _remote(pattern))
+        except NoInputError:
+            raise
         except BeamIOError as error:
             raise NoInputError(
                 f"--input {pattern}: cannot be listed ({', '.join(sorted(_causes(error)))}). "

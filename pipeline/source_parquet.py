@@ -19,7 +19,7 @@ from pipeline.row_groups import Span, TimeWindow, spans
 from pipeline.source_paths import Trouble, UnreadableFileError, is_local
 from pipeline.source_report import BYTES, PRUNED_ROW_GROUPS, PRUNED_ROWS, ROW_GROUPS, ReadReport
 from pipeline.source_text import BATCH_BYTES, BATCH_MESSAGES
-from transforms.model import Message
+from transforms.model import Kind, Message, Outcome, Reason, Stage
 
 MAGIC = b"PAR1"
 
@@ -35,8 +35,10 @@ def read_parquet(
     row_groups: tuple[int, int] | None = None,
     window: TimeWindow = TimeWindow(),  # noqa: B008  # immutable
     report: ReadReport | None = None,
-) -> Iterator[list[Message]]:
+) -> Iterator[list[Message] | Outcome]:
     """Yields lists of messages, one message for each row; a null is an empty message.
+
+    A row whose values cannot be decoded (text that is no UTF-8) is one outcome, and its neighbours are messages.
 
     Args:
       path: the file's name, the first part of every reference.
@@ -70,7 +72,12 @@ def read_parquet(
         row = span.first_row
         ends = deque(span.ends)
         for rows in _record_batches(file, span, table.columns):
-            messages = _messages(table, rows, row)
+            try:
+                messages = _messages(table, rows, row)
+            except UnreadableFileError:
+                yield from _row_by_row(path, table, rows, row)
+                row += rows.num_rows
+                continue
             if not refined and (first := next(filter(None, messages), b"")):
                 refined, before = True, table
                 table = refine(table, layout, first)
@@ -126,6 +133,27 @@ def _record_batches(
             return
         yield rows
         row += rows.num_rows
+
+
+def _row_by_row(path: str, table: Table, rows: pa.RecordBatch, first_row: int) -> Iterator[list[Message] | Outcome]:
+    """Yields the messages of rows of which at least one cannot be decoded, and an outcome for each that cannot."""
+    good: list[Message] = []
+    for place in range(rows.num_rows):
+        ref = f"{path}#{first_row + place}"
+        try:
+            good += [Message(ref, data) for data in _messages(table, rows.slice(place, 1), first_row + place)]
+        except UnreadableFileError as error:
+            cause = type(error.__cause__).__name__
+            yield Outcome(
+                Kind.REJECTED,
+                Stage.READ,
+                Reason.UNREADABLE_MESSAGE,
+                ref,
+                detail="undecodable_row",
+                message=f"a row whose values cannot be decoded ({cause})",
+            )
+    if good:
+        yield good
 
 
 def _messages(table: Table, rows: pa.RecordBatch, row: int) -> list[bytes]:

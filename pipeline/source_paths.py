@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import StrEnum, unique
 from typing import NamedTuple
 
-from pipeline.problems import UsageError
+from pipeline.problems import CommandError, UsageError
 
 _SCHEME = re.compile(r"[a-zA-Z][-a-zA-Z0-9+.]*://")
 GLOB = re.compile(r"[*?\[]")
@@ -53,7 +53,7 @@ class Trouble(StrEnum):
     """The content contradicts its format."""
 
 
-class UnreadableFileError(Exception):
+class UnreadableFileError(CommandError):
     """A file, or the rest of it, cannot be read.
 
     Attributes:
@@ -93,6 +93,7 @@ def local_files(pattern: str) -> Iterator[FileInfo]:
             path = os.path.join(folder, name)
             if is_hidden(name) or not fits.fullmatch(path):
                 continue
+            _check_name(path)
             try:
                 status = os.stat(path)
             except FileNotFoundError:
@@ -139,6 +140,19 @@ def as_regex(pattern: str) -> re.Pattern[str]:
             parts.append({"*": "[^/]*", "?": "[^/]"}.get(rest[0], re.escape(rest[0])))
             position += 1
     return re.compile("".join(parts), re.DOTALL)
+
+
+def _check_name(path: str) -> None:
+    """Refuses a name that could stand in no ledger.
+
+    Raises:
+      NoInputError: it is no UTF-8.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        name = path.encode("utf-8", "backslashreplace").decode()
+        raise NoInputError(f"--input {name}: the name of this file is no UTF-8 text; rename it.") from None
 
 
 def _raise(error: OSError) -> None:

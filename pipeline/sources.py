@@ -10,6 +10,7 @@ or not bundles end early), and in Beam 2.77 it cannot yield lists. On distribute
 shared out by the two reshuffles, which carry names only.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,10 +28,13 @@ from pipeline.source_files import expand_patterns
 from pipeline.source_paths import FileInfo, UnreadableFileError
 from pipeline.source_reading import FilePart, divide, iter_messages, read
 from pipeline.source_report import FILES, OF_PROGRESS, PARTS, PRUNED_BYTES, PRUNED_FILES, ROWS, ReadReport
+from pipeline.stopping import is_stopping
 from transforms.counters import NAMESPACE, UNITS
 from transforms.model import Message, Outcome, Reason
 from transforms.outcomes import BeamCounters
 from transforms.stages import OUTCOMES
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["FileInfo", "Layout", "ReadMessages", "ReadResult", "expand_patterns", "iter_messages"]
 
@@ -149,6 +153,8 @@ class _ReadFn(beam.DoFn):
     def process(self, part: FilePart) -> Iterator[list[Message]]:
         report = ReadReport()
         for item in read(part, *self._options, report):
+            if is_stopping():
+                return  # what was read so far goes its way, the rest is left for another run
             if isinstance(item, list):
                 report.add(ROWS, len(item))
                 self._tell(report)
@@ -158,6 +164,7 @@ class _ReadFn(beam.DoFn):
             else:
                 if self._counted:
                     self._units.inc()
+                    _log.warning("%s: %s", item.ref, item.message)
                 yield TaggedOutput(OUTCOMES, [item])
         report.add(PARTS)
         if part.first_row == 0 and (part.row_groups is None or part.row_groups[0] == 0):

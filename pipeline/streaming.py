@@ -2,12 +2,9 @@
 
 import functools
 import logging
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 
 import apache_beam as beam
 from google.api_core import exceptions
@@ -22,6 +19,7 @@ from pipeline.problems import CommandError
 from pipeline.records import Records
 from pipeline.settle import AcknowledgeMessages, Settlement, TellUnits
 from pipeline.source_pubsub import ReadFromDataflow, ReadSubscription
+from pipeline.stopping import stopped_by_signals
 from pipeline.subscription import Bounds, Subscription, remedy
 from transforms.stream import Stream
 
@@ -111,7 +109,7 @@ def running(plan: Plan) -> Iterator[None]:
     try:
         subscription = Subscription.open(plan.subscription, plan.bounds)
         try:
-            with _stopped_by_signals(subscription):
+            with stopped_by_signals(subscription.stop):
                 yield
         finally:
             _finish(subscription)
@@ -146,29 +144,6 @@ def _told(error: Exception, subscription: str) -> Exception:
             told = text.rpartition(f"{name}: ")[2].splitlines()[0]
             return CommandError(f"{told} What is not acknowledged stays in {subscription}.")
     return error
-
-
-@contextmanager
-def _stopped_by_signals(subscription: Subscription) -> Iterator[None]:
-    """Lets the first SIGTERM or SIGINT end reading; the second one does what it did before."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def stop(number: int, _: FrameType | None) -> None:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-        _log.warning("%s: ending after what was read; again to end at once.", signal.Signals(number).name)
-        subscription.stop()
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _checked(client: pubsub_v1.SubscriberClient, name: str) -> str:

@@ -11,8 +11,10 @@ it sends a batch pipeline on a slow way.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
+from apache_beam import typehints
 from apache_beam.coders import VarIntCoder
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import (
@@ -109,6 +111,9 @@ class _GatherFn(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._groups: dict[Form, tuple[list[Payload], int]] = {}
+
+    def get_input_batch_type(self, input_element_type: Any) -> Any:
+        return typehints.List[input_element_type]  # Beam does not always know what it is
 
     def process(self, payload: Payload) -> Iterator[tuple[str, Fragment]]:
         # Single payloads too: a producer's `finish_bundle` cannot hand them to `process_batch` without loss.

@@ -4,7 +4,7 @@ A connection joins one mParticle feed of events to one TikTok event source. It n
 reference to it, so it may be printed, logged and pickled.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -198,6 +198,17 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             examples=[[{"name": "A refund is not sent", "expect": [{"outcome": "skipped"}]}]],
         ),
     ] = ()
+
+    def __repr__(self) -> str:
+        """Returns all settings; what stands in the place of a token's reference and is none stays hidden."""
+        return f"Connection({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Returns the same for rich's pretty printer."""
+        shown = {name: getattr(self, name) for name in self.__struct_fields__}
+        if self.access_token is not None and not self.access_token.startswith(("projects/", "env:", "file:")):
+            shown["access_token"] = "…"  # noqa: S105  # what stands for a secret
+        return list(shown.items())
 
     def form(self, source: str) -> Form:
         """Returns the request form for a batch that came from `source` (`web` or `feed`).

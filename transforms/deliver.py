@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,9 @@ from transforms.model import Fragment, Outcome, Payload
 from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.delivery import Delivery
+from transforms.tiktok.request import check_api_url
 from transforms.tiktok.runtime import PooledSender, Runtime, Transport
-from transforms.tiktok.token import TokenSource
+from transforms.tiktok.token import TokenReferenceError, TokenSource, parse
 
 _GLOBAL = GlobalWindow()
 
@@ -59,6 +61,11 @@ class WriteToTikTok(beam.PTransform):
             raise ValueError(
                 "access_token is missing: say where it is kept (projects/…/secrets/…/versions/…, env:NAME, file:PATH)"
             )
+        try:
+            parse(self.connection.access_token)
+        except TokenReferenceError as error:
+            raise ValueError(str(error)) from None
+        check_api_url(self.connection.api_url)
 
     def expand(self, payloads: beam.PCollection[Payload]) -> beam.PCollection[Outcome]:
         """Returns the outcomes.
@@ -105,9 +112,10 @@ class _DeliverFn(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._held: set[int] = set()
+        self._sender = PooledSender(self._runtime)
         self._delivery = Delivery(
             self._connection,
-            PooledSender(self._runtime),
+            self._sender,
             self._runtime.circuit,
             random.SystemRandom().random,
             self._stopping,
@@ -121,28 +129,39 @@ class _DeliverFn(beam.DoFn):
     ) -> Iterator[list[Outcome]]:
         shard, fragment = element
         delivery = self._delivery
-        if first := shard not in self._held:
-            self._held.add(shard)
-            before = slot.read()
-            delivery.hold(shard, -1 if before is None else before)
-        while delivery.is_full():
-            yield from self._pulse()
-        delivery.submit(fragment)
-        if first:
-            # Once a bundle, because Beam's cache measures a state's size anew at every write (2 ms). The slots that are
-            # used later are over when the bundle ends: `drain` waits for that.
-            slot.write(delivery.last_slot(shard))
-        self._count()
-        yield from delivery.take()
+        with self._abandoning():
+            if first := shard not in self._held:
+                self._held.add(shard)
+                before = slot.read()
+                delivery.hold(shard, -1 if before is None else before)
+            while delivery.is_full():
+                yield from self._pulse()
+            delivery.submit(fragment)
+            if first:
+                # Once a bundle, because Beam's cache measures a state's size anew at every write (2 ms). The slots that
+                # are used later are over when the bundle ends: `drain` waits for that.
+                slot.write(delivery.last_slot(shard))
+            self._count()
+            yield from delivery.take()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        while self._delivery.is_busy():
-            for outcomes in self._pulse():
+        with self._abandoning():
+            while self._delivery.is_busy():
+                for outcomes in self._pulse():
+                    yield WindowedValue(outcomes, MIN_TIMESTAMP, (_GLOBAL,))
+            self._delivery.drain()
+            self._count()
+            for outcomes in self._delivery.take():
                 yield WindowedValue(outcomes, MIN_TIMESTAMP, (_GLOBAL,))
-        self._delivery.drain()
-        self._count()
-        for outcomes in self._delivery.take():
-            yield WindowedValue(outcomes, MIN_TIMESTAMP, (_GLOBAL,))
+
+    @contextmanager
+    def _abandoning(self) -> Iterator[None]:
+        """Keeps requests that wait for their slot from being sent if the bundle fails, here or in a step behind."""
+        try:
+            yield
+        except BaseException:
+            self._sender.abandon()
+            raise
 
     def _pulse(self) -> Iterator[list[Outcome]]:
         """Waits a little and yields what has ended, if nothing has, an empty list.

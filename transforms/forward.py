@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows
 
 from transforms.connection import Connection
 from transforms.deliver import WriteToTikTok
@@ -102,5 +103,8 @@ class ForwardToTikTok(beam.PTransform):
 
     def expand(self, messages: beam.PCollection[Message]) -> beam.PCollection[Outcome]:
         """Returns the outcomes of all steps together."""
+        if messages.windowing.windowfn != GlobalWindows():
+            # Outcomes of the writing step are in the global window, and a Flatten needs all in the same.
+            messages = messages | "GlobalWindow" >> beam.WindowInto(GlobalWindows())
         outcomes = forward(messages, self.connection, stream=self.stream)
         return tuple(outcomes.branches().values()) | "Outcomes" >> beam.Flatten()

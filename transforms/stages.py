@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import apache_beam as beam
+from apache_beam import typehints
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 
@@ -155,6 +156,10 @@ class StepFn(beam.DoFn, Generic[In]):
     def infer_output_type(self, input_type: Any) -> type:
         """Returns the type of what passes."""
         return self.output
+
+    def get_input_batch_type(self, input_element_type: Any) -> Any:
+        """Returns a list of whatever the input's element type is: Beam does not always know it."""
+        return typehints.List[input_element_type]
 
     def setup(self) -> None:
         """Makes the step."""

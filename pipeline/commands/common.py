@@ -73,6 +73,20 @@ def rows_wanted(arguments: argparse.Namespace, flag: str = "rows") -> int | None
     return int(text)
 
 
+def refuse_empty(arguments: argparse.Namespace, *names: str) -> None:
+    """Refuses flags whose value is empty: nothing would be written, and nobody would notice.
+
+    Raises:
+      UsageError: one is.
+    """
+    for name in names:
+        value = getattr(arguments, name)
+        if value is not None and not value.strip():
+            raise UsageError(
+                f"--{name} is empty: give a path, or leave the flag out. Is a variable of the shell unset?"
+            )
+
+
 def window(arguments: argparse.Namespace) -> tuple[int | None, int | None]:
     """Returns `--since` and `--until` in UTC epoch milliseconds."""
     return time_window(arguments.since, arguments.until, arguments.timezone)

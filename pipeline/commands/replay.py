@@ -4,7 +4,7 @@ import argparse
 import datetime
 
 from pipeline.commands.again import add_flush_flag, add_unknown_flags, flush_seconds, megabytes, whole_number
-from pipeline.commands.common import add_shared_flags, read_and_warn, window
+from pipeline.commands.common import add_shared_flags, read_and_warn, refuse_empty, window
 from pipeline.flags import StrictParser
 from pipeline.options import DEFAULT_RUNNER, RUNNERS, ReplayOptions, beam_runner, check_beam_args, new_run_id
 from pipeline.problems import UsageError, plain, shown, suggestion
@@ -45,6 +45,7 @@ def parse_replay(argv: list[str]) -> ReplayOptions:
     arguments, rest = parser.parse_leniently(argv)
     beam_args = check_beam_args(rest, parser.flags(), beam_runner(arguments.runner))
     since_ms, until_ms = window(arguments)
+    refuse_empty(arguments, "ledger", "quarantine", "summary")
     if not arguments.dead_letters:
         raise UsageError("--dead_letters is missing: name the folder that `run --dead_letters` wrote.")
     connection = read_and_warn(arguments)

@@ -17,6 +17,7 @@ from pipeline.commands.common import (
     add_window_flags,
     layout_name,
     read_and_warn,
+    refuse_empty,
     window,
 )
 from pipeline.commands.history import add_dry_run_flags, add_partition_flags, dry_run, partition_slack, prices
@@ -81,6 +82,7 @@ def parse_run(argv: list[str]) -> RunOptions:
             "connection file or as --access_token."
         )
     check_again_flags(arguments)
+    refuse_empty(arguments, "ledger", "dead_letters", "quarantine", "summary")
     return RunOptions(
         connection=connection,
         inputs=files,

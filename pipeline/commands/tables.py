@@ -34,7 +34,7 @@ def table_messages(name: str, layout: str, column: str | None, most: int) -> Ite
         for lack in table.lacks:
             _log.info("%s: lacks %s", name, lack)
         with open(name, "rb") as stream:
-            lists = read_parquet(name, stream, Layout(layout), column)
+            lists = _lists(read_parquet(name, stream, Layout(layout), column))
             yield from itertools.islice(itertools.chain.from_iterable(lists), most)
     except UnreadableFileError as error:
         raise UsageError(f"{name} is a Parquet file that cannot be read: {error}.") from error

@@ -269,13 +269,16 @@ def test_a_problem_is_one_line_with_place_value_what_is_allowed_and_the_nearest(
         ("default_phone_region: UK", 'Did you mean "GB"?'),
         ("email_identity_type: e-mial", 'Did you mean "email"?'),
         ("test_event_code: TEST 1", "letters, digits, - and _ only"),
-        ("api_url: http://example.com/", "http:// is for loopback addresses only; use https://example.com"),
-        ("api_url: ftp://example.com/", "https://HOST/PATH/ is needed"),
-        ("api_url: https://me:pw@example.com/", "a user name or password in an address is not allowed"),
+        ("api_url: http://example.com/", "use https://; http:// is for loopback addresses only"),
+        ("api_url: ftp://example.com/", "write https://HOST/PATH/"),
+        ("api_url: https://exa mple.com/", "write https://HOST/PATH/"),
+        ('api_url: "https://exa\\tmple.com/"', "write https://HOST/PATH/"),
+        ("api_url: https://exa_mple..com/", "write https://HOST/PATH/"),
+        ("api_url: https://me:pw@example.com/", "leave out user and password"),
         ("event_names: {purchas: Purchase}", 'Did you mean "purchase"?'),
         ("event_names: {refund: Purchase}", "a refund must never be reported as the order Purchase"),
         ("event_names: {refund: PlaceAnOrder}", "a refund must never be reported as the order PlaceAnOrder"),
-        ("event_names: {purchase: purchase}", 'names are case-sensitive). Did you mean "Purchase"?'),
+        ("event_names: {purchase: Purchas}", 'is no standard event of TikTok. Did you mean "Purchase"?'),
         ("event_names: {checkout: Checkout}", "Checkout is reserved, TikTok turns it into PlaceAnOrder by itself"),
         ("event_names: {checkout: Xyz}", "is no standard event of TikTok; one of AddPaymentInfo, AddToCart"),
         ("event_names: {checkout: Lead, Check Out: Lead}", "checkout is named twice in two spellings"),
@@ -286,6 +289,12 @@ def test_a_wrong_value_is_refused_with_its_remedy(write: Write, written: str, sa
     (problem,) = problems(write(f"event_source_id: A1\n{written}\n"))
     assert problem.where.startswith("connection.yaml:2:")
     assert said in str(problem)
+
+
+def test_names_of_events_are_taken_in_any_case_and_spacing(write: Write) -> None:
+    path = write("event_source_id: A1\nevent_names: {Purchase: purchase, add to cart: Add To Cart, checkout: LEAD}\n")
+    connection, _ = read_connection(path, None)
+    assert connection.event_names == {"purchase": "Purchase", "add_to_cart": "AddToCart", "checkout": "Lead"}
 
 
 def test_endless_nesting_is_refused(write: Write) -> None:

@@ -8,6 +8,7 @@ f809c39, `python_sdk/docs/PixelBatchBody.md` (`pixel_code`, `batch`).
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,10 @@ from transforms.model import Form
 # Paths end with a slash. Source: tiktok-business-api-sdk f809c39, `event_callback_api.py`,
 # "/open_api/v1.3/pixel/batch/"; Events API 2.0, "/open_api/v1.3/event/track/".
 _PATHS: Final = {Form.LEGACY: "pixel/batch/", Form.WEB: "event/track/", Form.OFFLINE: "event/track/"}
+
+
+_HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\.?", re.I)
+_LONGEST_HOST: Final = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +96,28 @@ def check_api_url(api_url: str) -> None:
     """
     try:
         parts = urlsplit(api_url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         parts, host = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise ValueError("api_url: write https://HOST/PATH/, without query and fragment.")
+    if not api_url.isprintable() or " " in api_url:
+        host = None  # urlsplit passes over some of these characters
+    if parts.scheme not in ("http", "https") or not host or not _is_host(host) or parts.query or parts.fragment:
+        raise ValueError(
+            "api_url: write https://HOST/PATH/ with the name or address of a host, without query and fragment."
+        )
     if parts.username is not None or parts.password is not None:
         raise ValueError("api_url: leave out user and password; TikTok takes the access token only.")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ValueError("api_url: use https://; http:// is for loopback addresses only, as the token goes in clear.")
+
+
+def _is_host(host: str) -> bool:
+    """Tells whether a text can be the name or address of a host. Source: RFC 1123, section 2.1."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return _HOST.fullmatch(host) is not None and len(host) <= _LONGEST_HOST
+    return True
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 import queue
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -56,6 +57,7 @@ class PooledSender:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._done: queue.SimpleQueue[tuple[Request, Future[Reply | None]]] = queue.SimpleQueue()
+        self._abandoned = threading.Event()
 
     def now(self) -> float:
         """Returns epoch seconds."""
@@ -65,6 +67,10 @@ class PooledSender:
         """Hands a request to a thread."""
         future = self._runtime.pool.submit(self._post, request, at)
         future.add_done_callback(lambda done: self._done.put((request, done)))
+
+    def abandon(self) -> None:
+        """Keeps what has not been sent yet from being sent: its bundle has failed, and nobody would record it."""
+        self._abandoned.set()
 
     def wait(self, until: float) -> Answer | None:
         """Returns the next answer, or None if none comes before a time.
@@ -91,8 +97,6 @@ class PooledSender:
         body = runtime.envelopes[request.form].join([payload.body for payload in request.payloads])
         token = request.token = runtime.tokens.get()
         early = at - time.time()
-        if early > 0:
-            time.sleep(early)
-        elif early < -TOLERANCE_SECS:
+        if early < -TOLERANCE_SECS or self._abandoned.wait(max(early, 0.0)):
             return None
         return runtime.transport.post(request.form, body, token)
