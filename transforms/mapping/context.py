@@ -46,10 +46,8 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
             # Read wholly where custom mappings need them.
             attributes: Any = event.data.custom_attributes
             if attributes is not None:
-                try:
-                    mark = attributes.source_feed
-                except AttributeError:
-                    mark = attributes.get(_FEED_ATTRIBUTE)
+                is_whole = attributes.__class__ is dict
+                mark = attributes.get(_FEED_ATTRIBUTE) if is_whole else attributes.source_feed
                 if mark is not None and given(mark):
                     source = "feed"
     identities: dict[str, str] = {}
