@@ -2,7 +2,7 @@
 
 Rows are counted by the UTC day on which they were recorded. Each run is then compared as a whole with the counts in its
 manifest, so that a row that is missing or one too many is seen. A repeated bundle may have written rows twice: of each
-unit (reference and position in the input) of a run the newest row counts.
+unit (reference and position in the input, name of the event) of a run the newest row counts.
 """
 
 from collections import Counter
@@ -169,8 +169,9 @@ def _recorded_ms(path: str) -> int:
 
 
 def _units(rows: pa.Table) -> Digests:
-    refs, positions = rows["input_ref"].to_pylist(), rows["input_index"].to_pylist()
-    return digests([f"{ref}\0{position}".encode() for ref, position in zip(refs, positions, strict=True)], 0)
+    # With the event's name: a custom mapping may make several events of one.
+    places = zip(*(rows[name].to_pylist() for name in (*_UNIT, "event")), strict=True)
+    return digests(["\0".join(map(str, place)).encode() for place in places], 0)
 
 
 def _tables(path: str, columns: Sequence[str]) -> Iterator[pa.Table]:

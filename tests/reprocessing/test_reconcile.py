@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ import pytest
 
 from pipeline.problems import UsageError
 from pipeline.reconciliation import Reconciliation, reconcile
+from pipeline.records import Records
+from pipeline.rowfiles import RowFiles
 from sandbox.faults import Answer, InvalidEvents
+from transforms.model import Kind, Outcome, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime.now(UTC)
@@ -125,6 +129,18 @@ def test_a_run_without_manifest_is_counted_and_not_compared(worked: Any) -> None
     assert found.runs[0].agrees is None
     assert found.runs[0].ledger == 902
     assert found.runs[0].note.startswith("no manifest")
+
+
+def test_two_events_that_were_made_of_one_are_two_units(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        ((folder, rows, layout),) = Records(ledger=str(tmp_path), run_id="run").kinds()
+        for _ in range(2):  # the bundle was repeated
+            files = RowFiles(pool, folder, rows, layout, "run")
+            files.add([Outcome(Kind.DELIVERED, Stage.WRITE, None, "m#1", 0, event=name) for name in ("A", "B")])
+            files.flush(NOW.timestamp())
+            files.wait()
+    (run,) = reconcile(str(tmp_path), None, None, NOW).runs
+    assert (run.ledger, run.repeated) == (2, 2)
 
 
 def command(shop: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
