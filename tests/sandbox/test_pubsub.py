@@ -106,7 +106,10 @@ def test_after_five_attempts_a_message_goes_to_the_dead_letter_topic(server: Pub
                 subscription=subscription, ack_ids=[one.ack_id], ack_deadline_seconds=0
             )
     assert attempts == [1, 2, 3, 4, 5]
-    assert [message.data for message in server.pull_all(dead)] == [b"poison"]
+    buried = [message.data for message in server.pull_all(dead)]
+    assert set(buried) == {b"poison"}
+    # Google's fake buries twice now and then, as the service may.
+    assert len(buried) == 1 or not isinstance(server, PubSub)
 
 
 def test_googles_streaming_client_gets_everything(own: PubSub, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
