@@ -35,7 +35,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
       dead_letter_topic: Pub/Sub topic of what was not delivered.
       ledger: folder of the ledger.
       dead_letters: folder of what can be sent again, or must be looked at.
-      quarantine: restricted folder of originals that could not be read.
+      quarantine: restricted folder of the original messages of what was rejected.
       summary: JSON file with the counts.
       since_ms: events before this time are skipped, UTC epoch milliseconds.
       until_ms: events at or after this time are skipped.

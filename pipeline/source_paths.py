@@ -151,7 +151,7 @@ def _check_name(path: str) -> None:
     try:
         path.encode()
     except UnicodeEncodeError:
-        name = path.encode("utf-8", "backslashreplace").decode()
+        name = os.fsencode(path).decode("utf-8", "backslashreplace")
         raise NoInputError(f"--input {name}: the name of this file is no UTF-8 text; rename it.") from None
 
 

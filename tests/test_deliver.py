@@ -11,7 +11,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.testing import test_pipeline
-from apache_beam.testing.util import assert_that
+from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from transforms import Connection, ForwardToTikTok, Kind, Message, Outcome, Payload, Reason, WriteToTikTok
@@ -117,6 +117,55 @@ def check_skipped(outcomes: list[Outcome]) -> None:
         (Kind.SKIPPED, Reason.EMPTY_EVENT),
         (Kind.SKIPPED, Reason.UNSUPPORTED_EVENT_TYPE),
     ]
+
+
+def _untyped(key: str, known: dict[str, Any]) -> Any:
+    return known[key]
+
+
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize("windowed", [False, True])
+def test_elements_of_unknown_type_and_in_windows_are_taken(connection: Connection, count: int, windowed: bool) -> None:
+    """What a function without a return type made, as in anybody's first pipeline."""
+    given = payloads(count)
+    message = Message("m#0", json.dumps({"events": [{"event_type": "session_start", "data": {}}]}).encode())
+    known: dict[str, Any] = {payload.event_id: payload for payload in given} | {"message": message}
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        made = pipeline | "Ids" >> beam.Create([payload.event_id for payload in given])
+        read = pipeline | "Names" >> beam.Create(["message"] * count)
+        of_payloads = made | "Payloads" >> beam.Map(_untyped, known)
+        of_messages = read | "Messages" >> beam.Map(_untyped, known)
+        if windowed:
+            of_payloads |= "WindowPayloads" >> beam.WindowInto(FixedWindows(10))
+            of_messages |= "WindowMessages" >> beam.WindowInto(FixedWindows(10))
+        sent = of_payloads | WriteToTikTok(connection, Accepting)
+        forwarded = of_messages | ForwardToTikTok(connection)
+        assert_that(sent, lambda outcomes: check_all_delivered(outcomes, given) if count else _check_none(outcomes))
+        assert_that(
+            forwarded | "Reasons" >> beam.Map(lambda outcome: outcome.reason),
+            equal_to([Reason.UNSUPPORTED_EVENT_TYPE] * count),
+            label="Forwarded",
+        )
+
+
+def _check_none(outcomes: list[Outcome]) -> None:
+    assert outcomes == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"access_token": "0123456789abcdef0123456789abcdef01234567"}, "must be a reference"),
+        ({"api_url": "http://tiktok.example.com/"}, "use https://"),
+    ],
+)
+def test_a_connection_that_workers_would_refuse_is_refused_when_the_pipeline_is_built(
+    settings: dict[str, str], said: str
+) -> None:
+    wrong = Connection(**{"event_source_id": "PIXEL", "access_token": "env:TOKEN", **settings})
+    with pytest.raises(ValueError, match=said) as refused:
+        WriteToTikTok(wrong)
+    assert "0123456789" not in f"{refused.value} {wrong!r}"
 
 
 def test_messages_can_be_forwarded_in_anybodys_pipeline(connection: Connection) -> None:

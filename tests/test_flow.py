@@ -147,13 +147,14 @@ def test_the_run_agrees_with_the_plain_functions(run: Any, files: dict[str, Path
 
 
 def test_a_corrupt_file_is_one_rejected_outcome_with_its_name_and_does_not_stop_the_others(
-    run: Any, files: dict[str, Path], tmp_path: Path
+    run: Any, files: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1" + b"no parquet at all" + b"PAR1")
     exit_code, summary, rows = run([broken, files["lines.txt"]])
     named = [row for row in rows if row["reason"] == "unreadable_file"]
     assert [row["input_ref"] for row in named] == [str(broken)]
+    assert f"{broken}: the Parquet footer cannot be decoded" in caplog.text
     assert summary["adds_up"]
     assert len(rows) > 1000
     assert exit_code == 0
@@ -164,7 +165,7 @@ def test_with_strict_files_a_corrupt_file_stops_the_run_and_is_named(
 ) -> None:
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1" + b"no parquet at all" + b"PAR1")
-    with pytest.raises(Exception, match="broken.parquet cannot be read"):
+    with pytest.raises(CommandError, match="broken.parquet cannot be read"):
         run([broken], strict_files=True)
 
 

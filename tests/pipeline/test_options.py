@@ -195,6 +195,8 @@ def test_every_run_has_a_name_of_its_own_that_sorts_by_time() -> None:
         (["--runner", "PrismRunner"], "give --prism_location PATH"),
         (["--runner", "SparkRunner"], '"SparkRunner" is not supported'),
         (["--layout", "nested_batchs"], 'Did you mean "nested_batch"?'),
+        (["--ledger", ""], "--ledger is empty: give a path, or leave the flag out"),
+        (["--summary", " "], "--summary is empty"),
         (["--ledger_flush_secs", "soon"], '"soon" is not allowed; a number of seconds from 0.1 to 3600 is needed.'),
         (["--ledger_flush_secs", "0"], '"0" is not allowed'),
         (["--since"], "argument --since: expected one argument"),

@@ -309,6 +309,43 @@ def test_a_table_without_rows_is_quiet(tmp_path: Path) -> None:
     assert everything(parquet(tmp_path / "a.parquet", [])) == ([], [])
 
 
+def test_a_row_that_cannot_be_decoded_is_one_outcome_and_its_neighbours_are_messages(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    ips = pa.array([b"203.0.113.1", b"\xff\xfe", b"203.0.113.3"], pa.binary())
+    events = pa.array([[{"event_type": "x"}]] * 3, pa.list_(pa.struct([("event_type", pa.string())])))
+    pq.write_table(pa.table({"events": events, "ip": ips}), path)
+    messages, outcomes = everything(path)
+    assert [(message.ref, json.loads(message.data)["ip"]) for message in messages] == [
+        (f"{path}#0", "203.0.113.1"),
+        (f"{path}#2", "203.0.113.3"),
+    ]
+    assert [(o.kind, o.reason, o.ref, o.detail) for o in outcomes] == [
+        (Kind.REJECTED, Reason.UNREADABLE_MESSAGE, f"{path}#1", "undecodable_row")
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.txt.gz", "A.PARQ"])
+def test_an_empty_file_whose_format_knows_no_empty_file_was_cut_off(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    ((outcome,), messages) = everything(path)[::-1]
+    assert messages == []
+    assert (outcome.reason, outcome.detail) == (Reason.UNREADABLE_FILE, "truncated")
+
+
+def test_a_name_that_is_no_utf_8_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    with open(os.fsencode(tmp_path) + b"/\xff.txt", "wb"):
+        pass
+    with pytest.raises(NoInputError, match=r"\\xff\.txt: the name of this file is no UTF-8 text; rename it"):
+        expand_patterns([str(tmp_path)])
+
+
+def test_a_local_file_may_be_named_as_a_url(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("{}")
+    assert expand_patterns([f"file://{tmp_path}/*.txt"]) == [FileInfo(f"{tmp_path}/a.txt", 2)]
+
+
 def test_nested_tables_are_read_from_files(tmp_path: Path) -> None:
     path = tmp_path / "event_date=2024-06-20" / "part-0.parquet"
     path.parent.mkdir()
