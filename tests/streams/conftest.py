@@ -1,5 +1,6 @@
 """Servers for the tests of streams, and runs over them: in this process, or as a program that can be killed."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -169,6 +170,7 @@ class StreamProcess:
             cwd=ROOT,
             stdout=self._log,
             stderr=self._log,
+            start_new_session=True,
         )
 
     def kill(self) -> None:
@@ -183,6 +185,9 @@ class StreamProcess:
 
     def wait(self, secs: float = 120.0) -> int:
         code = self.process.wait(secs)
+        # What it had started itself (Prism) outlives a SIGKILL.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self._log.close()
         return code
 
