@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from pipeline.problems import Finding
 from transforms.connection import Connection
+from transforms.custom import Match
 from transforms.model import Form
 
 # The specification's default for a purchase, which `event_names` may replace.
@@ -34,7 +37,7 @@ def _advice(connection: Connection) -> Iterator[tuple[str, str]]:
             "events without ip and user agent, as most feeds send them. Set event_source_type to web or feed for "
             "Events API 2.0.",
         )
-    if connection.event_names.get("purchase", _DEFAULT_PURCHASE) == _DEFAULT_PURCHASE:
+    if connection.event_names.get("purchase", _DEFAULT_PURCHASE) == _DEFAULT_PURCHASE and not _maps_all(connection):
         yield (
             "event_names",
             "purchases are sent as PlaceAnOrder, which TikTok ends in 2027 and no longer documents. Its present name "
@@ -68,3 +71,12 @@ def _advice(connection: Connection) -> Iterator[tuple[str, str]]:
             'mParticle\'s "Send as Batch" holds web events for about 10 minutes, and TikTok merges an event with the '
             "pixel's only within 5 minutes. Turn it off in mParticle if the pixel is in use as well.",
         )
+
+
+def _maps_all(connection: Connection) -> bool:
+    """Says whether custom mappings take every purchase, so that its default mapping never applies."""
+    every = Match(product_action="purchase")
+    return any(
+        msgspec.structs.replace(mapping.match, message_type=None) == every and not mapping.also_default
+        for mapping in connection.custom_mappings
+    )

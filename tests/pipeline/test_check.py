@@ -14,6 +14,7 @@ from sandbox.control import Sandbox
 from sandbox.faults import Answer, Html, Reset, Throttle
 from sandbox.generator import batches, write_ndjson, write_parquet
 from transforms.connection import Connection
+from transforms.custom import CustomMapping, Match, Target
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 # TikTok's tokens have 40 hex digits; this one is made up.
@@ -151,6 +152,24 @@ def test_problems_are_told_to_programs_too(check: Check) -> None:
 )
 def test_what_to_consider_follows_from_the_connection(settings: dict[str, Any], expected: list[str]) -> None:
     assert [finding.key for finding in advice(Connection(event_source_id="A1", **settings), "c")] == expected
+
+
+@pytest.mark.parametrize(
+    ("match", "also_default", "advised"),
+    [
+        (Match(product_action="purchase"), False, False),
+        (Match(message_type="commerce_event", product_action="purchase"), False, False),
+        (Match(product_action="purchase"), True, True),
+        (Match(product_action="purchase", attributes={"plan": "pro"}), False, True),
+        (Match(product_action="checkout"), False, True),
+    ],
+)
+def test_nothing_is_said_of_the_default_purchase_where_a_mapping_takes_every_purchase(
+    match: Match, also_default: bool, advised: bool
+) -> None:
+    mapping = CustomMapping(match, (Target("Purchase"),), also_default=also_default)
+    connection = Connection(event_source_id="A1", custom_mappings=(mapping,))
+    assert ("event_names" in [finding.key for finding in advice(connection, "c")]) is advised
 
 
 def test_the_advice_names_the_reasons() -> None:
