@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.case_differences import differences
 from pipeline.casefiles import PlacedCase
+from pipeline.event_rules import own_spelling
 from transforms.connection import Connection
 from transforms.custom import Case, Expected
 from transforms.mapping.convert import converter
@@ -100,7 +101,7 @@ def _differs(expected: Expected, result: Payload | Outcome) -> Iterator[str]:
         reason = f" {expected.reason}" if expected.reason else ""
         yield f"expected {expected.outcome}{reason}, got the event {result.event}"
         return
-    if expected.event is not None and expected.event != result.event:
+    if expected.event is not None and own_spelling(expected.event) != result.event:
         yield f"event: expected {expected.event}, got {result.event}"
     wanted = expected.payload if expected.payload is not None else expected.contains
     if wanted is not None:

@@ -7,6 +7,15 @@ from pipeline.problems import Report, nearest, plain, shown
 _SPELLINGS = {plain(name): name for name in reversed([*STANDARD_EVENTS, *RETIRED_EVENTS, *RESERVED_EVENTS])}
 
 
+def own_spelling(event: str) -> str:
+    """Returns an event as TikTok writes it, whose names are case-sensitive; itself if TikTok knows no such name.
+
+    >>> own_spelling("add to cart"), own_spelling("COMPLETE_PAYMENT"), own_spelling("Wave")
+    ('AddToCart', 'CompletePayment', 'Wave')
+    """
+    return _SPELLINGS.get(plain(event), event)
+
+
 def check_event(event: str, where: str, key: str, report: Report) -> str:
     """Refuses an event that TikTok does not know, and warns of one that it has retired.
 
@@ -17,9 +26,9 @@ def check_event(event: str, where: str, key: str, report: Report) -> str:
       report: takes what is found.
 
     Returns:
-      The event as TikTok writes it, whose names are case-sensitive.
+      The event in TikTok's own spelling.
     """
-    event = _SPELLINGS.get(plain(event), event)
+    event = own_spelling(event)
     if event in STANDARD_EVENTS:
         return event
     if event in RETIRED_EVENTS:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import get_args
 
+from msgspec.structs import replace
+
 from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
-from pipeline.event_rules import check_event
+from pipeline.event_rules import check_event, own_spelling
 from pipeline.parameter_rules import check_parameter
 from pipeline.problems import Report, shown, suggestion
 from pipeline.values import item_path, key_place
@@ -32,6 +34,14 @@ _PRODUCT_FIELDS = get_args(ProductField)
 
 # Path of a setting below the mapping, text: adds a problem.
 _Refuse = Callable[[str, str], None]
+
+
+def in_own_spelling(mappings: Sequence[CustomMapping]) -> tuple[CustomMapping, ...]:
+    """Returns the mappings with TikTok's events as TikTok writes them."""
+    return tuple(
+        replace(mapping, send=tuple(replace(target, event=own_spelling(target.event)) for target in mapping.send))
+        for mapping in mappings
+    )
 
 
 def check_mappings(mappings: Sequence[CustomMapping], places: Mapping[str, str], report: Report) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.case_rules import check_cases
 from pipeline.event_rules import check_event
-from pipeline.mapping_rules import check_mappings
+from pipeline.mapping_rules import check_mappings, in_own_spelling
 from pipeline.problems import Report, plain, shown, suggestion
 from pipeline.regions import REGIONS
 from transforms.connection import MAX_BATCH_EVENTS, Connection
@@ -41,6 +41,8 @@ def check_values(values: dict[str, Any], places: Mapping[str, str], report: Repo
                 del values[key]
     if "event_names" in values:
         values["event_names"] = _event_names(values["event_names"], places, report)
+    if "custom_mappings" in values:
+        values["custom_mappings"] = in_own_spelling(values["custom_mappings"])
     check_mappings(values.get("custom_mappings", ()), places, report)
     check_cases(values.get("cases", ()), places, report)
 

@@ -62,9 +62,13 @@ REFUSED = {
         f"- match: {SIGN_UP}\n  send: Serch",
         ("5:9", "custom_mappings[1].send", 'Did you mean "Search"?'),
     ),
-    "event in the wrong case": (
-        f"- match: {SIGN_UP}\n  send: [Lead, viewcontent]",
+    "event of no name": (
+        f"- match: {SIGN_UP}\n  send: [Lead, viewcontents]",
         ("5:16", "custom_mappings[1].send[2]", 'Did you mean "ViewContent"?'),
+    ),
+    "event twice in two spellings": (
+        f"- match: {SIGN_UP}\n  send: [Lead, lead]",
+        ("5:16", "custom_mappings[1].send[2]", "twice"),
     ),
     "reserved event": (f"- match: {SIGN_UP}\n  send: StartCheckout", ("5:9", "custom_mappings[1].send", "reserved")),
     "event twice": (f"- match: {SIGN_UP}\n  send: [Lead, Lead]", ("5:16", "custom_mappings[1].send[2]", "twice")),
@@ -222,6 +226,14 @@ def test_what_cannot_be_meant_is_refused_at_its_place(shop: Any, text: str, expe
     place, key, part = expected
     assert [(one.where, one.key) for one in found] == [(f"connection.yaml:{place}", key)], found
     assert part in found[0].text
+
+
+def test_events_are_taken_in_any_case_and_spacing_and_sent_as_tiktok_writes_them(shop: Any) -> None:
+    connection = shop.read(
+        f"custom_mappings:\n- match: {SIGN_UP}\n  send: [lead, Complete Registration, view_content]\n"
+    )
+    (mapping,) = connection.custom_mappings
+    assert [target.event for target in mapping.send] == ["Lead", "CompleteRegistration", "ViewContent"]
 
 
 def test_everything_is_said_at_once(shop: Any) -> None:
