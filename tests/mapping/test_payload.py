@@ -10,6 +10,7 @@ from hypothesis import given as examples
 from hypothesis import strategies
 
 from transforms.connection import Connection
+from transforms.mapping.commerce import read_contents
 from transforms.mapping.payload import builder
 from transforms.model import (
     EventData,
@@ -161,6 +162,20 @@ def test_what_cannot_be_sent_is_rejected(given: IdentifiedEvent, settings: dict[
     assert isinstance(outcome, Outcome)
     assert (outcome.stage, outcome.reason, outcome.ref, outcome.index) == (Stage.BUILD, reason, "file#1", 3)
     assert (outcome.event, outcome.event_id, outcome.form) == ("PlaceAnOrder", "one", given.form)
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_texts_of_products_are_trimmed_and_blank_ones_left_out(form: Form) -> None:
+    notes: list[Note] = []
+    products = (
+        Product(id=" A-1 ", name="  Sock ", brand="\t", category=" "),
+        Product(name=" ", brand=" ", category="\n"),
+    )
+    contents, ids = read_contents(products, "product" if form is Form.LEGACY else None, notes)
+    assert ids == ["A-1"]
+    (content,) = contents  # the second holds nothing
+    assert (content.content_id, content.content_name) == ("A-1", "Sock")
+    assert (content.content_category, content.brand) == (None, None)
 
 
 @pytest.mark.parametrize("form", [Form.WEB, Form.OFFLINE])
