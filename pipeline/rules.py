@@ -22,6 +22,7 @@ from transforms.mapping.tables import (
 )
 from transforms.model import Form
 from transforms.tiktok import token
+from transforms.tiktok.budget import Budget
 from transforms.tiktok.request import check_api_url
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -165,6 +166,14 @@ def check_pairs(connection: Connection, places: Mapping[str, str], report: Repor
             places.get("consent.ccpa_opt_out", ""),
             "consent.ccpa_opt_out",
             "offline events cannot be limited; after an opt-out they are dropped.",
+        )
+    budget = Budget(connection.requests_per_second)
+    if budget.used != connection.requests_per_second:
+        report.warn(
+            places.get("requests_per_second", ""),
+            "requests_per_second",
+            f"whole seconds hold whole requests, so of these {connection.requests_per_second:g} a second "
+            f"{budget.used:.3g} are used.",
         )
     if "development" in connection.environments and connection.test_event_code is None:
         report.warn(

@@ -5,7 +5,7 @@ import pickle
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apache_beam as beam
 import pytest
@@ -16,6 +16,7 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from transforms import Connection, ForwardToTikTok, Kind, Message, Outcome, Payload, Reason, WriteToTikTok
 from transforms.coders import ValueCoder
+from transforms.connection import Consent
 from transforms.model import Form
 from transforms.tiktok.client import Reply
 
@@ -103,6 +104,20 @@ def test_a_defect_in_the_transport_fails_the_bundle_instead_of_losing_events(con
 def test_a_connection_without_token_is_refused_when_the_pipeline_is_built() -> None:
     with pytest.raises(ValueError, match="access_token is missing: say where it is kept"):
         WriteToTikTok(Connection(event_source_id="PIXEL"))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"max_in_flight": 0}, "max_in_flight: Expected `int` >= 1"),
+        ({"requests_per_second": 0}, "requests_per_second: Expected `float` > 0"),
+        ({"consent": Consent(gdpr_missing=cast(Any, "keep"))}, "consent.gdpr_missing: Invalid enum value"),
+    ],
+    ids=["range", "above", "choice"],
+)
+def test_a_connection_made_in_python_is_checked_when_the_pipeline_is_built(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        WriteToTikTok(Connection(event_source_id="PIXEL", access_token="env:TOKEN", **values))
 
 
 @pytest.mark.parametrize("wrong", [Message("m", b""), "text"], ids=["message", "text"])

@@ -77,7 +77,11 @@ class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One connection. Types are checked when it is read; impossible pairs by `pipeline.settings`."""
+    """One connection.
+
+    Types and ranges are checked when it is read from a file, and by `check` when it is made in Python; impossible
+    pairs by `pipeline.settings`.
+    """
 
     event_source_id: Annotated[
         str, Meta(description="pixel id, or offline event set id", examples=["A1T8T4UYGVIQA8ORZMX9"], min_length=1)
@@ -223,3 +227,20 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Returns how many events one request of this form may carry."""
         limit = MAX_BATCH_EVENTS[form]
         return min(limit, self.max_batch_events or limit)
+
+
+def check(connection: Connection) -> None:
+    """Refuses a connection, made in Python, whose values have a wrong type or lie outside their range.
+
+    Raises:
+      ValueError: names the first such key and what is needed; no value is repeated.
+
+    >>> check(Connection(event_source_id="A1T8T4UYGVIQA8ORZMX9", max_in_flight=0))
+    Traceback (most recent call last):
+    ValueError: max_in_flight: Expected `int` >= 1
+    """
+    try:
+        msgspec.convert(msgspec.to_builtins(connection), Connection)
+    except msgspec.ValidationError as error:
+        needed, _, place = str(error).partition(" - at `$.")
+        raise ValueError(f"{place.rstrip('`')}: {needed}") from None

@@ -16,7 +16,7 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.batch import BatchPayloads
-from transforms.connection import Connection
+from transforms.connection import Connection, check
 from transforms.counters import NAMESPACE, THROTTLED
 from transforms.model import Fragment, Outcome, Payload
 from transforms.stream import Stream
@@ -65,6 +65,7 @@ class WriteToTikTok(beam.PTransform):
             parse(self.connection.access_token)
         except TokenReferenceError as error:
             raise ValueError(str(error)) from None
+        check(self.connection)
         check_api_url(self.connection.api_url)
 
     def expand(self, payloads: beam.PCollection[Payload]) -> beam.PCollection[Outcome]:

@@ -441,6 +441,8 @@ def test_environment_variables_are_not_put_in(write: Write, monkeypatch: pytest.
             "offline events cannot be limited",
         ),
         ({"environments": "development"}, "environments", "development events are sent as live events"),
+        ({"requests_per_second": "10.5"}, "requests_per_second", "of these 10.5 a second 10 are used"),
+        ({"requests_per_second": "0.7"}, "requests_per_second", "of these 0.7 a second 0.5 are used"),
     ],
 )
 def test_what_is_doubtful_is_a_warning(flags: dict[str, str], key: str, said: str) -> None:

@@ -56,6 +56,15 @@ class Budget:
     def _period_secs(self) -> int:
         return 1 if self.requests_per_second >= 1 else math.ceil(1 / self.requests_per_second)
 
+    @property
+    def used(self) -> float:
+        """Returns the requests a second that the slots allow, at most the budget.
+
+        >>> [Budget(budget).used for budget in (10, 10.5, 0.5, 0.7)]
+        [10.0, 10.0, 0.5, 0.5]
+        """
+        return self._per_second / self._period_secs
+
     def time(self, slot: int) -> float:
         """Returns when a slot begins, in epoch seconds."""
         period, place = divmod(slot, self._per_second)
