@@ -22,6 +22,7 @@ from transforms.connection import Connection
 from transforms.counters import REQUESTS
 from transforms.model import Form, Kind
 from transforms.tiktok.client import Reply
+from transforms.tiktok.request import Body
 from transforms.tiktok.runtime import Transport
 
 # Seconds between two lines in a log, and between two looks at a terminal.
@@ -88,7 +89,7 @@ class CountedTransport:
     def __init__(self, transport: Callable[[Connection], Transport], connection: Connection) -> None:
         self._transport = transport(connection)
 
-    def post(self, form: Form, body: bytes, token: str) -> Reply:
+    def post(self, form: Form, body: Body, token: str) -> Reply:
         """Returns the reply of the other one."""
         try:
             return self._transport.post(form, body, token)

@@ -13,14 +13,14 @@ from transforms.model import Form
 from transforms.tiktok.budget import TOLERANCE_SECS
 from transforms.tiktok.client import EventsApi, Reply
 from transforms.tiktok.exchange import Answer, Circuit, Request
-from transforms.tiktok.request import envelope
+from transforms.tiktok.request import Body, envelope
 from transforms.tiktok.token import TokenSource
 
 
 class Transport(Protocol):
     """Carries one request; `EventsApi` is the real one."""
 
-    def post(self, form: Form, body: bytes, token: str) -> Reply:
+    def post(self, form: Form, body: Body, token: str) -> Reply:
         """Returns the reply; trouble on the way is a reply too, never an exception."""
         ...
 
@@ -94,7 +94,7 @@ class PooledSender:
 
     def _post(self, request: Request, at: float) -> Reply | None:
         runtime = self._runtime
-        body = runtime.envelopes[request.form].join([payload.body for payload in request.payloads])
+        body = runtime.envelopes[request.form].around([payload.body for payload in request.payloads])
         token = request.token = runtime.tokens.get()
         early = at - time.time()
         if early < -TOLERANCE_SECS or self._abandoned.wait(max(early, 0.0)):
