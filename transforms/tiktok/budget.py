@@ -78,9 +78,19 @@ class Budget:
           after: the last slot this shard used, -1 if none.
           earliest: epoch seconds.
         """
-        periods = max(0, math.floor(earliest / self._period_secs))
-        slot = max(after + 1, periods * self._per_second)
-        slot += (shard - slot) % self.shards
+        slot = max(after + 1, self.first_slot(earliest))
+        return slot + (shard - slot) % self.shards
+
+    def first_slot(self, earliest: float) -> int:
+        """Returns the first slot of all whose time is not before `earliest`, in epoch seconds.
+
+        >>> Budget(10).first_slot(0.1), Budget(10).first_slot(0.8), Budget(0.5).first_slot(1.0)
+        (2, 10, 1)
+        """
+        period = max(0, math.floor(earliest / self._period_secs))
+        into_secs = max(0.0, earliest - period * self._period_secs)
+        # Rounded down; the time decides, so that it agrees with `time` to the last bit.
+        slot = period * self._per_second + min(math.floor(into_secs * self._per_second / _FILLED), self._per_second - 1)
         while self.time(slot) < earliest:
-            slot += self.shards
+            slot += 1
         return slot

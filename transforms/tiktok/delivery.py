@@ -3,11 +3,10 @@
 One `Delivery` serves one bundle, on one thread. It decides everything; the threads of a `Sender` only wait for a slot,
 POST, and hand the reply back. Retries live at the narrowest scope, the request:
 
-* throttled: wait for `Retry-After`, else exponential back-off with full jitter; a shard that is throttled twice in a
-  row uses every second slot, then every fourth …, and grows back with every success.
+* throttled: wait for `Retry-After`, else exponential back-off with full jitter; the shard slows down (`slots`).
 * transient: exponential back-off with full jitter up to `retry_secs`, then `undelivered`.
 * time-out after sending, or a broken connection: the same, then `unknown`; the event ids stay the same.
-* one event named invalid: it is rejected, the rest goes out again at once. Invalid without a name: halves.
+* one event named invalid: it is rejected, the rest goes out again at once (`sieve`). Invalid without a name: halves.
 * credentials or configuration: the circuit opens. A batch ends what is not sent yet as `undelivered`; a stream keeps it
   and tries one request every `probe_secs`, with the token read again, until one is accepted.
 
@@ -18,27 +17,23 @@ out more than once; a stable event_id lets TikTok drop the repeat (48 h).
 import heapq
 import itertools
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from transforms.connection import Connection
-from transforms.model import Form, Fragment, Kind, Outcome, Payload, Reason
+from transforms.model import Form, Fragment, Kind, Outcome, Reason
 from transforms.tiktok import reply as replies
 from transforms.tiktok import told
-from transforms.tiktok.budget import TOLERANCE_SECS, Budget
+from transforms.tiktok.budget import Budget
 from transforms.tiktok.exchange import Answer, Circuit, CircuitOpenError, Request, Sender, Tally
 from transforms.tiktok.request import envelope
-from transforms.tiktok.settle import divided, settled
+from transforms.tiktok.settle import halved, settled, without
+from transforms.tiktok.sieve import Sieve
+from transforms.tiktok.slots import Slots
 
 # Back-off, in seconds: ceiling of the first wait, and of every wait. Full jitter draws between 0 and the ceiling, so
 # that workers that failed together do not come back together.
 _TRANSIENT_FIRST_SECS, _THROTTLED_FIRST_SECS, _LONGEST_SECS = 0.5, 1.0, 60.0
-
-# A throttled shard uses at least every 16th of its slots, so that it notices when the throttling ends.
-_SLOWEST_STRIDE = 16
-
-# While a stream waits for the circuit it looks so often whether it is to end, and moves its counts on.
-_MEANWHILE_SECS = 1.0
 
 # Fragments that one bundle holds beyond those in flight, in multiples of `max_in_flight`: keeps the sender busy while
 # requests wait for their back-off, and bounds memory.
@@ -54,7 +49,6 @@ class Delivery:
       circuit: shared by all bundles of the process.
       jitter: returns a number in [0, 1).
       stopping: says whether a stream is to end; None: there is no stream, and an open circuit ends everything.
-      meanwhile: called now and then while a stream waits for the circuit to close.
     """
 
     def __init__(
@@ -64,20 +58,15 @@ class Delivery:
         circuit: Circuit,
         jitter: Callable[[], float],
         stopping: Callable[[], bool] | None = None,
-        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self._connection = connection
         self._sender = sender
         self._circuit = circuit
         self._jitter = jitter
         self._stopping = stopping
-        self._meanwhile = meanwhile
-        self._budget = Budget(connection.requests_per_second)
+        self._slots = Slots(Budget(connection.requests_per_second))
+        self._sieve = Sieve()
         self._most_bytes = {form: connection.max_request_bytes - envelope(connection, form).size for form in Form}
-        self._last_slots: dict[int, int] = {}
-        self._unwritten: dict[int, int] = {}
-        self._strides: dict[int, int] = {}
-        self._throttled_in_a_row: Counter[int] = Counter()
         self._ready: deque[Request] = deque()
         self._waiting: list[tuple[float, int, Request]] = []
         self._order = itertools.count()
@@ -116,16 +105,13 @@ class Delivery:
         """Returns when every payload has its outcome, and the used slots that no state tells of are over."""
         while self._held():
             self._step(None)
-        now = self._sender.now()
-        over = max((self._budget.time(slot) for slot in self._unwritten.values()), default=0.0) + TOLERANCE_SECS
-        while self._unwritten and now < over:
+        over = self._slots.over_at()
+        while over is not None and self._sender.now() < over:
             self._sender.wait(over)
-            now = self._sender.now()
 
     def last_slot(self, shard: int) -> int:
         """Returns the last slot used of a shard that is held (-1: none), to be written into the key's state."""
-        self._unwritten.pop(shard, None)
-        return self._last_slots[shard]
+        return self._slots.last(shard)
 
     def hold(self, shard: int, last_slot: int) -> None:
         """Tells that this bundle processes a shard's key, and which slot its former holder used last (-1: none).
@@ -133,7 +119,7 @@ class Delivery:
         Until the bundle ends nobody else processes that key, so all later slots of the shard are this bundle's, for
         whichever request is due.
         """
-        self._last_slots[shard] = max(last_slot, self._last_slots.get(shard, -1))
+        self._slots.hold(shard, last_slot)
 
     def _held(self) -> int:
         return len(self._ready) + len(self._waiting) + len(self._started)
@@ -149,12 +135,12 @@ class Delivery:
             self._waiting[0][0] if self._waiting else math.inf, now + (math.inf if timeout is None else timeout)
         )
         if blocked:
-            until = min(until, self._circuit.probe_at, now + _MEANWHILE_SECS)
+            until = min(until, self._circuit.probe_at)
             self._stop_if_told()
         answer = self._sender.wait(until)
-        if blocked:
-            self._meanwhile()
-        elif not any(at <= now for at in self._started.values()):  # nothing on its way: the budget made us wait
+        if not blocked and not any(
+            at <= now for at in self._started.values()
+        ):  # nothing on its way: the budget made us wait
             self.tally.throttled_secs += self._sender.now() - now
         while answer is not None:
             del self._started[id(answer.request)]
@@ -190,17 +176,9 @@ class Delivery:
 
     def _start(self, request: Request, now: float) -> None:
         """Takes the earliest slot of the shards that this bundle holds, and hands the request to a thread."""
-        slot, shard = min((self._next_slot(shard, now), shard) for shard in self._last_slots)
-        self._last_slots[shard] = self._unwritten[shard] = slot
-        request.shard = shard
-        at = self._budget.time(slot)
+        request.shard, at = self._slots.take(now)
         self._started[id(request)] = at
         self._sender.start(request, at)
-
-    def _next_slot(self, shard: int, now: float) -> int:
-        last = self._last_slots[shard]
-        skipped = (self._strides.get(shard, 1) - 1) * self._budget.shards if last >= 0 else 0
-        return self._budget.next_slot(shard, last + skipped, now)
 
     def _act(self, answer: Answer) -> None:
         request, reply = answer.request, answer.reply
@@ -220,7 +198,8 @@ class Delivery:
         counts[f"replies:{verdict.cls}"] += 1
         if verdict.cls == "success":
             self._recover(request)
-            self._end(request, request.payloads, Kind.DELIVERED, None, verdict)
+            self._sieve.accepted(request)
+            self._end_all(request, Kind.DELIVERED, None, verdict)
             return
         told.refused(request, reply, verdict)
         match verdict.cls:
@@ -233,10 +212,7 @@ class Delivery:
                 self._recover(request)
                 self._isolate(request, verdict, Reason.EVENT_TOO_LARGE)
             case "throttled":
-                self._throttled_in_a_row[request.shard] += 1
-                if self._throttled_in_a_row[request.shard] > 1:
-                    stride = self._strides.get(request.shard, 1)
-                    self._strides[request.shard] = min(_SLOWEST_STRIDE, stride * 2)
+                self._slots.throttled(request.shard)
                 self._again(request, verdict, Reason.THROTTLED, _THROTTLED_FIRST_SECS)
             case "transient":
                 self._again(request, verdict, Reason.OUTAGE, _TRANSIENT_FIRST_SECS)
@@ -245,16 +221,14 @@ class Delivery:
             case "configuration":
                 self._refused(request, verdict, Reason.CONFIGURATION)
             case "unknown":
-                self._end(request, request.payloads, Kind.UNKNOWN, Reason.UNKNOWN_CODE, verdict)
+                self._end_all(request, Kind.UNKNOWN, Reason.UNKNOWN_CODE, verdict)
 
     def _recover(self, request: Request) -> None:
-        shard, circuit = request.shard, self._circuit
+        circuit = self._circuit
         circuit.succeeded()
         if self._stopping is not None and circuit.close(request.sent_at, self._sender.now()):
             told.going_on(circuit)
-        self._throttled_in_a_row[shard] = 0
-        if self._strides.get(shard, 1) > 1:
-            self._strides[shard] //= 2
+        self._slots.recovered(request.shard)
 
     def _again(self, request: Request, verdict: replies.Verdict, reason: Reason, first_secs: float) -> None:
         """Tries a request again after a back-off, unless its time is used up."""
@@ -271,35 +245,47 @@ class Delivery:
         since = max(min(request.since, failing_since), self._circuit.closed_at)
         if now + wait > since + self._connection.retry_secs:
             kind, reason = (Kind.UNKNOWN, Reason.TIMED_OUT) if request.ambiguous else (Kind.UNDELIVERED, reason)
-            self._end(request, request.payloads, kind, reason, verdict)
+            self._end_all(request, kind, reason, verdict)
             return
         heapq.heappush(self._waiting, (now + wait, next(self._order), request))
 
     def _isolate(self, request: Request, verdict: replies.Verdict, reason: Reason) -> None:
         """Ends the events that TikTok named and sends the rest again at once; halves if it named none."""
-        bad, parts = divided(request.payloads, verdict)
-        if bad:
-            self._end(request, bad, Kind.REJECTED, reason, verdict)
-        self._ready.extendleft(request.part(part) for part in reversed(parts))
+        named = verdict.indexes if verdict.cls == "invalid" else ()
+        if len(request.payloads) == 1:
+            named = (0,)
+        if not named:
+            self._ready.extendleft(reversed(halved(request)))
+            self._go_on(request.spared, request.behind)
+            return
+        self._end(request, named, Kind.REJECTED, reason, verdict)
+        if len(named) == 1:
+            self._go_on(*self._sieve.named(request, named[0]))
+        else:
+            self._go_on(request.spared, [*without(request, named), *request.behind])
+
+    def _go_on(self, spared: list[Request], behind: list[Request]) -> None:
+        """Lets what is left of a batch follow at once; in one request if requests are scarce, or fail."""
+        if spared or behind:
+            spare = self._circuit.failing_since is None and self._slots.is_spare(self._sender.now())
+            self._ready.extendleft(reversed(self._sieve.onward(spared, behind, spare)))
 
     def _end_oversized(self, fragment: Fragment) -> None:
         """Ends a payload that no request may carry; `BatchPayloads` leaves such a one alone in its fragment."""
         request = Request(fragment.form, fragment.payloads)
         message = f"{fragment.body_bytes} bytes; a request may have {self._connection.max_request_bytes}"
         verdict = replies.Verdict(cls="too_large", code=None, message=message, request_id=None)
-        self._end(request, fragment.payloads, Kind.REJECTED, Reason.EVENT_TOO_LARGE, verdict)
+        self._end_all(request, Kind.REJECTED, Reason.EVENT_TOO_LARGE, verdict)
 
     def _end_partial(self, request: Request, verdict: replies.Verdict) -> None:
         if verdict.accepted is None:
-            self._end(request, request.payloads, Kind.UNKNOWN, Reason.PARTIAL_SUCCESS, verdict)
+            self._end_all(request, Kind.UNKNOWN, Reason.PARTIAL_SUCCESS, verdict)
             return
         self._recover(request)
-        accepted = [request.payloads[index] for index in verdict.accepted]
-        self._end(request, accepted, Kind.DELIVERED, None, verdict)
-        for index, code, message in verdict.failed:
-            self._end(
-                request, [request.payloads[index]], Kind.REJECTED, Reason.REFUSED_BY_TIKTOK, verdict, code, message
-            )
+        self._end(request, verdict.accepted, Kind.DELIVERED, None, verdict)
+        for position, code, message in verdict.failed:
+            self._end(request, [position], Kind.REJECTED, Reason.REFUSED_BY_TIKTOK, verdict, code, message)
+        self._go_on(request.spared, request.behind)
 
     def _refused(self, request: Request, verdict: replies.Verdict, reason: Reason) -> None:
         """Opens the circuit; before that, tries once with a token read again if the credentials were refused."""
@@ -323,7 +309,7 @@ class Delivery:
         kind = Kind.UNDELIVERED
         if request.ambiguous:
             kind, reason = Kind.UNKNOWN, Reason.TIMED_OUT
-        self._end(request, request.payloads, kind, reason, verdict)
+        self._end_all(request, kind, reason, verdict)
 
     def _end_unsent(self, request: Request) -> None:
         """Ends a request that an open circuit keeps from being sent."""
@@ -333,14 +319,19 @@ class Delivery:
         )
         self._end_refused(request, verdict, circuit.reason or Reason.CONFIGURATION)
 
+    def _end_all(self, request: Request, kind: Kind, reason: Reason | None, verdict: replies.Verdict) -> None:
+        """Ends all payloads of a request; what waited for it is next."""
+        self._end(request, None, kind, reason, verdict)
+        self._go_on(request.spared, request.behind)
+
     def _end(
         self,
         request: Request,
-        payloads: Sequence[Payload],
+        positions: Sequence[int] | None,
         kind: Kind,
         reason: Reason | None,
         verdict: replies.Verdict,
         code: int | None = None,
         message: str | None = None,
     ) -> None:
-        self._outcomes.append(settled(request, payloads, kind, reason, verdict, code, message))
+        self._outcomes.append(settled(request, positions, kind, reason, verdict, code, message))

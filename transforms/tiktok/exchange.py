@@ -1,8 +1,9 @@
 """What a delivery and its sender hand each other, and what the bundles of a process know together. No Beam."""
 
+import itertools
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,6 +30,10 @@ class Request:
       ambiguous: an attempt may have been accepted although no reply says so.
       renewed: the token has been read again for this request.
       token: the one of the last attempt; set by the sender, asked for when it is refused.
+      spared, behind: what waits for this request to be through, of the same batch; see `transforms.tiktok.sieve`.
+      presumed: so many payloads at the front are presumed sound.
+      fewer: how many of the attempts did not carry which payloads: runs of (payloads, attempts), in their order; empty
+        if all attempts carried all.
     """
 
     form: Form
@@ -43,18 +48,60 @@ class Request:
     ambiguous: bool = False
     renewed: bool = False
     token: str = field(default="", repr=False)
+    spared: "list[Request]" = field(default_factory=list, repr=False)
+    behind: "list[Request]" = field(default_factory=list, repr=False)
+    presumed: int = 0
+    fewer: Sequence[tuple[int, int]] = ()
 
-    def part(self, payloads: Sequence[Payload]) -> "Request":
-        """Returns a request for some of the payloads, with this one's history."""
+    def part(self, start: int, stop: int) -> "Request":
+        """Returns a request for some of the payloads, from `start` to before `stop`, with this one's history."""
         return Request(
             self.form,
-            payloads,
+            self.payloads[start:stop],
             attempts=self.attempts,
             first_at=self.first_at,
             sent_at=self.sent_at,
             answered_at=self.answered_at,
             ambiguous=self.ambiguous,
+            fewer=_cut(self.fewer, start, stop),
         )
+
+    def attempts_of_each(self) -> Iterable[int]:
+        """Returns the number of attempts that carried each of the payloads, in their order."""
+        if not self.fewer:
+            return itertools.repeat(self.attempts, len(self.payloads))
+        return [self.attempts - fewer for count, fewer in self.fewer for _ in range(count)]
+
+
+def joined(parts: Sequence[Request]) -> Request | None:
+    """Returns one request for the payloads of several, with the history of each; None if there are none.
+
+    Args:
+      parts: of one batch, either all ambiguous or none.
+    """
+    parts = [part for part in parts if part.payloads]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    latest = max(parts, key=lambda part: part.attempts)
+    whole = latest.part(0, 0)
+    whole.payloads = [payload for part in parts for payload in part.payloads]
+    fewer: list[tuple[int, int]] = []
+    for part in parts:
+        missed = latest.attempts - part.attempts
+        fewer += [(count, less + missed) for count, less in part.fewer or [(len(part.payloads), 0)]]
+    whole.fewer = fewer
+    return whole
+
+
+def _cut(runs: Sequence[tuple[int, int]], start: int, stop: int) -> list[tuple[int, int]]:
+    """Returns the runs between two positions."""
+    found, at = [], 0
+    for count, value in runs:
+        kept = min(stop, at + count) - max(start, at)
+        if kept > 0:
+            found.append((kept, value))
+        at += count
+    return found
 
 
 @dataclass(frozen=True, slots=True)

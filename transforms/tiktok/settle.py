@@ -1,26 +1,27 @@
 """From a request that is over to the outcomes of its events. Pure."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 
 from transforms.model import Kind, Outcome, Payload, Reason, Stage
-from transforms.tiktok.exchange import Request
+from transforms.tiktok.exchange import Request, joined
 from transforms.tiktok.reply import Verdict
 
 
 def settled(
     request: Request,
-    payloads: Sequence[Payload],
+    positions: Sequence[int] | None,
     kind: Kind,
     reason: Reason | None,
     verdict: Verdict,
     code: int | None = None,
     message: str | None = None,
 ) -> list[Outcome]:
-    """Returns the outcomes of payloads of one request, in their order.
+    """Returns the outcomes of payloads of one request, in the order of their positions.
 
     Args:
       request: with the times and the number of its attempts.
-      payloads: those that end here; all of the request's or some.
+      positions: in the request, of those that end here; None: all.
       kind: what became of them.
       reason: why; None if they are delivered.
       verdict: the last reply's.
@@ -31,10 +32,14 @@ def settled(
     message = verdict.message if message is None else message
     if kind is Kind.DELIVERED:
         message = None
-    request_id, attempts = verdict.request_id, request.attempts
-    sent_at_ms = int(request.sent_at * 1000) if attempts else None
-    first_sent_at_ms = int(request.first_at * 1000) if attempts else None
-    answered_at_ms = int(request.answered_at * 1000) if attempts else None
+    request_id, sent = verdict.request_id, request.attempts > 0
+    sent_at_ms = int(request.sent_at * 1000) if sent else None
+    first_sent_at_ms = int(request.first_at * 1000) if sent else None
+    answered_at_ms = int(request.answered_at * 1000) if sent else None
+    ended: Iterable[tuple[Payload, int]] = zip(request.payloads, request.attempts_of_each(), strict=True)
+    if positions is not None:
+        every = list(ended)
+        ended = [every[position] for position in positions]
     return [
         Outcome(
             kind,
@@ -61,20 +66,19 @@ def settled(
             payload.original if kind is Kind.REJECTED else None,
             answered_at_ms,
         )
-        for payload in payloads
+        for payload, attempts in ended
     ]
 
 
-def divided(payloads: Sequence[Payload], verdict: Verdict) -> tuple[list[Payload], list[list[Payload]]]:
-    """Returns what a refusal of single events means: those that it names, and the requests for the others.
+def halved(request: Request) -> list[Request]:
+    """Returns two requests for the payloads of one that was refused without naming an event; it has at least two."""
+    size = len(request.payloads)
+    middle = (size + 1) // 2
+    return [request.part(0, middle), request.part(middle, size)]
 
-    Without a name the request is halved; a request of one event names it.
-    """
-    named = set(verdict.indexes) if verdict.cls == "invalid" else set()
-    if len(payloads) == 1:
-        named = {0}
-    if named:
-        good = [payload for index, payload in enumerate(payloads) if index not in named]
-        return [payload for index, payload in enumerate(payloads) if index in named], [good] if good else []
-    middle = (len(payloads) + 1) // 2
-    return [], [list(payloads[:middle]), list(payloads[middle:])]
+
+def without(request: Request, positions: Sequence[int]) -> list[Request]:
+    """Returns a request for all payloads but those at some positions, in ascending order; none if nothing is left."""
+    edges = [-1, *positions, len(request.payloads)]
+    rest = joined([request.part(after + 1, before) for after, before in itertools.pairwise(edges)])
+    return [] if rest is None else [rest]
