@@ -171,13 +171,11 @@ class _DeliverFn(beam.DoFn):
 
     def _count(self) -> None:
         """Moves what the delivery did into Beam's counters; on the bundle's thread, where Beam counts."""
-        tally = self._delivery.tally
+        tally = self._delivery.take_tally()
         for name, count in tally.counts.items():
             Metrics.counter(NAMESPACE, name).inc(count)
-        tally.counts.clear()
         seconds = int(tally.throttled_secs + self._throttled_rest_secs)
         self._throttled_rest_secs += tally.throttled_secs - seconds
-        tally.throttled_secs = 0.0
         if seconds:
             self._throttled.inc(seconds)
 

@@ -82,12 +82,12 @@ class _RehearseFn(beam.DoFn):
         size = self._sizes[form] + fragment.body_bytes
         if size > self._most_bytes:
             # As in the delivery: a payload that is larger than a request stands alone.
-            yield settled(request, payloads, Kind.REJECTED, Reason.EVENT_TOO_LARGE, _NO_REPLY)
+            yield settled(request, None, Kind.REJECTED, Reason.EVENT_TOO_LARGE, _NO_REPLY)
             return
         self._requests[form].inc()
         self._bytes.inc(size)
         self._add_samples(payloads)
-        yield settled(request, payloads, Kind.SKIPPED, Reason.DRY_RUN, _NO_REPLY)
+        yield settled(request, None, Kind.SKIPPED, Reason.DRY_RUN, _NO_REPLY)
 
     def _add_samples(self, payloads: list[Payload]) -> None:
         for payload in payloads:

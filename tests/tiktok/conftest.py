@@ -25,15 +25,15 @@ class SimulatedSender:
         self.renewals = [False]
         self._answer = answer
         self._latency_secs = latency_secs
-        self._due: list[tuple[float, int, Answer]] = []
+        self._due: list[tuple[float, int, Answer, Callable[[Answer], None]]] = []
         self._order = itertools.count()
 
     def now(self) -> float:
         return self.clock
 
-    def start(self, request: Request, at: float) -> None:
+    def start(self, request: Request, at: float, answered: Callable[[Answer], None]) -> None:
         if self.clock > at + TOLERANCE_SECS:
-            heapq.heappush(self._due, (self.clock, next(self._order), Answer(request, None)))
+            heapq.heappush(self._due, (self.clock, next(self._order), Answer(request, None), answered))
             return
         begins = max(at, self.clock)
         self.started.append((begins, [payload.event_id for payload in request.payloads]))
@@ -41,16 +41,18 @@ class SimulatedSender:
         reply = Reply(
             reply.status, reply.body, reply.trouble, reply.retry_after_secs, reply.sent, begins, self._latency_secs
         )
-        heapq.heappush(self._due, (begins + self._latency_secs, next(self._order), Answer(request, reply)))
+        due = begins + self._latency_secs
+        heapq.heappush(self._due, (due, next(self._order), Answer(request, reply), answered))
 
-    def wait(self, until: float) -> Answer | None:
+    def wait(self, until: float) -> bool:
         if self._due and self._due[0][0] <= max(until, self.clock):
-            due, _, answer = heapq.heappop(self._due)
+            due, _, answer, answered = heapq.heappop(self._due)
             self.clock = max(self.clock, due)
-            return answer
+            answered(answer)
+            return True
         assert until < math.inf, "the delivery would wait for ever"
         self.clock = max(self.clock, until)
-        return None
+        return False
 
     def renew_token(self, request: Request) -> bool:
         return self.renewals.pop(0) if len(self.renewals) > 1 else self.renewals[0]

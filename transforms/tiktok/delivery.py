@@ -1,7 +1,9 @@
 """Delivers fragments: sends them within the budget, reads each reply, tries again, and ends every event in one outcome.
 
-One `Delivery` serves one bundle, on one thread. It decides everything; the threads of a `Sender` only wait for a slot,
-POST, and hand the reply back. Retries live at the narrowest scope, the request:
+One `Delivery` serves one bundle. It decides everything, under one lock: on the bundle's thread when that comes by, and
+on the threads of a `Sender` as soon as they have a reply, so that what follows from it does not wait for the bundle's
+thread, which maps events meanwhile. Outcomes and counts are handed to the bundle's thread. Retries live at the
+narrowest scope, the request:
 
 * throttled: wait for `Retry-After`, else exponential back-off with full jitter; the shard slows down (`slots`).
 * transient: exponential back-off with full jitter up to `retry_secs`, then `undelivered`.
@@ -14,10 +16,8 @@ Guarantee: each payload handed in has exactly one outcome when `drain` returns, 
 out more than once; a stable event_id lets TikTok drop the repeat (48 h).
 """
 
-import heapq
-import itertools
 import math
-from collections import deque
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from transforms.connection import Connection
@@ -26,6 +26,7 @@ from transforms.tiktok import reply as replies
 from transforms.tiktok import told
 from transforms.tiktok.budget import Budget
 from transforms.tiktok.exchange import Answer, Circuit, CircuitOpenError, Request, Sender, Tally
+from transforms.tiktok.line import Line
 from transforms.tiktok.request import envelope
 from transforms.tiktok.settle import halved, settled, without
 from transforms.tiktok.sieve import Sieve
@@ -67,51 +68,56 @@ class Delivery:
         self._slots = Slots(Budget(connection.requests_per_second))
         self._sieve = Sieve()
         self._most_bytes = {form: connection.max_request_bytes - envelope(connection, form).size for form in Form}
-        self._ready: deque[Request] = deque()
-        self._waiting: list[tuple[float, int, Request]] = []
-        self._order = itertools.count()
-        self._started: dict[int, float] = {}
+        self._lock = threading.RLock()
+        self._line = Line()
         self._outcomes: list[list[Outcome]] = []
         self.tally = Tally()
 
     def submit(self, fragment: Fragment) -> None:
         """Takes a fragment of a shard that is held. When this returns it is started, ended or queued: see `take`."""
         if fragment.body_bytes > self._most_bytes[fragment.form]:
-            self._end_oversized(fragment)
+            with self._lock:
+                self._end_oversized(fragment)
             return
         while self.is_full():
-            self._step(None)
-        self._ready.append(Request(fragment.form, fragment.payloads))
-        self._step(0.0)
+            self.wait()
+        with self._lock:
+            self._line.add(Request(fragment.form, fragment.payloads))
+        self.wait(0.0)
 
     def is_full(self) -> bool:
         """Returns whether another fragment would have to wait for an answer."""
-        return self._held() >= _HELD * self._connection.max_in_flight
+        return len(self._line) >= _HELD * self._connection.max_in_flight
 
     def is_busy(self) -> bool:
         """Returns whether something has no outcome yet."""
-        return self._held() > 0
-
-    def wait(self, secs: float) -> None:
-        """Goes on with what is held until something happens, but no longer than so many seconds."""
-        self._step(secs)
+        with self._lock:
+            return len(self._line) > 0
 
     def take(self) -> Iterable[list[Outcome]]:
         """Returns the outcomes that are new since the last call, in lists of one request each."""
-        outcomes, self._outcomes = self._outcomes, []
+        with self._lock:
+            outcomes, self._outcomes = self._outcomes, []
         return outcomes
+
+    def take_tally(self) -> Tally:
+        """Returns what was done since the last call."""
+        with self._lock:
+            tally, self.tally = self.tally, Tally()
+        return tally
 
     def drain(self) -> None:
         """Returns when every payload has its outcome, and the used slots that no state tells of are over."""
-        while self._held():
-            self._step(None)
+        while self.is_busy():
+            self.wait()
         over = self._slots.over_at()
         while over is not None and self._sender.now() < over:
             self._sender.wait(over)
 
     def last_slot(self, shard: int) -> int:
         """Returns the last slot used of a shard that is held (-1: none), to be written into the key's state."""
-        return self._slots.last(shard)
+        with self._lock:
+            return self._slots.last(shard)
 
     def hold(self, shard: int, last_slot: int) -> None:
         """Tells that this bundle processes a shard's key, and which slot its former holder used last (-1: none).
@@ -119,48 +125,50 @@ class Delivery:
         Until the bundle ends nobody else processes that key, so all later slots of the shard are this bundle's, for
         whichever request is due.
         """
-        self._slots.hold(shard, last_slot)
+        with self._lock:
+            self._slots.hold(shard, last_slot)
 
-    def _held(self) -> int:
-        return len(self._ready) + len(self._waiting) + len(self._started)
+    def wait(self, secs: float = math.inf) -> None:
+        """Starts what is due, then waits until something is answered, but no longer than so many seconds."""
+        with self._lock:
+            now = self._sender.now()
+            self._start_due(now)
+            blocked = self._line.ready > 0 and self._circuit.reason is not None
+            until = min(self._line.wakes_at, now + secs)
+            if blocked:
+                until = min(until, self._circuit.probe_at)
+                self._stop_if_told()
+            if not self._line.started and (secs == 0.0 or until == math.inf):
+                return
+            # Nothing is on its way: the budget makes us wait.
+            throttled = not blocked and not self._line.is_under_way(now)
+        answered = self._sender.wait(until)
+        if throttled:
+            with self._lock:
+                self.tally.throttled_secs += self._sender.now() - now
+        while answered:
+            answered = self._sender.wait(0.0)
 
-    def _step(self, timeout: float | None) -> None:
-        """Starts what is due, then waits for one answer, at most so long (None: until one comes), and acts on it."""
-        now = self._sender.now()
-        self._start_due(now)
-        blocked = bool(self._ready) and self._circuit.reason is not None
-        if not self._started and (timeout == 0.0 or not (self._waiting or blocked)):
-            return
-        until = min(
-            self._waiting[0][0] if self._waiting else math.inf, now + (math.inf if timeout is None else timeout)
-        )
-        if blocked:
-            until = min(until, self._circuit.probe_at)
-            self._stop_if_told()
-        answer = self._sender.wait(until)
-        if not blocked and not any(
-            at <= now for at in self._started.values()
-        ):  # nothing on its way: the budget made us wait
-            self.tally.throttled_secs += self._sender.now() - now
-        while answer is not None:
-            del self._started[id(answer.request)]
+    def _answered(self, answer: Answer) -> None:
+        """Acts on an answer, and starts what may start now; on any thread."""
+        with self._lock:
+            self._line.answered(answer.request)
             self._act(answer)
-            answer = self._sender.wait(0.0)
+            self._start_due(self._sender.now())
 
     def _start_due(self, now: float) -> None:
         """Starts every request that may start, and ends those that a batch cannot send any more."""
-        circuit, ends = self._circuit, self._stopping is None
-        while self._waiting and (self._waiting[0][0] <= now or (circuit.reason and ends)):
-            self._ready.append(heapq.heappop(self._waiting)[2])
-        while self._ready:
+        circuit, ends, line = self._circuit, self._stopping is None, self._line
+        line.wake(math.inf if circuit.reason and ends else now)
+        while line.ready:
             if circuit.reason is None:
-                if len(self._started) >= self._connection.max_in_flight:
+                if line.started >= self._connection.max_in_flight:
                     return
-                self._start(self._ready.popleft(), now)
+                self._start(line.take(), now)
             elif ends:
-                self._end_unsent(self._ready.popleft())
+                self._end_unsent(line.take())
             elif circuit.may_probe(now, self._connection.probe_secs):
-                request = self._ready.popleft()
+                request = line.take()
                 self.tally.counts["circuit_probes"] += 1
                 self._sender.renew_token(request)
                 self._start(request, now)
@@ -169,7 +177,7 @@ class Delivery:
 
     def _stop_if_told(self) -> None:
         """Raises if a stream is to end while it waits for the circuit; what waits stays without an outcome."""
-        if self._stopping is not None and not self._started and self._stopping():
+        if self._stopping is not None and not self._line.started and self._stopping():
             raise CircuitOpenError(
                 f"Stopped while TikTok answers {told.described(self._circuit.code)}: what waits was not sent."
             )
@@ -177,14 +185,14 @@ class Delivery:
     def _start(self, request: Request, now: float) -> None:
         """Takes the earliest slot of the shards that this bundle holds, and hands the request to a thread."""
         request.shard, at = self._slots.take(now)
-        self._started[id(request)] = at
-        self._sender.start(request, at)
+        self._line.start(request, at)
+        self._sender.start(request, at, self._answered)
 
     def _act(self, answer: Answer) -> None:
         request, reply = answer.request, answer.reply
         if reply is None:
             self.tally.counts["missed_slots"] += 1
-            self._ready.appendleft(request)
+            self._line.add_first([request])
             return
         request.attempts += 1
         request.sent_at, request.answered_at = reply.started_at, reply.started_at + reply.elapsed_secs
@@ -247,7 +255,7 @@ class Delivery:
             kind, reason = (Kind.UNKNOWN, Reason.TIMED_OUT) if request.ambiguous else (Kind.UNDELIVERED, reason)
             self._end_all(request, kind, reason, verdict)
             return
-        heapq.heappush(self._waiting, (now + wait, next(self._order), request))
+        self._line.add_later(now + wait, request)
 
     def _isolate(self, request: Request, verdict: replies.Verdict, reason: Reason) -> None:
         """Ends the events that TikTok named and sends the rest again at once; halves if it named none."""
@@ -255,7 +263,7 @@ class Delivery:
         if len(request.payloads) == 1:
             named = (0,)
         if not named:
-            self._ready.extendleft(reversed(halved(request)))
+            self._line.add_first(halved(request))
             self._go_on(request.spared, request.behind)
             return
         self._end(request, named, Kind.REJECTED, reason, verdict)
@@ -268,7 +276,7 @@ class Delivery:
         """Lets what is left of a batch follow at once; in one request if requests are scarce, or fail."""
         if spared or behind:
             spare = self._circuit.failing_since is None and self._slots.is_spare(self._sender.now())
-            self._ready.extendleft(reversed(self._sieve.onward(spared, behind, spare)))
+            self._line.add_first(self._sieve.onward(spared, behind, spare))
 
     def _end_oversized(self, fragment: Fragment) -> None:
         """Ends a payload that no request may carry; `BatchPayloads` leaves such a one alone in its fragment."""
@@ -292,7 +300,7 @@ class Delivery:
         if reason is Reason.CREDENTIALS and not request.renewed:
             request.renewed = True
             if self._sender.renew_token(request):
-                self._ready.appendleft(request)
+                self._line.add_first([request])
                 return
         streams = self._stopping is not None
         if self._circuit.open(reason, verdict, self._sender.now(), self._connection.probe_secs):
@@ -301,7 +309,7 @@ class Delivery:
             told.stopped(self._circuit, then)
         if streams:
             request.renewed = False
-            self._ready.appendleft(request)
+            self._line.add_first([request])
         else:
             self._end_refused(request, verdict, reason)
 

@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -119,12 +119,18 @@ class Sender(Protocol):
         """Returns epoch seconds."""
         ...
 
-    def start(self, request: Request, at: float) -> None:
-        """Sends a request at a time, or hands it back unsent if it is more than `TOLERANCE_SECS` late."""
+    def start(self, request: Request, at: float, answered: Callable[[Answer], None]) -> None:
+        """Sends a request at a time, or hands it back unsent if it is more than `TOLERANCE_SECS` late.
+
+        Args:
+          request: not on its way yet.
+          at: epoch seconds.
+          answered: called with the answer, from any thread.
+        """
         ...
 
-    def wait(self, until: float) -> Answer | None:
-        """Returns the next answer, or None if none comes before a time."""
+    def wait(self, until: float) -> bool:
+        """Returns True when an answer has been acted on that no call told of yet, False if none is before a time."""
         ...
 
     def renew_token(self, request: Request) -> bool:

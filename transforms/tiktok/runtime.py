@@ -5,7 +5,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 from transforms.connection import Connection
@@ -51,46 +52,89 @@ class Runtime:
         self.tokens.get()
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A request to be sent, when, and who is told of its answer."""
+
+    request: Request
+    at: float
+    answered: Callable[[Answer], None]
+
+
+class _Worker(threading.local):
+    """What one thread of the pool is about to do.
+
+    Attributes:
+      is_free: it has an answer and nothing to send yet.
+      job: what it sends next.
+    """
+
+    is_free = False
+    job: _Job | None = None
+
+
 class PooledSender:
     """The `Sender` of one bundle, on the threads of the runtime."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._done: queue.SimpleQueue[tuple[Request, Future[Reply | None]]] = queue.SimpleQueue()
+        self._worker = _Worker()
+        # One entry for each answer; None: it was acted on, else what was raised meanwhile.
+        self._over: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._abandoned = threading.Event()
 
     def now(self) -> float:
         """Returns epoch seconds."""
         return time.time()
 
-    def start(self, request: Request, at: float) -> None:
-        """Hands a request to a thread."""
-        future = self._runtime.pool.submit(self._post, request, at)
-        future.add_done_callback(lambda done: self._done.put((request, done)))
+    def start(self, request: Request, at: float, answered: Callable[[Answer], None]) -> None:
+        """Hands a request to a thread: to this one, if it has just got an answer, as waking another takes longer."""
+        job = _Job(request, at, answered)
+        if self._worker.is_free:
+            self._worker.is_free, self._worker.job = False, job
+        else:
+            self._runtime.pool.submit(self._work, job)
 
     def abandon(self) -> None:
         """Keeps what has not been sent yet from being sent: its bundle has failed, and nobody would record it."""
         self._abandoned.set()
 
-    def wait(self, until: float) -> Answer | None:
-        """Returns the next answer, or None if none comes before a time.
+    def wait(self, until: float) -> bool:
+        """Returns whether an answer has been acted on that no call told of yet; False if none is before a time.
 
         A defect that raised in a thread is raised here, on the bundle's thread, and fails the bundle.
         """
         try:
             if until == math.inf:
-                request, done = self._done.get()
+                error = self._over.get()
             elif (timeout := until - time.time()) > 0:
-                request, done = self._done.get(timeout=timeout)
+                error = self._over.get(timeout=timeout)
             else:
-                request, done = self._done.get_nowait()
+                error = self._over.get_nowait()
         except queue.Empty:
-            return None
-        return Answer(request, done.result())
+            return False
+        if error is not None:
+            raise error
+        return True
 
     def renew_token(self, request: Request) -> bool:
         """Reads the token again; returns whether it is another than the request's last attempt had."""
         return self._runtime.tokens.refresh(request.token)
+
+    def _work(self, job: _Job | None) -> None:
+        """Sends a request, and then what this thread is handed while its answer is acted on."""
+        worker = self._worker
+        while job is not None:
+            error = None
+            try:
+                answer = Answer(job.request, self._post(job.request, job.at))
+                worker.is_free = not self._abandoned.is_set()
+                if worker.is_free:
+                    job.answered(answer)
+            except BaseException as raised:  # noqa: BLE001  # raised again in `wait`
+                error = raised
+            job, worker.job, worker.is_free = worker.job, None, False
+            self._over.put(error)
 
     def _post(self, request: Request, at: float) -> Reply | None:
         runtime = self._runtime
