@@ -25,6 +25,7 @@ from transforms.model import Form, Fragment, Kind, Outcome, Reason
 from transforms.tiktok import reply as replies
 from transforms.tiktok import told
 from transforms.tiktok.budget import Budget
+from transforms.tiktok.client import Reply
 from transforms.tiktok.exchange import Answer, Circuit, CircuitOpenError, Request, Sender, Tally
 from transforms.tiktok.line import Line
 from transforms.tiktok.request import envelope
@@ -151,10 +152,27 @@ class Delivery:
 
     def _answered(self, answer: Answer) -> None:
         """Acts on an answer, and starts what may start now; on any thread."""
+        request, reply = answer.request, answer.reply
+        verdict = None if reply is None else self._read(request, reply)
         with self._lock:
-            self._line.answered(answer.request)
-            self._act(answer)
+            self._line.answered(request)
+            if verdict is None:
+                self.tally.counts["missed_slots"] += 1
+                self._line.add_first([request])
+            else:
+                self._act(request, verdict)
             self._start_due(self._sender.now())
+
+    def _read(self, request: Request, reply: Reply) -> replies.Verdict:
+        """Returns what a reply means, and tells the log of a refusal; without the lock, as nobody else has them."""
+        request.attempts += 1
+        request.sent_at, request.answered_at = reply.started_at, reply.started_at + reply.elapsed_secs
+        request.first_at = request.first_at or reply.started_at
+        request.since = request.since or reply.started_at
+        verdict = replies.read(reply, request.bodies, self._connection.codes)
+        if verdict.cls != "success":
+            told.refused(request, reply, verdict)
+        return verdict
 
     def _start_due(self, now: float) -> None:
         """Starts every request that may start, and ends those that a batch cannot send any more."""
@@ -188,28 +206,17 @@ class Delivery:
         self._line.start(request, at)
         self._sender.start(request, at, self._answered)
 
-    def _act(self, answer: Answer) -> None:
-        request, reply = answer.request, answer.reply
-        if reply is None:
-            self.tally.counts["missed_slots"] += 1
-            self._line.add_first([request])
-            return
-        request.attempts += 1
-        request.sent_at, request.answered_at = reply.started_at, reply.started_at + reply.elapsed_secs
-        request.first_at = request.first_at or reply.started_at
-        request.since = request.since or reply.started_at
+    def _act(self, request: Request, verdict: replies.Verdict) -> None:
         counts = self.tally.counts
         counts["requests"] += 1
         if request.attempts > 1:
             counts["retries"] += 1
-        verdict = replies.read(reply, [payload.body for payload in request.payloads], self._connection.codes)
         counts[f"replies:{verdict.cls}"] += 1
         if verdict.cls == "success":
             self._recover(request)
             self._sieve.accepted(request)
             self._end_all(request, Kind.DELIVERED, None, verdict)
             return
-        told.refused(request, reply, verdict)
         match verdict.cls:
             case "partial":
                 self._end_partial(request, verdict)

@@ -52,6 +52,14 @@ class Request:
     behind: "list[Request]" = field(default_factory=list, repr=False)
     presumed: int = 0
     fewer: Sequence[tuple[int, int]] = ()
+    _bodies: list[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """Returns the JSON objects of the payloads; made once."""
+        if self._bodies is None:
+            self._bodies = [payload.body for payload in self.payloads]
+        return self._bodies
 
     def part(self, start: int, stop: int) -> "Request":
         """Returns a request for some of the payloads, from `start` to before `stop`, with this one's history."""
@@ -66,11 +74,11 @@ class Request:
             fewer=_cut(self.fewer, start, stop),
         )
 
-    def attempts_of_each(self) -> Iterable[int]:
-        """Returns the number of attempts that carried each of the payloads, in their order."""
+    def attempts_of(self, start: int, stop: int) -> Iterable[int]:
+        """Returns how many attempts carried each of the payloads from `start` to before `stop`."""
         if not self.fewer:
-            return itertools.repeat(self.attempts, len(self.payloads))
-        return [self.attempts - fewer for count, fewer in self.fewer for _ in range(count)]
+            return itertools.repeat(self.attempts, stop - start)
+        return [self.attempts - fewer for count, fewer in _cut(self.fewer, start, stop) for _ in range(count)]
 
 
 def joined(parts: Sequence[Request]) -> Request | None:
@@ -84,12 +92,13 @@ def joined(parts: Sequence[Request]) -> Request | None:
         return parts[0] if parts else None
     latest = max(parts, key=lambda part: part.attempts)
     whole = latest.part(0, 0)
-    whole.payloads = [payload for part in parts for payload in part.payloads]
+    payloads: list[Payload] = []
     fewer: list[tuple[int, int]] = []
     for part in parts:
+        payloads += part.payloads
         missed = latest.attempts - part.attempts
         fewer += [(count, less + missed) for count, less in part.fewer or [(len(part.payloads), 0)]]
-    whole.fewer = fewer
+    whole.payloads, whole.fewer = payloads, fewer
     return whole
 
 

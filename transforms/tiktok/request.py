@@ -83,14 +83,18 @@ class Body:
 
     def pieces(self, piece_bytes: int) -> Iterator[bytes | memoryview]:
         """Yields the whole in pieces of about so many bytes, and never more than twice as many."""
-        bodies = self.bodies
+        bodies, envelope = self.bodies, self.envelope
         # By the average: adding the lengths up one by one would take longer than to join them.
         step = max(1, len(bodies) * piece_bytes // self.size)
-        before = self.envelope.header
         for start in range(0, len(bodies), step):
-            after = b"," if start + step < len(bodies) else self.envelope.footer
-            piece = b"%b%b%b" % (before, b",".join(bodies[start : start + step]), after)
-            before = b""
+            group = list(bodies[start : start + step])
+            if start == 0:
+                group[0] = envelope.header + group[0]
+            if start + step >= len(bodies):
+                group[-1] += envelope.footer
+            else:
+                group.append(b"")  # a comma follows
+            piece = b",".join(group)
             if len(piece) <= 2 * piece_bytes:
                 yield piece
             else:

@@ -138,7 +138,7 @@ class PooledSender:
 
     def _post(self, request: Request, at: float) -> Reply | None:
         runtime = self._runtime
-        body = runtime.envelopes[request.form].around([payload.body for payload in request.payloads])
+        body = runtime.envelopes[request.form].around(request.bodies)
         token = request.token = runtime.tokens.get()
         early = at - time.time()
         if early < -TOLERANCE_SECS or self._abandoned.wait(max(early, 0.0)):

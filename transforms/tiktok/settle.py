@@ -36,10 +36,15 @@ def settled(
     sent_at_ms = int(request.sent_at * 1000) if sent else None
     first_sent_at_ms = int(request.first_at * 1000) if sent else None
     answered_at_ms = int(request.answered_at * 1000) if sent else None
-    ended: Iterable[tuple[Payload, int]] = zip(request.payloads, request.attempts_of_each(), strict=True)
-    if positions is not None:
-        every = list(ended)
-        ended = [every[position] for position in positions]
+    payloads = request.payloads
+    ended: Iterable[tuple[Payload, int]]
+    if positions is None:
+        ended = zip(payloads, request.attempts_of(0, len(payloads)), strict=True)
+    elif len(positions) == 1:
+        ended = zip([payloads[positions[0]]], request.attempts_of(positions[0], positions[0] + 1), strict=True)
+    else:
+        every = list(request.attempts_of(0, len(payloads)))
+        ended = [(payloads[position], every[position]) for position in positions]
     return [
         Outcome(
             kind,
