@@ -83,7 +83,8 @@ class Delivery:
         while self.is_full():
             self.wait()
         with self._lock:
-            self._line.add(Request(fragment.form, fragment.payloads))
+            for request in self._next([], [Request(fragment.form, fragment.payloads)]):
+                self._line.add(request)
         self.wait(0.0)
 
     def is_full(self) -> bool:
@@ -280,10 +281,14 @@ class Delivery:
             self._go_on(request.spared, [*without(request, named), *request.behind])
 
     def _go_on(self, spared: list[Request], behind: list[Request]) -> None:
-        """Lets what is left of a batch follow at once; in one request if requests are scarce, or fail."""
+        """Lets what is left of a batch follow at once."""
         if spared or behind:
-            spare = self._circuit.failing_since is None and self._slots.is_spare(self._sender.now())
-            self._line.add_first(self._sieve.onward(spared, behind, spare))
+            self._line.add_first(self._next(spared, behind))
+
+    def _next(self, spared: list[Request], behind: list[Request]) -> list[Request]:
+        """Returns what is next of a batch; everything in one request if requests are scarce, or fail."""
+        spare = self._circuit.failing_since is None and self._slots.is_spare(self._sender.now())
+        return self._sieve.onward(spared, behind, spare)
 
     def _end_oversized(self, fragment: Fragment) -> None:
         """Ends a payload that no request may carry; `BatchPayloads` leaves such a one alone in its fragment."""
