@@ -25,7 +25,7 @@ setup(
         "pyarrow>=20,<26",
         "pycountry>=24",
         "PyYAML>=6,<7",
-        "requests>=2.32,<3",
+        "requests>=2.32.2,<3",
         "rich>=14,<16",
         "urllib3>=2.2,<3",
         "xxhash>=3.5,<5",

@@ -19,6 +19,7 @@ from transforms.coders import ValueCoder
 from transforms.connection import Consent
 from transforms.model import Form
 from transforms.tiktok.client import Reply
+from transforms.tiktok.request import Body
 
 
 class Accepting:
@@ -27,8 +28,8 @@ class Accepting:
     def __init__(self, connection: Connection) -> None:
         self._id = connection.event_source_id
 
-    def post(self, form: Form, body: bytes, token: str) -> Reply:
-        sent = json.loads(body)
+    def post(self, form: Form, body: Body, token: str) -> Reply:
+        sent = json.loads(b"".join(body.pieces(100)))
         assert (sent.get("event_source_id") or sent["pixel_code"]) == self._id
         assert token == "a-token-of-no-use"
         return Reply(200, b'{"code":0,"message":"OK","request_id":"R1"}', None, None, True, time.time(), 0.0)
@@ -37,7 +38,7 @@ class Accepting:
 class Confused(Accepting):
     """A transport with a defect."""
 
-    def post(self, form: Form, body: bytes, token: str) -> Reply:
+    def post(self, form: Form, body: Body, token: str) -> Reply:
         raise ZeroDivisionError
 
 

@@ -57,3 +57,14 @@ def test_slots_in_the_past_are_not_given_out() -> None:
 def test_a_budget_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="requests_per_second must be above 0"):
         Budget(0)
+
+
+@pytest.mark.parametrize("per_second", [0.3, 1, 7, 10, 33, 1000])
+def test_the_first_slot_is_the_first_that_is_not_over(per_second: float) -> None:
+    budget = Budget(per_second)
+    for step in range(400):
+        earliest = 1_700_000_000 + step * 0.01237
+        slot = budget.first_slot(earliest)
+        assert budget.time(slot - 1) < earliest <= budget.time(slot)
+    for slot in range(50):
+        assert budget.first_slot(budget.time(slot)) == slot

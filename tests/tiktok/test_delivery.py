@@ -37,7 +37,7 @@ def test_a_gateway_error_is_tried_again(deliver: Deliver, replies: Any, status: 
     outcomes, sender, delivery = deliver([["a"]], script(replies.http(status), replies.http(status), replies.api(0)))
     assert kinds(outcomes) == {"a": (Kind.DELIVERED, None)}
     assert outcomes["a"].attempts == 3
-    assert delivery.tally.counts["retries"] == 2
+    assert delivery.take_tally().counts["retries"] == 2
 
 
 def test_back_off_doubles_with_full_jitter(deliver: Deliver, replies: Any) -> None:
@@ -205,7 +205,7 @@ def test_the_budget_is_kept_and_used_in_every_whole_second(deliver: Deliver, rep
     usage = usage_by_second(sender)
     assert max(usage) <= per_second
     assert sum(usage) >= 0.97 * per_second * len(usage)
-    assert delivery.tally.throttled_secs > 1
+    assert delivery.take_tally().throttled_secs > 1
 
 
 @pytest.mark.parametrize("per_second", [10, 50])

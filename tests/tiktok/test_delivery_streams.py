@@ -34,7 +34,7 @@ def test_nothing_ends_while_the_circuit_is_open_and_all_goes_on_once_it_closes(
     fragments = [[f"{number}"] for number in range(20)]
     outcomes, sender, delivery = deliver(fragments, refused_until(600, replies, code), stopping=never, retry_secs=30)
     assert {(one.kind, one.reason) for one in outcomes.values()} == {(Kind.DELIVERED, None)}
-    assert delivery.tally.counts["circuit_opened"] == 1
+    assert delivery.take_tally().counts["circuit_opened"] == 1
 
 
 def test_one_request_a_minute_is_tried(deliver: Deliver, replies: Any) -> None:
@@ -43,7 +43,7 @@ def test_one_request_a_minute_is_tried(deliver: Deliver, replies: Any) -> None:
     begins = [at for at, _ in sender.started]
     probes = [at - begins[0] for at in begins if 1 < at - begins[0] < 600.5][:10]
     assert probes == pytest.approx([60.0 * minute for minute in range(1, 11)], abs=1.0)
-    assert delivery.tally.counts["circuit_probes"] == 10
+    assert delivery.take_tally().counts["circuit_probes"] == 10
 
 
 def test_the_interval_is_a_setting(deliver: Deliver, replies: Any) -> None:

@@ -110,3 +110,16 @@ def test_other_addresses_are_refused_with_the_remedy_and_not_repeated(api_url: s
     with pytest.raises(ValueError, match=remedy) as caught:
         check_api_url(api_url)
     assert "pass5word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 64, 1_000, 1 << 20])
+def test_a_body_in_pieces_is_the_same_body(piece_bytes: int) -> None:
+    around = envelope(Connection(event_source_id="P1"), Form.WEB).around
+    bodies = [b'{"n":%d,"t":"%b"}' % (number, b"x" * (number * 37 % 300)) for number in range(60)]
+    for some in (bodies, bodies[:1], bodies[:2], [*bodies, b'{"long":"%b"}' % (b"y" * 5_000)]):
+        body = around(some)
+        pieces = list(body.pieces(piece_bytes))
+        whole = b"".join(pieces)
+        assert json.loads(whole)["data"] == [json.loads(each) for each in some]
+        assert len(whole) == body.size
+        assert max(map(len, pieces)) <= 2 * piece_bytes

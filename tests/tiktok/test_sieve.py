@@ -1,0 +1,155 @@
+"""Many invalid events in a batch: TikTok names one at a time, and the others go out again as cheaply as can be."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from transforms.model import Form, Kind, Payload
+from transforms.tiktok.client import Trouble
+from transforms.tiktok.exchange import Request, joined
+from transforms.tiktok.sieve import Sieve
+
+Deliver = Callable[..., Any]
+
+BATCH = [str(number) for number in range(800)]
+BAD = {str(number) for number in range(40, 800, 100)}
+
+# One shard with a slot every tenth of a second, and replies that take longer: slots pass unused.
+SPARE: dict[str, Any] = {"requests_per_second": 8.0, "latency_secs": 0.3}
+
+
+def naming(bad: set[str], replies: Any, choose: Callable[[list[int]], int] = min) -> Callable[[Any, Any], Any]:
+    """Returns an answer that names one of the invalid events of a request: the first, if nothing else is said."""
+
+    def answer(sender: Any, request: Any) -> Any:
+        found = [at for at, payload in enumerate(request.payloads) if payload.event_id in bad]
+        return replies.api(40002, f"data.{choose(found)}.event: Not a valid string") if found else replies.api(0)
+
+    return answer
+
+
+def check(outcomes: dict[str, Any], sender: Any, bad: set[str]) -> None:
+    """Each event has the outcome that TikTok gave it, and as many attempts as requests carried it."""
+    assert {event_id for event_id, outcome in outcomes.items() if outcome.kind is Kind.REJECTED} == bad
+    assert all(outcome.kind is Kind.DELIVERED for event_id, outcome in outcomes.items() if event_id not in bad)
+    carried = Counter(event_id for _, ids in sender.started for event_id in ids)
+    assert {event_id: outcome.attempts for event_id, outcome in outcomes.items()} == carried
+
+
+def test_while_the_first_is_named_each_event_is_sent_a_few_times_only(deliver: Deliver, replies: Any) -> None:
+    outcomes, sender, _ = deliver([BATCH], naming(BAD, replies), **SPARE)
+    check(outcomes, sender, BAD)
+    assert sum(len(ids) for _, ids in sender.started) < 5 * len(BATCH)  # and 8 * 800 if all others went out each time
+    assert len(sender.started) <= len(BAD) + 3
+
+
+def test_a_dirty_source_is_sent_in_parts_from_the_start(deliver: Deliver, replies: Any) -> None:
+    batches = [[f"{batch}-{event_id}" for event_id in BATCH] for batch in range(6)]
+    bad = {f"{batch}-{event_id}" for batch in range(6) for event_id in BAD}
+    outcomes, sender, _ = deliver(batches, naming(bad, replies), max_in_flight=1, latency_secs=0.3)
+    check(outcomes, sender, bad)
+    assert [len(ids) for _, ids in sender.started if ids[0] == "5-0"][0] < 400
+    assert sum(len(ids) for _, ids in sender.started) < 5 * 6 * len(BATCH)
+    assert len(sender.started) <= 1.2 * (len(bad) + 6)
+
+
+@pytest.mark.parametrize("choose", [max, lambda found: found[len(found) // 2]], ids=["last", "middle"])
+def test_if_another_than_the_first_is_named_the_rest_goes_out_whole(
+    deliver: Deliver, replies: Any, choose: Callable[[list[int]], int]
+) -> None:
+    batches = [[f"{batch}-{event_id}" for event_id in BATCH] for batch in range(4)]
+    bad = {f"{batch}-{event_id}" for batch in range(4) for event_id in BAD}
+    outcomes, sender, _ = deliver(batches, naming(bad, replies, choose), max_in_flight=1, **SPARE)
+    check(outcomes, sender, bad)
+    # Noticed within the first batch: after that it is one request for each of them, and one for the rest.
+    assert len(sender.started) <= len(bad) + 4 + 4
+
+
+def test_a_scarce_budget_is_spent_on_no_request_more_than_one_for_each_invalid_event(
+    deliver: Deliver, replies: Any
+) -> None:
+    batches = [[f"{batch}-{event_id}" for event_id in BATCH] for batch in range(8)]
+    bad = {f"{batch}-{event_id}" for batch in range(8) for event_id in BAD}
+    outcomes, sender, _ = deliver(batches, naming(bad, replies), requests_per_second=4.0)
+    check(outcomes, sender, bad)
+    # The slots are free before the first requests have taken theirs, and when the last ones are alone.
+    assert len(sender.started) <= len(bad) + 8 + 2
+
+
+def test_trouble_on_the_way_costs_no_event_its_outcome(deliver: Deliver, replies: Any) -> None:
+    name, count = naming(BAD, replies), 0
+
+    def answer(sender: Any, request: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count % 4 == 0:
+            return replies.trouble(Trouble.TIMED_OUT if count % 8 else Trouble.NOT_CONNECTED)
+        return name(sender, request)
+
+    outcomes, sender, _ = deliver([BATCH], answer, **SPARE)
+    check(outcomes, sender, BAD)
+
+
+@pytest.mark.parametrize(("code", "kind"), [(40105, Kind.UNDELIVERED), (12345, Kind.UNKNOWN), (20001, Kind.UNKNOWN)])
+def test_what_waits_behind_a_request_ends_too_when_that_one_ends_badly(
+    deliver: Deliver, replies: Any, code: int, kind: Kind
+) -> None:
+    name, count = naming(BAD, replies), 0
+
+    def answer(sender: Any, request: Any) -> Any:
+        nonlocal count
+        count += 1
+        return name(sender, request) if count < 4 else replies.api(code, "no")
+
+    outcomes, _, _ = deliver([BATCH], answer, **SPARE)
+    assert Counter(outcome.kind for outcome in outcomes.values()) == {Kind.REJECTED: 3, kind: 797}
+
+
+def test_an_outage_amid_a_batch_leaves_all_that_was_not_accepted_undelivered(deliver: Deliver, replies: Any) -> None:
+    name = naming(BAD, replies)
+
+    def answer(sender: Any, request: Any) -> Any:
+        return name(sender, request) if sender.now() < 1_700_000_001.0 else replies.http(503)
+
+    outcomes, sender, _ = deliver([BATCH], answer, retry_secs=20, **SPARE)
+    kinds = Counter(outcome.kind for outcome in outcomes.values())
+    assert kinds[Kind.REJECTED] + kinds[Kind.DELIVERED] + kinds[Kind.UNDELIVERED] == len(BATCH)
+    assert kinds[Kind.UNDELIVERED] > 500
+    assert sender.now() - 1_700_000_000 < 60
+
+
+def test_several_named_at_once_are_rejected_at_once(deliver: Deliver, replies: Any) -> None:
+    def answer(sender: Any, request: Any) -> Any:
+        if len(sender.started) == 1:
+            return replies.api(40002, "data.1.event: Not a valid string; data.3.event: Not a valid string")
+        return replies.api(0)
+
+    outcomes, sender, _ = deliver([["a", "b", "c", "d", "e"]], answer)
+    check(outcomes, sender, {"b", "d"})
+    assert [ids for _, ids in sender.started] == [["a", "b", "c", "d", "e"], ["a", "c", "e"]]
+
+
+def test_what_may_have_been_accepted_is_not_mixed_with_what_was_not(payload: Callable[[str], Payload]) -> None:
+    sieve = Sieve()
+    request = Request(Form.WEB, [payload(str(number)) for number in range(100)], attempts=2, ambiguous=True)
+    other = Request(Form.WEB, [payload("x")], attempts=1)
+    request.behind = [other]
+    parts = sieve.onward(*sieve.named(request, 30), spare=True)
+    assert sorted((len(part.payloads), part.ambiguous) for part in parts) == [(1, False), (99, True)]
+
+
+def test_joined_requests_know_the_attempts_of_each_payload(payload: Callable[[str], Payload]) -> None:
+    first = Request(Form.WEB, [payload("a"), payload("b")], attempts=1)
+    second = Request(Form.WEB, [payload("c"), payload("d"), payload("e")], attempts=3)
+    whole = joined([first, second])
+    assert whole is not None
+    assert list(whole.attempts_of(0, 5)) == [1, 1, 3, 3, 3]
+    part = whole.part(1, 4)
+    part.attempts += 1
+    assert list(part.attempts_of(0, 3)) == [2, 4, 4]
+    again = joined([part, Request(Form.WEB, [payload("f")], attempts=9)])
+    assert again is not None
+    assert list(again.attempts_of(0, 4)) == [2, 4, 4, 9]
+    assert joined([]) is None
