@@ -51,26 +51,25 @@ class Unavailable(Naming):
         return reply(b"", 503)
 
 
-Made = tuple[Delivery, PooledSender, Naming]
-
-
 @pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Made]:
+def connection(tmp_path: Path) -> Connection:
     (tmp_path / "token").write_text("a-token-of-no-use")
+    return Connection(event_source_id="PIXEL", access_token=f"file:{tmp_path / 'token'}", requests_per_second=1000.0)
 
-    def made(transport: type[Naming], jitter: Callable[[], float] = lambda: 0.0) -> Made:
-        connection = Connection(
-            event_source_id="PIXEL", access_token=f"file:{tmp_path / 'token'}", requests_per_second=1000.0
-        )
-        runtime = Runtime(connection, transport)
-        sender = PooledSender(runtime)
-        delivery = Delivery(connection, sender, runtime.circuit, jitter)
-        delivery.hold(0, -1)
-        delivery.hold(1, -1)
-        assert isinstance(runtime.transport, Naming)
-        return delivery, sender, runtime.transport
 
-    return made
+def bundle(
+    runtime: Runtime, connection: Connection, shard: int = 0, jitter: Callable[[], float] = lambda: 0.0
+) -> tuple[Delivery, PooledSender]:
+    sender = PooledSender(runtime)
+    delivery = Delivery(connection, sender, runtime.circuit, jitter)
+    delivery.hold(shard, -1)
+    delivery.hold(shard + 1, -1)
+    return delivery, sender
+
+
+def carrying(runtime: Runtime) -> Naming:
+    assert isinstance(runtime.transport, Naming)
+    return runtime.transport
 
 
 def fragment(first: int, size: int = 500) -> Fragment:
@@ -81,8 +80,8 @@ def fragment(first: int, size: int = 500) -> Fragment:
     return Fragment(Form.WEB, payloads, sum(len(payload.body) + 1 for payload in payloads) - 1, 0)
 
 
-def test_replies_are_acted_on_while_the_bundles_thread_is_elsewhere(make: Callable[..., Made]) -> None:
-    delivery, _, transport = make(Naming)
+def test_replies_are_acted_on_while_the_bundles_thread_is_elsewhere(connection: Connection) -> None:
+    delivery, _ = bundle(Runtime(connection, Naming), connection)
     delivery.submit(fragment(0))
     deadline = time.monotonic() + 20
     while delivery.is_busy() and time.monotonic() < deadline:
@@ -96,33 +95,50 @@ def test_replies_are_acted_on_while_the_bundles_thread_is_elsewhere(make: Callab
     delivery.drain()
 
 
-def test_every_event_of_many_batches_has_one_outcome_and_its_own_attempts(make: Callable[..., Made]) -> None:
-    delivery, _, transport = make(Naming)
+def test_every_event_of_many_batches_has_one_outcome_and_its_own_attempts(connection: Connection) -> None:
+    runtime = Runtime(connection, Naming)
+    delivery, _ = bundle(runtime, connection)
     for number in range(30):
         delivery.submit(fragment(number * 500))
     delivery.drain()
     outcomes = [outcome for group in delivery.take() for outcome in group]
     assert Counter(outcome.kind for outcome in outcomes) == {Kind.DELIVERED: 14_700, Kind.REJECTED: 300}
-    assert {outcome.event_id: outcome.attempts for outcome in outcomes} == transport.carried
+    assert {outcome.event_id: outcome.attempts for outcome in outcomes} == carrying(runtime).carried
     assert len(outcomes) == 15_000
-    assert delivery.take_tally().counts["requests"] == transport.requests
+    assert delivery.take_tally().counts["requests"] == carrying(runtime).requests
 
 
-def test_a_defect_in_what_follows_from_a_reply_is_raised_on_the_bundles_thread(make: Callable[..., Made]) -> None:
+def test_a_defect_in_what_follows_from_a_reply_is_raised_on_the_bundles_thread(connection: Connection) -> None:
     def broken() -> float:
         raise ZeroDivisionError
 
-    delivery, _, _ = make(Unavailable, broken)
+    delivery, _ = bundle(Runtime(connection, Unavailable), connection, jitter=broken)
     delivery.submit(fragment(1, 10))
     with pytest.raises(ZeroDivisionError):
         delivery.drain()
 
 
-def test_a_bundle_that_has_failed_sends_nothing_more(make: Callable[..., Made]) -> None:
-    delivery, sender, transport = make(Unavailable)
+def test_a_bundle_that_has_failed_sends_nothing_more(connection: Connection) -> None:
+    runtime = Runtime(connection, Unavailable)
+    delivery, sender = bundle(runtime, connection)
     delivery.submit(fragment(1, 10))
     sender.abandon()
     time.sleep(0.2)
-    before = transport.requests
+    before = carrying(runtime).requests
     time.sleep(0.3)
-    assert transport.requests == before <= 8
+    assert carrying(runtime).requests == before
+
+
+def test_two_bundles_share_the_threads_fairly(connection: Connection) -> None:
+    runtime = Runtime(connection, Naming)
+    first, _ = bundle(runtime, connection)
+    second, _ = bundle(runtime, connection, shard=2)
+    for number in range(20):
+        first.submit(fragment(number * 500))
+    second.submit(fragment(1, 10))
+    second.drain()
+    # The one request of the second bundle did not wait for the first bundle's two hundred.
+    assert carrying(runtime).requests < 100
+    first.drain()
+    assert sum(len(group) for group in first.take()) == 10_000
+    assert sum(len(group) for group in second.take()) == 10

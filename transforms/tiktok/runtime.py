@@ -1,5 +1,6 @@
 """What the bundles of one worker process share: connections, threads, the token and the state of the circuit."""
 
+import functools
 import math
 import queue
 import threading
@@ -47,9 +48,27 @@ class Runtime:
         self.circuit = Circuit()
         self.envelopes = {form: envelope(connection, form) for form in Form}
         self.transport = transport(connection)
-        self.pool = ThreadPoolExecutor(connection.max_in_flight, thread_name_prefix="tiktok")
+        self._pool = ThreadPoolExecutor(connection.max_in_flight, thread_name_prefix="tiktok")
+        self._lock = threading.Lock()
+        self._queued = 0
         self.tokens = tokens(connection.access_token or "")
         self.tokens.get()
+
+    @property
+    def has_queue(self) -> bool:
+        """Returns whether something waits for a thread."""
+        return self._queued > 0
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Lets a thread do something, as soon as one is free; the first come first."""
+        with self._lock:
+            self._queued += 1
+        self._pool.submit(self._begin, work)
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            self._queued -= 1
+        work()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +107,15 @@ class PooledSender:
         return time.time()
 
     def start(self, request: Request, at: float, answered: Callable[[Answer], None]) -> None:
-        """Hands a request to a thread: to this one, if it has just got an answer, as waking another takes longer."""
+        """Hands a request to a thread: to this one, if it has just got an answer, as waking another takes longer.
+
+        Unless another bundle's request waits for a thread: then it is that one's turn.
+        """
         job = _Job(request, at, answered)
-        if self._worker.is_free:
+        if self._worker.is_free and not self._runtime.has_queue:
             self._worker.is_free, self._worker.job = False, job
         else:
-            self._runtime.pool.submit(self._work, job)
+            self._runtime.submit(functools.partial(self._work, job))
 
     def abandon(self) -> None:
         """Keeps what has not been sent yet from being sent: its bundle has failed, and nobody would record it."""
