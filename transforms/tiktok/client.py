@@ -32,7 +32,7 @@ from transforms.tiktok.request import Body, sliced
 # TikTok's replies have some hundred bytes; what is longer than this is no reply of the Events API.
 MAX_REPLY_BYTES: Final = 1 << 20
 
-# A time-out holds for one piece: 128 KiB within `connect_timeout_secs` is far below any usable line. Larger ones cost
+# A time-out holds for one piece: 256 KiB within `connect_timeout_secs` is far below any usable line. Larger ones cost
 # fresh memory for each, smaller ones more turns of Python's lock.
 _PIECE_BYTES: Final = 1 << 18
 
