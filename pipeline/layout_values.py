@@ -42,6 +42,9 @@ _CONTAINERS = frozenset(
 # of it, and mParticle's BigQuery tables.
 _PAIRS = (frozenset({"key", "value"}), frozenset({"name", "value"}), frozenset({"attributename", "attributevalue"}))
 
+# Integers that JSON may hold here: those of 64 bits.
+_INTEGERS = 1 << 63
+
 # Objects of no JSON type (durations, intervals) become text; no rule reads them. NaN and infinities become null.
 encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -177,7 +180,7 @@ def _mender(name: str, kind: pa.DataType) -> Callable[[Any], Any] | None:
     if pa.types.is_map(kind):
         return _map_mender(_mender("", kind.item_type))
     if pa.types.is_decimal(kind):
-        return _whole_decimal if kind.scale > 0 else None
+        return _whole_decimal
     if pa.types.is_struct(kind):
         inside = {field.name: mend for field in kind if (mend := _mender(field.name, field.type)) is not None}
         return _struct_mender(inside) if inside else None
@@ -194,8 +197,13 @@ def _json_text(text: Any) -> msgspec.Raw | None:
 
 
 def _whole_decimal(value: Any) -> Any:
-    """Returns an integer for a decimal that is one: ids come as decimals with a scale, too."""
-    return int(value) if value is not None and value == value.to_integral_value() else value
+    """Returns an integer for a decimal that is one: Snowflake unloads NUMBER columns so, ids and times too.
+
+    What has more than 64 bits, which no field of a batch has, stays a decimal and becomes text.
+    """
+    if value is None or not -_INTEGERS <= value < _INTEGERS or value != value.to_integral_value():
+        return value
+    return int(value)
 
 
 def _map_mender(mend: Callable[[Any], Any] | None) -> Callable[[Any], Any]:

@@ -1,6 +1,7 @@
 """Row groups of a Parquet file: their rows, and which of them the statistics exclude from a time window."""
 
 import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
@@ -84,7 +85,13 @@ def _times(chunk: pq.ColumnChunkMetaData, time: TimeColumn) -> tuple[int, int] |
     statistics = chunk.statistics
     if statistics is None or not statistics.has_min_max or not statistics.has_null_count or statistics.null_count:
         return None
-    first, last = (_unit_and_ms(end, time) for end in (statistics.min, statistics.max))
+    try:
+        ends = statistics.min, statistics.max
+    except ValueError:
+        # Nanoseconds that are no whole microseconds, which Python's times cannot hold; no other unit is that fine.
+        raw = statistics.min_raw, statistics.max_raw
+        ends = tuple(_EPOCH + datetime.timedelta(microseconds=end // 1_000) for end in raw)
+    first, last = (_unit_and_ms(end, time) for end in ends)
     if first is None or last is None or first[0] != last[0]:
         return None
     return (first[1], last[1]) if first[1] > 0 and last[1] <= _LAST_MS else None
@@ -92,6 +99,8 @@ def _times(chunk: pq.ColumnChunkMetaData, time: TimeColumn) -> tuple[int, int] |
 
 def _unit_and_ms(end: Any, time: TimeColumn) -> tuple[int, int] | None:
     """Returns unit and milliseconds of a smallest or largest time; texts and floats are not ordered as times are."""
+    if isinstance(end, Decimal) and end == end.to_integral_value():
+        end = int(end)
     if type(end) is int:
         return unit_and_ms(end) if time.any_unit else (0, end)
     if not isinstance(end, datetime.datetime):

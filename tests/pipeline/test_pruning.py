@@ -111,9 +111,18 @@ def table_of(layout: str, times: list[int | None]) -> pa.Table:
     if layout == "nested_event":
         data = [{"timestamp_unixtime_ms": time} for time in times]
         return pa.table({"event_type": ["commerce_event"] * len(times), "data": pa.array(data, EVENT[1].type)})
-    kinds = {"us": pa.timestamp("us", "UTC"), "ns": pa.timestamp("ns"), "int64": pa.int64(), "micros": pa.int64()}
-    scaled = {"us": 1_000, "ns": 1_000_000, "int64": 1, "micros": 1_000}[layout]
-    values = [None if time is None else time * scaled for time in times]
+    kinds = {
+        "us": pa.timestamp("us", "UTC"),
+        "ns": pa.timestamp("ns"),
+        "odd_ns": pa.timestamp("ns", "UTC"),
+        "int64": pa.int64(),
+        "micros": pa.int64(),
+        "number": pa.decimal128(38, 0),
+    }
+    scaled = {"us": 1_000, "ns": 1_000_000, "odd_ns": 1_000_000, "int64": 1, "micros": 1_000, "number": 1}[layout]
+    # Nanoseconds that are no whole microseconds, as clocks of that resolution give them; not at 0, which means missing.
+    odd = 123 if layout == "odd_ns" else 0
+    values = [None if time is None else time * scaled + (odd if time else 0) for time in times]
     count = len(times)
     return pa.table(
         {
@@ -124,7 +133,7 @@ def table_of(layout: str, times: list[int | None]) -> pa.Table:
     )
 
 
-LAYOUTS = ["nested_batch", "nested_event", "us", "ns", "int64", "micros"]
+LAYOUTS = ["nested_batch", "nested_event", "us", "ns", "odd_ns", "int64", "micros", "number"]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -167,6 +167,19 @@ def test_ids_keep_every_digit(number: int, kind: pa.DataType, tmp_path: Path) ->
     assert event["event_id"] == str(number)
 
 
+def test_a_table_whose_numbers_are_all_decimals_is_read_as_with_integers(tmp_path: Path) -> None:
+    """Snowflake unloads NUMBER columns as DECIMAL. Source: Snowflake, "Data unloading considerations"."""
+    integers = rows_table({**PURCHASE, "eventid": BIG, "batchtimestamp": 1718900130111, "entrypointtype": 1})
+    decimals = integers.cast(
+        pa.schema(
+            [field.with_type(pa.decimal128(38, 0)) if field.type == pa.int64() else field for field in integers.schema]
+        )
+    )
+    assert decimals.schema.field("eventtimestamp").type == pa.decimal128(38, 0)
+    assert batches_of(decimals, tmp_path) == batches_of(integers, tmp_path)
+    assert sent(decimals, tmp_path) == sent(integers, tmp_path)
+
+
 def test_neighbouring_ids_stay_apart_in_a_variant_too(tmp_path: Path) -> None:
     table = pa.table({"data": [json.dumps({**PURCHASE, "eventid": BIG + step}) for step in range(3)]})
     assert [event["event_id"] for event in sent(table, tmp_path)] == [str(BIG), str(BIG + 1), str(BIG + 2)]
