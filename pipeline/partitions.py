@@ -20,6 +20,7 @@ DEFAULT_SLACK = "1d"
 
 _DAY_KEYS = ("event_date", "dt", "date")
 _PLAIN_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_YEAR = re.compile(r"\d{4}")
 # A date, alone or as the beginning of a time.
 _DATE_VALUE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ].*)?")
 
@@ -101,7 +102,12 @@ def _date(text: str) -> datetime.date | None:
 
 
 def _calendar(year: str, month: str | None, day: str | None) -> tuple[datetime.date, datetime.date] | None:
-    """Returns the days of a year, of a month or of a day; None if the numbers are no date."""
+    """Returns the days of a year, of a month or of a day; None if the numbers are no date.
+
+    A year has four digits: `year=24` is not the time of Augustus, so its files are read.
+    """
+    if not _YEAR.fullmatch(year):
+        return None
     try:
         if month is None:
             return datetime.date(int(year), 1, 1), datetime.date(int(year) + 1, 1, 1)

@@ -66,6 +66,7 @@ def test_folders_name_days(path: str, expected: int) -> None:
         "in/month=06/day=20/a.parquet",
         "in/year=latest/a.parquet",
         "in/year=2024/month=13/a.parquet",
+        "in/year=24/month=06/day=20/a.parquet",
     ],
 )
 def test_other_folders_name_none_and_are_read(path: str) -> None:
