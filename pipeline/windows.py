@@ -13,6 +13,13 @@ from pipeline.problems import UsageError, shown, suggestion
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
+# What lies nearer to the ends of the calendar is taken for these moments, which have a day before and behind them in
+# every zone. No event happened there, so such a window is open at that end.
+_FIRST_MS, _LAST_MS = (
+    (datetime.datetime(*day, tzinfo=datetime.UTC) - _EPOCH) // datetime.timedelta(milliseconds=1)
+    for day in ((1, 1, 3), (9999, 12, 29))
+)
+
 # Units of durations by their letter, the largest first, as they stand in a duration: `-1d12h`.
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile("".join(rf"(?:(?P<{name}>\d{{1,6}}){letter})?" for letter, name in _UNITS.items()))
@@ -91,7 +98,7 @@ def _epoch_ms(flag: str, text: str | None, zone: ZoneInfo, now: datetime.datetim
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
         # Also for the calendar's first and last days, which have no UTC everywhere.
-        return (moment - _EPOCH) // datetime.timedelta(milliseconds=1)
+        return min(max((moment - _EPOCH) // datetime.timedelta(milliseconds=1), _FIRST_MS), _LAST_MS)
     except ValueError:
         raise UsageError(
             f"{flag}: {shown(text)} is no ISO 8601 date or time, such as {_EXAMPLES}, "

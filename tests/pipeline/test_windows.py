@@ -91,3 +91,13 @@ def test_what_is_no_slack_is_refused(text: str) -> None:
 
 def test_a_flag_is_no_duration() -> None:
     assert [word for word in ("-1d", "-12h", "-v", "--1d", "-", "-1", "1d") if is_duration(word)] == ["-1d", "-12h"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Pacific/Kiritimati", "Pacific/Niue"])
+def test_the_ends_of_the_calendar_are_moments_with_a_day_around_them(zone: str) -> None:
+    """Manifests write them down in UTC, and the ledger is read from the day before."""
+    edges = time_window("0001-01-01", "9999-12-31", zone)
+    for edge_ms in edges:
+        assert edge_ms is not None
+        moment = datetime.datetime.fromtimestamp(edge_ms / 1000, datetime.UTC)
+        assert moment - datetime.timedelta(days=1) < moment < moment + datetime.timedelta(days=1)
