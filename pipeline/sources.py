@@ -154,7 +154,8 @@ class _ReadFn(beam.DoFn):
         report = ReadReport()
         for item in read(part, *self._options, report):
             if is_stopping():
-                return  # what was read so far goes its way, the rest is left for another run
+                # What was read so far goes its way, the rest is left for another run. No `return`: Beam would warn.
+                break
             if isinstance(item, list):
                 report.add(ROWS, len(item))
                 self._tell(report)
@@ -166,10 +167,11 @@ class _ReadFn(beam.DoFn):
                     self._units.inc()
                     _log.warning("%s: %s", item.ref, item.message)
                 yield TaggedOutput(OUTCOMES, [item])
-        report.add(PARTS)
-        if part.first_row == 0 and (part.row_groups is None or part.row_groups[0] == 0):
-            report.add(FILES)
-        self._tell(report)
+        else:
+            report.add(PARTS)
+            if part.first_row == 0 and (part.row_groups is None or part.row_groups[0] == 0):
+                report.add(FILES)
+            self._tell(report)
 
     def _tell(self, report: ReadReport) -> None:
         counts = report.take()

@@ -294,6 +294,13 @@ def test_a_window_without_folders_reads_what_is_in_none_of_them(
     assert "1 of 9 files are in folders of the window" in caplog.text
 
 
+def test_a_run_that_goes_well_warns_of_nothing(files: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Beam reads the source of steps and warns of forms that it holds for mistakes; operators would see that."""
+    caplog.set_level("WARNING")
+    summary_of(files, tmp_path, "--since", "2024-06-22")
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 def test_a_run_that_has_nothing_left_to_read_warns(
     files: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
