@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError
 
+from pipeline.ledger import LEDGER_SCHEMA
 from pipeline.problems import UsageError
 from pipeline.rowfiles import AHEAD_SUFFIX, local_path
 from pipeline.source_files import expand_patterns, open_file
@@ -38,6 +39,7 @@ _log = logging.getLogger(__name__)
 
 _DAY = re.compile(r"/date=(\d{4}-\d{2}-\d{2})/[^/]*\.parquet$")
 _KEY = ("event_source_id", "event", "event_id")
+_COLUMNS = (*_KEY, "kind", "first_sent_time")
 
 # Footers that are fetched at a time; each is a wait for a disk or a bucket.
 _READERS = 16
@@ -107,7 +109,7 @@ def relevant(
     """
 
     def look(path: str) -> LedgerPart:
-        with opened(path) as file:
+        with opened(path, needed=columns_of(LEDGER_SCHEMA, _COLUMNS)) as file:
             metadata = file.metadata
             groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         wanted = [
@@ -120,17 +122,32 @@ def relevant(
 
 
 class opened:  # noqa: N801  # used as a function
-    """Opens a Parquet file of ours; errors name it."""
+    """Opens a Parquet file of ours; errors name it.
 
-    def __init__(self, path: str, dictionary: Sequence[str] = ()) -> None:
+    Args:
+      path: of the file.
+      dictionary: columns that come as dictionaries.
+      needed: columns that will be read; a file without them was written by something else.
+    """
+
+    def __init__(self, path: str, dictionary: Sequence[str] = (), needed: pa.Schema | None = None) -> None:
         self._path = path
         self._dictionary = list(dictionary)
+        self._needed = needed
 
     def __enter__(self) -> pq.ParquetFile:
         try:
             self._stream = open_file(self._path)
             source = self._path if is_local(self._path) else pa.PythonFile(self._stream, mode="r")
-            return pq.ParquetFile(source, read_dictionary=self._dictionary, pre_buffer=False)
+            file = pq.ParquetFile(source, read_dictionary=self._dictionary, pre_buffer=False)
+            for column in self._needed or ():
+                if not _has(file.schema_arrow, column):
+                    self._stream.close()
+                    raise UsageError(
+                        f"{self._path} is no file of this program: it has no column {column.name} of type "
+                        f"{column.type}. Move it out of the folder."
+                    )
+            return file
         except (OSError, pa.ArrowException, BeamIOError) as error:
             raise UsageError(
                 f"{self._path} cannot be read ({type(error).__name__}). It is written as a whole or not at all, so "
@@ -139,6 +156,25 @@ class opened:  # noqa: N801  # used as a function
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
+
+
+def columns_of(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
+    """Returns the part of a schema with these columns."""
+    return pa.schema([schema.field(name) for name in names])
+
+
+def _has(schema: pa.Schema, column: pa.Field) -> bool:
+    """Says whether there is such a column; how texts and integers are stored does not matter."""
+    place = schema.get_field_index(column.name)
+    if place < 0:
+        return False
+    kind = schema.field(place).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_string(column.type):
+        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    if pa.types.is_integer(column.type):
+        return bool(pa.types.is_integer(kind))
+    return bool(kind == column.type)
 
 
 def statistics(group: Any) -> dict[str, tuple[Any, Any]]:

@@ -18,7 +18,8 @@ import pyarrow as pa
 import xxhash
 from apache_beam.utils.shared import Shared
 
-from pipeline.delivered import opened
+from pipeline.deadletters import DEAD_LETTER_SCHEMA, QUARANTINE_SCHEMA
+from pipeline.delivered import columns_of, opened
 from transforms.digests import Digests, DigestTable, digests, seed
 from transforms.model import Kind, Outcome, Reason, Stage
 
@@ -96,7 +97,7 @@ class Plan:
         count = 0
         for path in selection.letters:
             self._first[path] = count
-            with opened(path) as file:
+            with opened(path, needed=columns_of(DEAD_LETTER_SCHEMA, _COLUMNS)) as file:
                 for number in range(file.metadata.num_row_groups):
                     rows = _rows(file.read_row_group(number, columns=_COLUMNS, use_threads=False))
                     found = [originals.find(row) for row in rows]
@@ -221,7 +222,7 @@ class _Originals:
         keys: list[Digests] = []
         contents: list[Digests] = []
         for path in files:
-            with opened(path) as file:
+            with opened(path, needed=columns_of(QUARANTINE_SCHEMA, _ORIGINAL_COLUMNS)) as file:
                 for number in range(file.metadata.num_row_groups):
                     rows = file.read_row_group(number, columns=_ORIGINAL_COLUMNS, use_threads=False).to_pylist()
                     keys.append(_joined([_place(row) for row in rows]))
