@@ -8,18 +8,21 @@ unit (reference and position in the input, name of the event) of a run the newes
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.delivered import epoch_ms, listed, opened, statistics
+from pipeline.delivered import columns_of, epoch_ms, listed, opened, statistics
+from pipeline.ledger import LEDGER_SCHEMA
 from pipeline.manifest import Manifest, State, read_manifests, run_files
 from transforms.digests import Digests, DigestSet, digests
 from transforms.model import Kind
 
 _COLUMNS = ["run_id", "event", "kind", "reason", "recorded_time"]
 _UNIT = ["input_ref", "input_index"]
+_KINDS = frozenset(Kind)
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -60,7 +63,8 @@ class RunCheck(msgspec.Struct):
       summary: units by its own count; None: it did not finish.
       ledger: units by the ledger.
       repeated: further rows of the same units, left out.
-      agrees: None: there is nothing to compare with.
+      agrees: that it has finished, and the ledger holds what it says; None: that cannot be told, or another run stands
+        for it.
       note: what is wrong, or why nothing is; empty if there is nothing to say.
     """
 
@@ -106,8 +110,13 @@ def reconcile(ledger: str, since_ms: int | None, until_ms: int | None, now: date
             repeated = _repeated(ledger, run_id)
             whole -= repeated
         counts.subtract({group: count for group, count in repeated.items() if group in counts})
-        checks.append(_check(run_id, manifest, whole, repeated.total(), list(manifests.values()), now))
-    return Reconciliation(_days(counts), checks, all(check.agrees is not False for check in checks))
+        if manifest is None:
+            checks.append(_unknown_run(ledger, run_id, whole.total(), repeated.total()))
+        else:
+            checks.append(_check(manifest, whole, repeated.total(), list(manifests.values()), now))
+    days = _days(counts)
+    adds_up = all(check.agrees is not False for check in checks) and all(map(_adds_up, days))
+    return Reconciliation(days, checks, adds_up)
 
 
 def _files(ledger: str, since_ms: int | None, until_ms: int | None) -> list[str]:
@@ -144,8 +153,7 @@ def _count(
                 keep = pc.and_(keep, pc.equal(rows["run_id"], run_id))
             grouped = _with_day(rows.filter(keep)).group_by(["run_id", "day", "event", "kind", "reason"])
             for row in grouped.aggregate([([], "count_all")]).to_pylist():
-                count = row.pop("count_all")
-                counts[Group(**row)] += count
+                counts[_group(row)] += row["count_all"]
     return counts
 
 
@@ -158,8 +166,13 @@ def _repeated(ledger: str, run_id: str) -> Counter[Group]:
             ours = _with_day(rows.filter(pc.equal(rows["run_id"], run_id)))
             if ours.num_rows and (again := seen.add(_units(ours))).any():
                 for row in ours.filter(pa.array(again)).to_pylist():
-                    repeated[Group(row["run_id"], row["day"], row["event"], row["kind"], row["reason"])] += 1
+                    repeated[_group(row)] += 1
     return repeated
+
+
+def _group(row: dict[str, Any]) -> Group:
+    # A row without run or kind is none that this program wrote: it belongs to no run, and to no column of its day.
+    return Group(row["run_id"] or "", row["day"], row["event"], row["kind"] or "", row["reason"])
 
 
 def _recorded_ms(path: str) -> int:
@@ -175,7 +188,7 @@ def _units(rows: pa.Table) -> Digests:
 
 
 def _tables(path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    with opened(path) as file:
+    with opened(path, needed=columns_of(LEDGER_SCHEMA, columns)) as file:
         for number in range(file.metadata.num_row_groups):
             yield file.read_row_group(number, columns=list(columns), use_threads=False)
 
@@ -194,31 +207,46 @@ def _days(counts: Counter[Group]) -> list[DayCount]:
         if group.kind == Kind.SKIPPED:
             reason = group.reason or ""
             day.skipped[reason] = day.skipped.get(reason, 0) + count
-        else:
+        elif group.kind in _KINDS:
             setattr(day, group.kind, getattr(day, group.kind) + count)
     for day in days.values():
         day.skipped = dict(sorted(day.skipped.items(), key=lambda item: (-item[1], item[0])))
     return [days[place] for place in sorted(days)]
 
 
+def _adds_up(day: DayCount) -> bool:
+    settled = day.delivered + sum(day.skipped.values()) + day.rejected + day.undelivered + day.unknown
+    return day.entered == settled
+
+
+def _unknown_run(ledger: str, run_id: str, count: int, repeated: int) -> RunCheck:
+    """Judges a run without a manifest. Streams keep none; a run over files had one from its start."""
+    check = RunCheck(run_id, None, None, count, repeated, None, "a stream: it leaves no counts to compare with")
+    if not count or _has_read_files(ledger, run_id):
+        check.agrees, check.note = False, "no manifest: it is gone, or cannot be read"
+    return check
+
+
+def _has_read_files(ledger: str, run_id: str) -> bool:
+    """Says whether rows of a run refer to rows of files, `FILE#ROW`, and not to messages of Pub/Sub."""
+    return any(
+        pc.any(pc.match_substring(rows["input_ref"], "#")).as_py()
+        for path in run_files(ledger, run_id)
+        for rows in _tables(path, ["input_ref"])
+    )
+
+
 def _check(
-    run_id: str,
-    manifest: Manifest | None,
-    counts: Counter[Group],
-    repeated: int,
-    manifests: Sequence[Manifest],
-    now: datetime,
+    manifest: Manifest, counts: Counter[Group], repeated: int, manifests: Sequence[Manifest], now: datetime
 ) -> RunCheck:
     """Compares one run with its rows."""
-    check = RunCheck(run_id, None, None, counts.total(), repeated, None)
-    if manifest is None:
-        check.note = "no manifest: there are no counts to compare with"
-        return check
+    check = RunCheck(manifest.run_id, None, None, counts.total(), repeated, None)
     check.state = State.DIED if manifest.has_died(now) else manifest.state
     if check.state is State.RUNNING:
         check.note = "still at work"
-    elif manifest.counts is None:
-        later = next((other.run_id for other in manifests if _covers(other, manifest)), None)
+        return check
+    later = next((other.run_id for other in manifests if _covers(other, manifest)), None)
+    if manifest.counts is None:
         check.agrees = None if later else False
         check.note = (
             f"did not finish; run {later} has done its window since" if later else "did not finish: run it again"
@@ -234,25 +262,26 @@ def _check(
         differing = sorted(
             {place for place in {*said, *by_outcome} if said[place] != by_outcome[place]}, key=lambda place: str(place)
         )
-        check.agrees = not differing and manifest.counts.adds_up
+        check.agrees = not differing and manifest.counts.adds_up and check.summary == check.ledger
         check.note = "; ".join(
             f"{' '.join(filter(None, place))}: {said[place]:,} by the run, {by_outcome[place]:,} in the ledger"
             for place in differing
         )
         if check.state is State.STOPPED:
-            later = next((other.run_id for other in manifests if _covers(other, manifest)), None)
+            check.agrees = check.agrees and later is not None
             ended = f"stopped early; run {later} has done its window since" if later else "stopped early: run it again"
             check.note = "; ".join(filter(None, (check.note, ended)))
     return check
 
 
 def _covers(other: Manifest, manifest: Manifest) -> bool:
-    """Says whether a later run has finished the same window of the same events."""
+    """Says whether a later run has finished the same window of the same events, out of all of the same files."""
     return (
         other.state is State.FINISHED
         and other.command == manifest.command
         and other.started >= manifest.started
         and other.event_source_id == manifest.event_source_id
+        and {file.path for file in other.inputs}.issuperset(file.path for file in manifest.inputs)
         and (other.since is None or (manifest.since is not None and other.since <= manifest.since))
         and (other.until is None or (manifest.until is not None and other.until >= manifest.until))
     )

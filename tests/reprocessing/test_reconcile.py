@@ -123,12 +123,93 @@ def test_a_run_that_died_is_named_until_a_later_one_has_done_its_window(shop: An
     assert found.runs[0].note == "did not finish; run run-2 has done its window since"
 
 
-def test_a_run_without_manifest_is_counted_and_not_compared(worked: Any) -> None:
-    (worked.ledger / "_manifests" / "run-1.json").unlink()
+def test_a_run_that_died_is_not_done_by_one_over_other_files(shop: Any, orders: list[bytes]) -> None:
+    file = shop.write(orders[:100])
+    shop.run(file)
+    path = shop.ledger / "_manifests" / "run-1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "died", "counts": None}))
+    shop.run(shop.write(orders[100:200], "other.txt"), skip_delivered=True)
+    assert ask(shop).runs[0].note == "did not finish: run it again"
+    shop.run(file.parent / "*.txt", skip_delivered=True)
+    assert ask(shop).runs[0].note == "did not finish; run run-3 has done its window since"
+
+
+def test_a_run_that_was_stopped_is_named_until_a_later_one_has_done_its_window(shop: Any, orders: list[bytes]) -> None:
+    file = shop.write(orders[:100])
+    shop.run(file)
+    path = shop.ledger / "_manifests" / "run-1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "stopped"}))
+    found = ask(shop)
+    assert not found.adds_up
+    assert found.runs[0].note == "stopped early: run it again"
+    shop.run(file, skip_delivered=True)
+    found = ask(shop)
+    assert found.adds_up
+    assert found.runs[0].note == "stopped early; run run-2 has done its window since"
+
+
+@pytest.mark.parametrize("content", [None, '{"run_id": "run-1"', "{}"], ids=["gone", "cut off", "empty"])
+def test_a_run_over_files_whose_manifest_is_lost_does_not_add_up(worked: Any, content: str | None) -> None:
+    path = worked.ledger / "_manifests" / "run-1.json"
+    path.unlink() if content is None else path.write_text(content)
     found = ask(worked)
-    assert found.runs[0].agrees is None
-    assert found.runs[0].ledger == 902
-    assert found.runs[0].note.startswith("no manifest")
+    assert not found.adds_up
+    assert (found.runs[0].agrees, found.runs[0].ledger) == (False, 902)
+    assert found.runs[0].note == "no manifest: it is gone, or cannot be read"
+
+
+def test_a_stream_keeps_no_manifest_and_is_counted_without_comparison(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        ((folder, rows, layout),) = Records(ledger=str(tmp_path), run_id="stream").kinds()
+        files = RowFiles(pool, folder, rows, layout, "stream")
+        files.add([Outcome(Kind.DELIVERED, Stage.WRITE, None, "12345678901234567", 0, event="Purchase")])
+        files.flush(NOW.timestamp())
+        files.wait()
+    found = reconcile(str(tmp_path), None, None, NOW)
+    assert found.adds_up
+    assert [(run.run_id, run.agrees, run.ledger) for run in found.runs] == [("stream", None, 1)]
+    assert found.runs[0].note.startswith("a stream")
+
+
+def test_a_summary_that_says_more_events_than_it_has_outcomes_is_found(worked: Any) -> None:
+    path = worked.ledger / "_manifests" / "run-1.json"
+    manifest = json.loads(path.read_text())
+    manifest["counts"]["events"] += 1
+    path.write_text(json.dumps(manifest))
+    found = ask(worked)
+    assert not found.adds_up
+    assert (found.runs[0].summary, found.runs[0].ledger, found.runs[0].agrees) == (903, 902, False)
+
+
+def change(path: Path, column: str, values: pa.Array) -> None:
+    rows = pq.read_table(path, partitioning=None)
+    pq.write_table(rows.set_column(rows.column_names.index(column), column, values), path)
+
+
+@pytest.mark.parametrize("column", ["kind", "run_id"])
+@pytest.mark.parametrize("value", [None, "other"])
+def test_rows_of_no_known_kind_or_run_do_not_add_up(worked: Any, column: str, value: str | None) -> None:
+    path = files(worked, 1)[0]
+    change(path, column, pa.array([value] * pq.read_table(path).num_rows, pa.string()))
+    found = ask(worked)
+    assert not found.adds_up
+    assert [run.agrees for run in found.runs if run.run_id == "run-1"] == [False]
+    if column == "kind":
+        lines = [
+            (day.entered, day.delivered + sum(day.skipped.values()) + day.rejected + day.undelivered + day.unknown)
+            for day in found.days
+        ]
+        assert any(entered != settled for entered, settled in lines)
+    else:
+        assert [run.agrees for run in found.runs if run.run_id == (value or "")] == [False]
+
+
+@pytest.mark.parametrize("unit", ["us", "ns"])
+def test_times_of_another_unit_are_refused_because_they_would_be_misread(worked: Any, unit: str) -> None:
+    path = files(worked, 1)[0]
+    change(path, "recorded_time", pq.read_table(path)["recorded_time"].cast(pa.timestamp(unit, "UTC")))
+    with pytest.raises(UsageError, match="no column recorded_time of type timestamp"):
+        ask(worked)
 
 
 def test_two_events_that_were_made_of_one_are_two_units(tmp_path: Path) -> None:
@@ -183,3 +264,15 @@ def test_a_ledger_that_cannot_be_read_is_named(worked: Any) -> None:
     files(worked, 1)[0].write_bytes(b"PAR1 no more")
     with pytest.raises(UsageError, match="cannot be read"):
         ask(worked)
+
+
+def test_a_file_that_something_else_has_written_is_named(shop: Any, orders: list[bytes]) -> None:
+    file = shop.write(orders[:10])
+    shop.run(file)
+    (day,) = shop.ledger.glob("date=*")
+    pq.write_table(pa.table({"event_id": [1, 2]}), day / "theirs.parquet")
+    with pytest.raises(UsageError, match="theirs.parquet is no file of this program: it has no column run_id"):
+        ask(shop)
+    with pytest.raises(UsageError, match="theirs.parquet is no file of this program: it has no column event_source_id"):
+        shop.run(file, skip_delivered=True)
+    assert [manifest["state"] for manifest in (shop.manifest(1), shop.manifest(2))] == ["finished", "failed"]
