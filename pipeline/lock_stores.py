@@ -66,6 +66,9 @@ class LocalLocks:
         except FileExistsError:
             raise LostError from None
         except OSError as error:
+            # What is left of it would keep others out until it expires.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
             raise WriteError(f"cannot write {path}: {error.strerror}") from error
         # Between look and creation others may have come and gone: who finds somebody else at work steps back.
         for other in self._folder.glob(f"{name}.*.json"):
