@@ -29,7 +29,7 @@ from pipeline.manifest import (
 )
 from pipeline.options import RunOptions
 from pipeline.problems import UsageError
-from pipeline.rowfiles import WriteError
+from pipeline.rowfiles import WriteError, file_prefix
 from pipeline.source_paths import FileInfo
 from pipeline.summary import Summary
 
@@ -81,6 +81,8 @@ class Journal:
             self._held = HeldLock(self._store, self._lock, self._clock)
         try:
             self._look_at_earlier_runs()
+            # Asking a bucket for credentials, lock and manifests may have taken a while.
+            self._manifest.seen = self._now()
             write_manifest(self._ledger, self._manifest)
         except BaseException:
             self._release()
@@ -149,10 +151,12 @@ class Journal:
         """
         now = self._now()
         for manifest in read_manifests(self._ledger):
-            if manifest.run_id == self._manifest.run_id:
+            # Names of files are what tells runs apart, and they keep fewer letters than an id may have.
+            if file_prefix(manifest.run_id) == file_prefix(self._manifest.run_id):
                 raise UsageError(
-                    f"--run_id {manifest.run_id}: this ledger has a run of that name already, and rows are told apart "
-                    "by it. Choose another, or leave it out."
+                    f"--run_id {self._manifest.run_id}: this ledger has a run of that name already"
+                    + (f" ({manifest.run_id})" if manifest.run_id != self._manifest.run_id else "")
+                    + ", and rows are told apart by it. Choose another, or leave it out."
                 )
             died = manifest.has_died(now)
             if not died and (manifest.state is not State.FAILED or manifest.unrecorded is not None):

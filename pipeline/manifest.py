@@ -85,7 +85,7 @@ class Manifest(msgspec.Struct, kw_only=True):
       inputs: the files, in the order of their names.
       versions: of Python packages, the mapping's included.
       ledger_flush_secs: what a killed run has not recorded is not older than this.
-      reply_secs: a request that is on its way may be so old.
+      reply_secs: a request that is on its way may be so old, with all its repeats.
       holder: the process.
       counts: the summary, once it has finished or stopped.
       unrecorded: of a run that did not finish: when it sent what may be missing from the ledger.
@@ -149,7 +149,7 @@ def new_manifest(
         inputs=[InputFile(path=file.path, size=file.size) for file in files],
         versions={name: metadata.version(name) for name in _DISTRIBUTIONS},
         ledger_flush_secs=flush_secs,
-        reply_secs=connection.connect_timeout_secs + connection.read_timeout_secs,
+        reply_secs=connection.retry_secs + connection.connect_timeout_secs + connection.read_timeout_secs,
         holder=this_process(),
     )
 
@@ -195,8 +195,9 @@ def run_files(ledger: str, run_id: str) -> list[str]:
 def unrecorded(ledger: str, manifest: Manifest, silence_secs: float) -> Span:
     """Returns when a run that did not finish sent what may be missing from the ledger.
 
-    From the last time at which it recorded what it had sent, and the time that a request may have been on its way by
-    then; to the last sign of life and the silence that is usual.
+    From the last time at which it recorded what it had sent, less what other threads may not have recorded by then, and
+    the time that a request may have been on its way, its repeats included; to the last sign of life and the silence
+    that is usual.
 
     Args:
       ledger: its folder.
@@ -209,8 +210,8 @@ def unrecorded(ledger: str, manifest: Manifest, silence_secs: float) -> Span:
             for number in range(file.metadata.num_row_groups):
                 moment = _sent_until(file.metadata.row_group(number))
                 last = max(last, moment or last)
-    since = max(manifest.started, last - timedelta(seconds=manifest.reply_secs))
-    until = manifest.ended or manifest.seen + timedelta(seconds=silence_secs)
+    since = max(manifest.started, last - timedelta(seconds=manifest.ledger_flush_secs + manifest.reply_secs))
+    until = manifest.ended or max(manifest.seen, last) + timedelta(seconds=silence_secs)
     return Span(since, max(since, until))
 
 

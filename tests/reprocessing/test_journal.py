@@ -17,11 +17,13 @@ import pytest
 import xxhash
 
 from pipeline.holder import Holder, this_process
+from pipeline.journal import Journal
 from pipeline.lock_stores import LocalLocks, lock_store
 from pipeline.locks import EXPIRY_SECS, HeldLock, Lock, LostError, Store, new_lock
-from pipeline.manifest import read_manifests, run_files
+from pipeline.manifest import State, new_manifest, read_manifests, run_files, unrecorded
 from pipeline.problems import UsageError
 from sandbox.faults import Delay
+from transforms.connection import Connection
 
 ELSEWHERE = Holder(machine="another", pid=1, started=1)
 
@@ -74,6 +76,41 @@ def test_the_id_of_another_run_is_refused(shop: Any, orders: list[bytes]) -> Non
         shop.run(file, run_id="run-1")
     assert shop.sandbox.totals().accepted == 1000
     assert list((shop.ledger / "_locks").iterdir()) == []
+
+
+def test_an_id_whose_files_would_be_named_as_those_of_another_run_is_refused(shop: Any, orders: list[bytes]) -> None:
+    file = shop.write(orders[:10])
+    shop.run(file, run_id="nightly/2024-06-20")
+    with pytest.raises(UsageError, match=r"--run_id nightly-2024-06-20: .* already \(nightly/2024-06-20\)"):
+        shop.run(file, run_id="nightly-2024-06-20")
+    assert [manifest.run_id for manifest in read_manifests(str(shop.ledger))] == ["nightly/2024-06-20"]
+
+
+def test_the_time_that_is_named_holds_repeated_requests_and_what_other_threads_had_not_recorded(
+    shop: Any, orders: list[bytes]
+) -> None:
+    shop.run(shop.write(orders[:10]), shop.connection(retry_secs=120.0), ledger_flush_secs=4.0)
+    recorded = max(row["recorded_time"] for row in shop.rows())
+    (manifest,) = read_manifests(str(shop.ledger))
+    early = recorded - timedelta(hours=1)
+    died = msgspec.structs.replace(manifest, state=State.DIED, started=early, seen=early, ended=None)
+    span = unrecorded(str(shop.ledger), died, 15.0)
+    # Flush, retries, connect and read time-outs.
+    assert span.since == recorded - timedelta(seconds=4 + 120 + 5 + 30)
+    # A row that was recorded is a sign of life, too.
+    assert span.until == recorded + timedelta(seconds=15)
+
+
+def test_the_first_sign_of_life_is_when_the_manifest_is_written(tmp_path: Path) -> None:
+    """What comes before, such as asking a bucket for rights, may take long."""
+    began = datetime(2024, 6, 20, tzinfo=UTC)
+    connection = Connection(event_source_id="PIXEL")
+    manifest = new_manifest("run", "run", connection, (None, None), [], 10.0, began)
+    later = began + timedelta(seconds=40)
+    lock = new_lock("run", "PIXEL", None, None)
+    with Journal(str(tmp_path), manifest, lock, lock_store(str(tmp_path)), later.timestamp):
+        (written,) = read_manifests(str(tmp_path))
+        assert (written.started, written.seen) == (began, later)
 
 
 def test_files_of_a_run_whose_name_begins_in_the_same_way_are_not_its_files(shop: Any, orders: list[bytes]) -> None:
@@ -328,6 +365,26 @@ def test_a_lock_whose_creator_died_before_it_wrote_a_word_ends_by_itself(tmp_pat
         HeldLock(store, wanted())
     os.utime(path, (time.time() - EXPIRY_SECS, time.time() - EXPIRY_SECS))
     HeldLock(store, wanted()).release()
+
+
+def test_a_lock_that_could_not_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    """As on a disk that is full: the file is created, and its content does not fit."""
+    program = (
+        "import resource, signal; from pathlib import Path\n"
+        "from pipeline.lock_stores import LocalLocks; from pipeline.locks import HeldLock, new_lock\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        f"HeldLock(LocalLocks(Path({str(tmp_path)!r})), new_lock('run', 'PIXEL', None, None))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "WriteError: cannot write" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    HeldLock(LocalLocks(tmp_path), wanted("next")).release()
 
 
 def test_a_file_system_without_exclusive_creation_has_no_locks() -> None:
