@@ -91,16 +91,20 @@ def _pair(name: str, a: float, b: float) -> str:
 
 
 def _coverage(found: Differences) -> list[str]:
-    """Returns a line for each share that differs."""
+    """Returns a line for each share that differs; an event that one side does not send has none there."""
     lines = []
     for event in sorted({*found.a.coverage, *found.b.coverage}):
-        a, b = found.a.coverage.get(event, {}), found.b.coverage.get(event, {})
+        a, b = found.a.coverage.get(event), found.b.coverage.get(event)
         lines += [
-            f"{event}, {key}: {a.get(key, 0.0):.1%} → {b.get(key, 0.0):.1%}"
-            for key in {**a, **b}
-            if a.get(key) != b.get(key)
+            f"{event}, {key}: {_share(a, key)} → {_share(b, key)}"
+            for key in {**(a or {}), **(b or {})}
+            if (a or {}).get(key, 0.0) != (b or {}).get(key, 0.0)
         ]
     return lines
+
+
+def _share(shares: dict[str, float] | None, key: str) -> str:
+    return "no event" if shares is None else f"{shares.get(key, 0.0):.1%}"
 
 
 def _parser() -> StrictParser:

@@ -136,6 +136,17 @@ def test_the_readable_report(files: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "what becomes of events\n  no difference" in shown
 
 
+def test_shares_of_events_that_only_one_side_sends_are_not_taken_for_zero(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files / "one.json").write_bytes(message().data)
+    assert cli.main(argv(files, str(files / "one.json"))) == 0
+    shown = capsys.readouterr().out
+    assert "PlaceAnOrder, email: 100.0% → no event" in shown
+    assert "Purchase, email: no event → 100.0%" in shown
+    assert "click_id" not in shown  # neither side has any
+
+
 def test_no_value_of_a_person_is_printed(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (files / "one.json").write_bytes(message().data)
     (files / "b.yaml").write_text(
