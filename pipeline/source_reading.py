@@ -123,11 +123,6 @@ def _contents(
     head = stream.read(_HEAD_BYTES)
     if head.startswith(source_parquet.MAGIC):
         return source_parquet.read_parquet(part.path, stream, layout, column, part.row_groups, window, report)
-    named_parquet = part.path.lower().endswith((".parquet", ".parq"))
-    if not head and (named_parquet or part.path.lower().endswith(".gz")):
-        raise UnreadableFileError("empty: its upload was cut off, or has not begun", Trouble.TRUNCATED)
-    if named_parquet and head and not head.startswith(source_text.GZIP_MAGIC) and head.lstrip()[:1] not in b"{[":
-        raise UnreadableFileError("named as Parquet, but it does not begin as Parquet does", Trouble.UNKNOWN_FORMAT)
     items = _measured(source_text.read_text(head, stream, part.path), stream, report)
     return _as_batches(items, layout, report)
 

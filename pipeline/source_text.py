@@ -59,8 +59,10 @@ def read_text(head: bytes, stream: BinaryIO, path: str) -> Iterator[list[Message
       path: its name, the first part of every reference.
 
     Raises:
-      UnreadableFileError: not a text file, or damaged gzip; the complete lines before the damage have been yielded.
+      UnreadableFileError: not a text file, by content or name, or damaged gzip; the complete lines before the damage
+        have been yielded.
     """
+    _check_name(path.lower(), head)
     chunks = _decompressed(head, stream) if head.startswith(GZIP_MAGIC) else _plain(head, stream)
     chunks, document = _document(chunks)
     if document is not None:
@@ -79,6 +81,19 @@ def read_text(head: bytes, stream: BinaryIO, path: str) -> Iterator[list[Message
                 yield batch
         if refused is not None:
             yield refused
+
+
+def _check_name(name: str, head: bytes) -> None:
+    """Makes sure that a file is not named as something that it does not begin like.
+
+    Raises:
+      UnreadableFileError: it is.
+    """
+    named_parquet = name.endswith((".parquet", ".parq"))
+    if not head and (named_parquet or name.endswith(".gz")):
+        raise UnreadableFileError("empty: its upload was cut off, or has not begun", Trouble.TRUNCATED)
+    if named_parquet and not head.startswith(GZIP_MAGIC) and head.lstrip()[:1] not in b"{[":
+        raise UnreadableFileError("named as Parquet, but it does not begin as Parquet does", Trouble.UNKNOWN_FORMAT)
 
 
 def _take(lines: Iterator[tuple[int, bytes | None]], path: str, batch: list[Message]) -> tuple[Outcome | None, bool]:

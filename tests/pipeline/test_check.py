@@ -337,6 +337,23 @@ def test_files_that_cannot_be_read_fail_the_check(check: Check, files: Path) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.parquet", b"", "empty: its upload was cut off, or has not begun"),
+        ("a.txt.gz", b"", "empty: its upload was cut off, or has not begun"),
+        ("a.parquet", b"nonsense", "named as Parquet, but it does not begin as Parquet does"),
+    ],
+)
+def test_what_a_run_cannot_read_by_its_name_fails_the_check_too(
+    check: Check, tmp_path: Path, name: str, content: bytes, problem: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    exit_code, report = check(*ONLINE[:-1], "--input", str(tmp_path / name))
+    assert exit_code == 1
+    assert [(entry["layout"], entry["problem"]) for entry in report["inputs"]] == [(None, problem)]
+
+
 def test_the_readable_form_names_layout_and_lacks(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = [
         "check",
