@@ -47,8 +47,8 @@ _DIGESTERS = 4
 class Journal:
     """Keeps the lock and the manifest of one run.
 
-    Entering raises `UsageError` if another run is at work on the same window, or has its id; nothing has been sent
-    then. Leaving it without `finish` leaves a manifest that says `failed`.
+    Entering raises `UsageError` if another run is at work on the same window or has its id, or if the ledger's folder
+    cannot be written to; nothing has been sent then. Leaving it without `finish` leaves a manifest that says `failed`.
 
     Args:
       ledger: its folder.
@@ -75,6 +75,17 @@ class Journal:
         ]
 
     def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except WriteError as error:
+            # Nothing has been sent yet.
+            raise UsageError(str(error)) from error
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def _begin(self) -> None:
+        """Takes the lock and writes the manifest, or leaves neither."""
         if self._store is None:
             _log.warning("%s: no locks on this file system; see to it that only one run is at work.", self._ledger)
         else:
@@ -87,9 +98,6 @@ class Journal:
         except BaseException:
             self._release()
             raise
-        for thread in self._threads:
-            thread.start()
-        return self
 
     def finish(self, summary: Summary, stopped: bool = False) -> None:
         """Notes that the run has come to its end, or was stopped before: what it read is settled in both cases."""
@@ -114,7 +122,10 @@ class Journal:
 
     def _release(self) -> None:
         if self._held is not None:
-            self._held.release()
+            try:
+                self._held.release()
+            except (WriteError, OSError) as failure:
+                _log.warning("The lock of this run could not be removed; it ends by itself (%s).", failure)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

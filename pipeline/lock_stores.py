@@ -7,6 +7,7 @@ seen, so exactly one of several wins. On a local disk, who creates the next numb
 import contextlib
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +128,20 @@ class BucketLocks:
         self._bucket: Any = GcsIO(pipeline_options=beam_options).client.bucket(bucket)
 
     def read(self) -> dict[str, tuple[int, Lock]]:
-        """Returns every object that can be read."""
+        """Returns every object that can be read.
+
+        Raises:
+          WriteError: the bucket refuses.
+        """
         from google.api_core.exceptions import NotFound
 
         found = {}
-        for blob in self._bucket.list_blobs(prefix=f"{self._prefix}/"):
-            name = blob.name.removeprefix(f"{self._prefix}/").removesuffix(".json")
-            with contextlib.suppress(NotFound, msgspec.MsgspecError):
-                content = self._bucket.blob(blob.name, generation=blob.generation).download_as_bytes()
-                found[name] = blob.generation, msgspec.json.decode(content, type=Lock)
+        with self._told():
+            for blob in self._bucket.list_blobs(prefix=f"{self._prefix}/"):
+                name = blob.name.removeprefix(f"{self._prefix}/").removesuffix(".json")
+                with contextlib.suppress(NotFound, msgspec.MsgspecError):
+                    content = self._bucket.blob(blob.name, generation=blob.generation).download_as_bytes()
+                    found[name] = blob.generation, msgspec.json.decode(content, type=Lock)
         return found
 
     def take(self, name: str, seen: int | None, lock: Lock) -> int:
@@ -150,7 +156,7 @@ class BucketLocks:
         """Deletes the own generation."""
         from google.api_core.exceptions import NotFound, PreconditionFailed
 
-        with contextlib.suppress(NotFound, PreconditionFailed):
+        with self._told(), contextlib.suppress(NotFound, PreconditionFailed):
             self._bucket.blob(f"{self._prefix}/{name}.json").delete(if_generation_match=version)
 
     def _upload(self, name: str, generation: int, lock: Lock) -> int:
@@ -158,9 +164,10 @@ class BucketLocks:
 
         blob = self._bucket.blob(f"{self._prefix}/{name}.json")
         try:
-            blob.upload_from_string(
-                msgspec.json.encode(lock), content_type="application/json", if_generation_match=generation
-            )
+            with self._told():
+                blob.upload_from_string(
+                    msgspec.json.encode(lock), content_type="application/json", if_generation_match=generation
+                )
         except PreconditionFailed:
             # The reply to an upload that went well may have been lost, and the client has asked again.
             current = self.read().get(name)
@@ -168,3 +175,20 @@ class BucketLocks:
                 raise LostError from None
             return current[0]
         return int(blob.generation)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Names the bucket where it refuses, but for what says that somebody else was there first."""
+        from google.api_core.exceptions import GoogleAPIError, PreconditionFailed
+        from google.auth.exceptions import GoogleAuthError
+
+        try:
+            yield
+        except PreconditionFailed:
+            raise
+        # The client's own connection errors are OSErrors.
+        except (GoogleAPIError, GoogleAuthError, OSError) as error:
+            raise WriteError(
+                f"gs://{self._bucket.name}/{self._prefix}: no lock can be kept there ({type(error).__name__}). Check "
+                "the bucket's name, the credentials, and the rights to list, read, create and delete objects."
+            ) from error

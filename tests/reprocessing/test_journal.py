@@ -387,6 +387,25 @@ def test_a_lock_that_could_not_be_written_leaves_nothing_behind(tmp_path: Path) 
     HeldLock(LocalLocks(tmp_path), wanted("next")).release()
 
 
+def test_a_bucket_that_refuses_is_named_before_anything_is_sent(shop: Any, orders: list[bytes], bucket: str) -> None:
+    file = shop.write(orders[:10])
+    with pytest.raises(UsageError, match=r"gs://no-such-bucket/ledger/_locks: no lock can be kept there \(NotFound\)"):
+        shop.run(file, ledger="gs://no-such-bucket/ledger")
+    assert shop.sandbox.totals().accepted == 0
+
+
+def test_a_lock_that_cannot_be_removed_does_not_fail_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    connection = Connection(event_source_id="PIXEL")
+    manifest = new_manifest("run", "run", connection, (None, None), [], 10.0, datetime.now(UTC))
+    lock = new_lock("run", "PIXEL", None, None)
+    with Journal(str(tmp_path), manifest, lock, lock_store(str(tmp_path))):
+        (file,) = (tmp_path / "_locks").iterdir()
+        file.unlink()
+        file.mkdir()  # which cannot be removed as a file
+    assert "The lock of this run could not be removed; it ends by itself" in caplog.text
+    assert [found.state for found in read_manifests(str(tmp_path))] == [State.FAILED]
+
+
 def test_a_file_system_without_exclusive_creation_has_no_locks() -> None:
     assert lock_store("s3://bucket/ledger") is None
 
