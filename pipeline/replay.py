@@ -1,5 +1,6 @@
 """Replays dead letters: through the same delivery, into the same ledger, and back to the dead letters if they fail."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 import apache_beam as beam
@@ -33,6 +34,8 @@ from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
 from transforms.tiktok.token import TokenReferenceError
 
+_log = logging.getLogger(__name__)
+
 _ROW_FILES = "date=*/*.parquet"
 
 
@@ -52,9 +55,18 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
     letters = [file.path for file in files]
     if not letters:
         raise UsageError(f"--dead_letters {folder}: holds no dead letters ({_ROW_FILES}). Check the path.")
+    originals = listed(options.quarantine, _ROW_FILES) if options.quarantine else []
+    if options.quarantine and not originals:
+        # No mistake where nothing was rejected so far.
+        _log.warning(
+            "--quarantine %s: holds no originals (%s), so letters without a payload are left out (no_payload). "
+            "Check the path.",
+            options.quarantine,
+            _ROW_FILES,
+        )
     selection = Selection(
         tuple(letters),
-        tuple(listed(options.quarantine, _ROW_FILES)) if options.quarantine else (),
+        tuple(originals),
         options.connection.event_source_id,
         options.reasons,
         options.recorded_since_ms,

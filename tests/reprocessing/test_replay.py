@@ -131,6 +131,18 @@ def test_letters_of_another_event_source_stay(shop: Any, orders: list[bytes]) ->
     assert shop.replay(shop.connection(event_source_id="ANOTHER")) == {}
 
 
+def test_a_quarantine_without_originals_is_told(
+    shop: Any, orders: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Often it is a mistyped path, and then every letter would silently stay where it is."""
+    shop.run(shop.write([b"no JSON", *orders[:5]]), quarantine=str(shop.folder / "quarantine"))
+    assert shop.replay(quarantine=str(shop.folder / "quarantin")) == {"no_payload": 1}
+    assert "quarantin: holds no originals" in caplog.text
+    caplog.clear()
+    assert shop.replay(quarantine=str(shop.folder / "quarantine")) == {"unreadable_message": 1}
+    assert "holds no originals" not in caplog.text
+
+
 def test_from_quarantine_it_maps_again_with_the_present_connection(shop: Any, orders: list[bytes]) -> None:
     """Feeds need no page URL where they are offline events: the connection was wrong, not the messages."""
     quarantine = str(shop.folder / "quarantine")
