@@ -89,12 +89,15 @@ def _times(chunk: pq.ColumnChunkMetaData, time: TimeColumn) -> tuple[int, int] |
         ends = statistics.min, statistics.max
     except ValueError:
         # Nanoseconds that are no whole microseconds, which Python's times cannot hold; no other unit is that fine.
-        raw = statistics.min_raw, statistics.max_raw
-        ends = tuple(_EPOCH + datetime.timedelta(microseconds=end // 1_000) for end in raw)
+        ends = _from_ns(statistics.min_raw), _from_ns(statistics.max_raw)
     first, last = (_unit_and_ms(end, time) for end in ends)
     if first is None or last is None or first[0] != last[0]:
         return None
     return (first[1], last[1]) if first[1] > 0 and last[1] <= _LAST_MS else None
+
+
+def _from_ns(number: int) -> datetime.datetime:
+    return _EPOCH + datetime.timedelta(microseconds=number // 1_000)
 
 
 def _unit_and_ms(end: Any, time: TimeColumn) -> tuple[int, int] | None:
