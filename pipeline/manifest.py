@@ -32,6 +32,9 @@ _DISTRIBUTIONS = ("apache-beam", "pyarrow", "tiktok-events-pipeline")
 _READERS = 16
 _DIGEST_BYTES = 1 << 22
 
+# As `pipeline.rowfiles` names them; the ids of two runs may begin in the same way.
+_OF_RUN = re.compile(r".*/([^/]+)-[0-9a-f]{32}(?:-ahead)?\.parquet")
+
 
 @unique
 class State(StrEnum):
@@ -184,12 +187,18 @@ def read_manifests(ledger: str) -> list[Manifest]:
         return sorted((one for one in found if one is not None), key=lambda manifest: manifest.started)
 
 
+def files_by_run(ledger: str) -> dict[str, list[str]]:
+    """Returns the files of a ledger by the first part of their names: `file_prefix` of the run that wrote them."""
+    found: dict[str, list[str]] = {}
+    for path in listed(ledger, "date=*/*.parquet"):
+        if name := _OF_RUN.fullmatch(path):
+            found.setdefault(name[1], []).append(path)
+    return found
+
+
 def run_files(ledger: str, run_id: str) -> list[str]:
     """Returns the files of the ledger that a run has written."""
-    prefix = file_prefix(run_id)
-    # The ids of other runs may begin in the same way.
-    own = re.compile(rf".*/{re.escape(prefix)}-[0-9a-f]{{32}}(-ahead)?\.parquet")
-    return [path for path in listed(ledger, f"date=*/{prefix}-*.parquet") if own.fullmatch(path)]
+    return files_by_run(ledger).get(file_prefix(run_id), [])
 
 
 def unrecorded(ledger: str, manifest: Manifest, silence_secs: float) -> Span:

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from pipeline.delivered import columns_of, epoch_ms, listed, opened, statistics
 from pipeline.ledger import LEDGER_SCHEMA
-from pipeline.manifest import Manifest, State, read_manifests, run_files
+from pipeline.manifest import Manifest, State, files_by_run, read_manifests
+from pipeline.rowfiles import file_prefix
 from transforms.digests import Digests, DigestSet, digests
 from transforms.model import Kind
 
@@ -101,17 +102,20 @@ def reconcile(ledger: str, since_ms: int | None, until_ms: int | None, now: date
     counts = _count(_files(ledger, since_ms, until_ms), since_ms, until_ms)
     concerned = dict.fromkeys(group.run_id for group in counts)
     concerned |= dict.fromkeys(run for run, manifest in manifests.items() if _touches(manifest, since_ms, until_ms))
+    # Listed once: a ledger has many files, and many runs.
+    by_run = files_by_run(ledger)
     checks = []
     for run_id in sorted(concerned):
-        whole = _count(run_files(ledger, run_id), None, None, run_id)
+        own = by_run.get(file_prefix(run_id), [])
+        whole = _count(own, None, None, run_id)
         manifest = manifests.get(run_id)
         repeated: Counter[Group] = Counter()
         if manifest is None or manifest.counts is None or whole.total() > manifest.counts.events:
-            repeated = _repeated(ledger, run_id)
+            repeated = _repeated(own, run_id)
             whole -= repeated
         counts.subtract({group: count for group, count in repeated.items() if group in counts})
         if manifest is None:
-            checks.append(_unknown_run(ledger, run_id, whole.total(), repeated.total()))
+            checks.append(_unknown_run(own, run_id, whole.total(), repeated.total()))
         else:
             checks.append(_check(manifest, whole, repeated.total(), list(manifests.values()), now))
     days = _days(counts)
@@ -157,11 +161,11 @@ def _count(
     return counts
 
 
-def _repeated(ledger: str, run_id: str) -> Counter[Group]:
-    """Returns the rows of units that have a newer row, by group."""
+def _repeated(files: Iterable[str], run_id: str) -> Counter[Group]:
+    """Returns the rows of a run's units that have a newer row, by group."""
     repeated: Counter[Group] = Counter()
     seen = DigestSet()
-    for path in sorted(run_files(ledger, run_id), key=_recorded_ms, reverse=True):
+    for path in sorted(files, key=_recorded_ms, reverse=True):
         for rows in _tables(path, [*_COLUMNS, *_UNIT]):
             ours = _with_day(rows.filter(pc.equal(rows["run_id"], run_id)))
             if ours.num_rows and (again := seen.add(_units(ours))).any():
@@ -219,19 +223,19 @@ def _adds_up(day: DayCount) -> bool:
     return day.entered == settled
 
 
-def _unknown_run(ledger: str, run_id: str, count: int, repeated: int) -> RunCheck:
+def _unknown_run(files: Sequence[str], run_id: str, count: int, repeated: int) -> RunCheck:
     """Judges a run without a manifest. Streams keep none; a run over files had one from its start."""
     check = RunCheck(run_id, None, None, count, repeated, None, "a stream: it leaves no counts to compare with")
-    if not count or _has_read_files(ledger, run_id):
+    if not count or _has_read_files(files):
         check.agrees, check.note = False, "no manifest: it is gone, or cannot be read"
     return check
 
 
-def _has_read_files(ledger: str, run_id: str) -> bool:
+def _has_read_files(files: Iterable[str]) -> bool:
     """Says whether rows of a run refer to rows of files, `FILE#ROW`, and not to messages of Pub/Sub."""
     return any(
         pc.any(pc.match_substring(rows["input_ref"], "#")).as_py()
-        for path in run_files(ledger, run_id)
+        for path in files
         for rows in _tables(path, ["input_ref"])
     )
 
