@@ -21,7 +21,7 @@ from pipeline.dryrun import estimate, read_samples
 from pipeline.flow import build
 from pipeline.journal import keep_journal
 from pipeline.options import RunOptions, beam_runner
-from pipeline.outputs import check_outputs
+from pipeline.outputs import check_buckets, check_outputs
 from pipeline.partitions import Partitions
 from pipeline.prices import Prices, read_prices
 from pipeline.problems import CommandError, UsageError
@@ -65,6 +65,7 @@ def run(
         read = _read(options)
         files = _expected(read)
         check_outputs(options)
+        check_buckets(options)
         records = checked_records(options)
         if not options.dry_run:
             check_token(options, runner, tokens)
@@ -108,6 +109,7 @@ def _run_stream(
     runner, beam_options = beam_settings(options, "--streaming")
     try:
         check_outputs(options)
+        check_buckets(options)
         records = checked_records(options)
         check_token(options, runner, tokens)
         planned = plan(options, runner, records)

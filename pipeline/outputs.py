@@ -3,9 +3,13 @@
 import os
 import uuid
 
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
+
 from pipeline.options import ReplayOptions, RunOptions
 from pipeline.problems import UsageError
 from pipeline.rowfiles import is_local, local_path, write_atomically
+from pipeline.source_files import causes
 from pipeline.source_paths import as_regex
 
 # A file of a ledger, dead letters or quarantine, as a pattern of the next run would see it.
@@ -20,12 +24,7 @@ def check_outputs(options: RunOptions) -> None:
       WriteError: the summary cannot be written there.
     """
     if not isinstance(options, ReplayOptions):
-        folders = {
-            "--ledger": options.ledger,
-            "--dead_letters": options.dead_letters,
-            "--quarantine": options.quarantine,
-        }
-        for flag, folder in folders.items():
+        for flag, folder in _folders(options).items():
             for pattern in options.inputs:
                 if folder is not None and _reads(pattern, folder):
                     raise UsageError(
@@ -34,6 +33,30 @@ def check_outputs(options: RunOptions) -> None:
                     )
     if options.summary is not None and is_local(options.summary):
         _check_file(local_path(options.summary))
+
+
+def check_buckets(options: RunOptions) -> None:
+    """Makes sure that the buckets of outputs exist; a dry run writes no more than a summary.
+
+    Nothing else is asked of them: who may write to a bucket may not always list it.
+
+    Raises:
+      UsageError: one does not.
+    """
+    outputs = {} if options.dry_run else _folders(options)
+    for flag, path in {**outputs, "--summary": options.summary}.items():
+        if path is None or is_local(path):
+            continue
+        try:
+            # A pattern is listed, whereas a name that is not there is no error.
+            FileSystems.match([f"{path.rstrip('/')}/.probe*"])
+        except BeamIOError as error:
+            if "NotFound" in causes(error):
+                raise UsageError(f"{flag} {path}: there is no such bucket. Check its name, or create it.") from error
+
+
+def _folders(options: RunOptions) -> dict[str, str | None]:
+    return {"--ledger": options.ledger, "--dead_letters": options.dead_letters, "--quarantine": options.quarantine}
 
 
 def _reads(pattern: str, folder: str) -> bool:

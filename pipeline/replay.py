@@ -22,7 +22,7 @@ from pipeline.job import beam_settings, carry_out, check_token, checked_records,
 from pipeline.journal import keep_journal
 from pipeline.letters import Selection, SharedPlan
 from pipeline.options import ReplayOptions
-from pipeline.outputs import check_outputs
+from pipeline.outputs import check_buckets, check_outputs
 from pipeline.parking import ParkRefused
 from pipeline.problems import UsageError
 from pipeline.records import RecordOutcomes, Records
@@ -74,6 +74,7 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
     )
     try:
         check_outputs(options)
+        check_buckets(options)
         records = checked_records(options)
         check_token(options, runner)
     except (ValueError, WriteError, TokenReferenceError) as error:

@@ -61,7 +61,7 @@ def expand_patterns(patterns: Iterable[str]) -> list[FileInfo]:
             raise
         except BeamIOError as error:
             raise NoInputError(
-                f"--input {pattern}: cannot be listed ({', '.join(sorted(_causes(error)))}). "
+                f"--input {pattern}: cannot be listed ({', '.join(sorted(causes(error)))}). "
                 "Check the bucket's name, the credentials and the right to list objects."
             ) from error
         except OSError as error:
@@ -101,9 +101,9 @@ def _listed(prefix: str, fits: re.Pattern[str]) -> Iterator[FileInfo]:
             yield FileInfo(file.path, file.size_in_bytes)
 
 
-def _causes(error: object) -> set[str]:
+def causes(error: object) -> set[str]:
     """Returns the types of the errors at the bottom of Beam's, which nests them."""
     details = error.exception_details if isinstance(error, BeamIOError) else None
     if not details:
         return {type(error).__name__}
-    return {name for cause in details.values() for name in _causes(cause)}
+    return {name for cause in details.values() for name in causes(cause)}

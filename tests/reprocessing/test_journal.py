@@ -22,6 +22,7 @@ from pipeline.lock_stores import LocalLocks, lock_store
 from pipeline.locks import EXPIRY_SECS, HeldLock, Lock, LostError, Store, new_lock
 from pipeline.manifest import State, new_manifest, read_manifests, run_files, unrecorded
 from pipeline.problems import UsageError
+from pipeline.rowfiles import WriteError
 from sandbox.faults import Delay
 from transforms.connection import Connection
 
@@ -387,11 +388,28 @@ def test_a_lock_that_could_not_be_written_leaves_nothing_behind(tmp_path: Path) 
     HeldLock(LocalLocks(tmp_path), wanted("next")).release()
 
 
-def test_a_bucket_that_refuses_is_named_before_anything_is_sent(shop: Any, orders: list[bytes], bucket: str) -> None:
+@pytest.mark.parametrize("option", ["ledger", "dead_letters", "quarantine"])
+def test_a_bucket_that_does_not_exist_is_named_before_anything_is_sent(
+    shop: Any, orders: list[bytes], bucket: str, option: str
+) -> None:
     file = shop.write(orders[:10])
-    with pytest.raises(UsageError, match=r"gs://no-such-bucket/ledger/_locks: no lock can be kept there \(NotFound\)"):
-        shop.run(file, ledger="gs://no-such-bucket/ledger")
+    with pytest.raises(UsageError, match=f"--{option} gs://no-such-bucket/folder: there is no such bucket"):
+        shop.run(file, **{option: "gs://no-such-bucket/folder"})
     assert shop.sandbox.totals().accepted == 0
+    assert shop.run(file, **{option: f"{bucket}/not/there/{option}"}) == {"delivered": 10}
+
+
+def test_a_bucket_that_refuses_locks_is_named(bucket: str) -> None:
+    store = lock_store("gs://no-such-bucket/ledger")
+    assert store is not None
+    with pytest.raises(WriteError, match=r"gs://no-such-bucket/ledger/_locks: no lock can be kept there \(NotFound\)"):
+        HeldLock(store, wanted())
+    manifest = new_manifest("run", "run", Connection(event_source_id="P"), (None, None), [], 10.0, datetime.now(UTC))
+    with (
+        pytest.raises(UsageError, match="no lock can be kept there"),
+        Journal("gs://no-such-bucket/ledger", manifest, wanted(), store),
+    ):
+        pass
 
 
 def test_a_lock_that_cannot_be_removed_does_not_fail_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
