@@ -4,8 +4,8 @@
 repeated bundle may write a row twice: count keys (`event_source_id`, `event`, `event_id`), not rows.
 
 A row has to cost about a microsecond beside the ten that the rest of a run costs an event. Hence columns instead of
-rows, one pass a column; columns whose value is the same in a whole list (all but a few, within one request) take one
-comparison a row.
+rows, one pass a column; columns whose value is the same in a whole list take one comparison a row, and none where the
+list says that it is of one request.
 """
 
 from array import array
@@ -19,6 +19,7 @@ import xxhash
 from pipeline.rowfiles import Layout
 from transforms.model import Outcome
 from transforms.outcomes import MATCH_KEY_NAMES
+from transforms.tiktok.settle import SettledTogether
 
 _TIME = pa.timestamp("ms", tz="UTC")
 
@@ -71,8 +72,9 @@ LEDGER_LAYOUT = Layout(
     event_time="event_time",
 )
 
-# Rows after which the columns of unique values become arrays, which take a third of the memory.
-_CHUNK_ROWS = 2_000
+# Rows after which the columns of unique values become arrays: the values of a large request at once, because later
+# they would have to come back into the processor's cache, and those of small ones together.
+_CHUNK_ROWS = 500
 
 # Columns with few different values within a file, as they stand in an outcome.
 _FEW: dict[str, Callable[[list[Any]], list[Any]]] = {
@@ -87,8 +89,22 @@ _FEW: dict[str, Callable[[list[Any]], list[Any]]] = {
     "sent_time": list,
     "first_sent_time": list,
     "currency": list,
+    "input_index": list,
     "detail": list,
     "notes": lambda values: [",".join(notes) or None for notes in values],
+}
+
+# Those of them that have one value in outcomes that are settled together, and the outcome's field.
+_COMMON = {
+    "kind": "kind",
+    "stage": "stage",
+    "reason": "reason",
+    "code": "code",
+    "message": "message",
+    "request_id": "request_id",
+    "sent_time": "sent_at_ms",
+    "first_sent_time": "first_sent_at_ms",
+    "detail": "detail",
 }
 
 
@@ -109,14 +125,20 @@ def _digest_array(digests: list[bytes | None]) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(digests), [None, pa.py_buffer(joined)])
 
 
+def _time_array(times: list[int | None]) -> pa.Array:
+    try:
+        return pa.array(np.array(times, np.int64)).view(_TIME)
+    except TypeError:  # some are None
+        return pa.array(times, pa.int64()).view(_TIME)
+
+
 # Columns with a value of its own in each row, and how their values become an array.
 _UNIQUE: dict[str, Callable[[list[Any]], pa.Array]] = {
     "event_id": lambda values: pa.array(values, pa.string()),
-    "event_time": lambda values: pa.array(values, pa.int64()).view(_TIME),
+    "event_time": _time_array,
     "payload_digest": _digest_array,
     "value": lambda values: pa.array(values, pa.float64()),
     "input_ref": lambda values: pa.array(values, pa.string()),
-    "input_index": lambda values: pa.array(values, pa.int32()),
 }
 
 
@@ -151,18 +173,23 @@ class LedgerRows:
             return
         self._count += len(outcomes)
         few = self._few
+        if isinstance(outcomes, SettledTogether):
+            for name, field in _COMMON.items():
+                few[name].repeat(getattr(outcomes[0], field), len(outcomes))
+        else:
+            few["kind"].extend([outcome.kind for outcome in outcomes])
+            few["stage"].extend([outcome.stage for outcome in outcomes])
+            few["reason"].extend([outcome.reason for outcome in outcomes])
+            few["code"].extend([outcome.code for outcome in outcomes])
+            few["message"].extend([outcome.message for outcome in outcomes])
+            few["request_id"].extend([outcome.request_id for outcome in outcomes])
+            few["sent_time"].extend([outcome.sent_at_ms for outcome in outcomes])
+            few["first_sent_time"].extend([outcome.first_sent_at_ms for outcome in outcomes])
+            few["detail"].extend([outcome.detail for outcome in outcomes])
         few["event"].extend([outcome.event for outcome in outcomes])
-        few["kind"].extend([outcome.kind for outcome in outcomes])
-        few["stage"].extend([outcome.stage for outcome in outcomes])
-        few["reason"].extend([outcome.reason for outcome in outcomes])
-        few["code"].extend([outcome.code for outcome in outcomes])
-        few["message"].extend([outcome.message for outcome in outcomes])
-        few["request_id"].extend([outcome.request_id for outcome in outcomes])
         few["attempts"].extend([outcome.attempts for outcome in outcomes])
-        few["sent_time"].extend([outcome.sent_at_ms for outcome in outcomes])
-        few["first_sent_time"].extend([outcome.first_sent_at_ms for outcome in outcomes])
         few["currency"].extend([outcome.currency for outcome in outcomes])
-        few["detail"].extend([outcome.detail for outcome in outcomes])
+        few["input_index"].extend([outcome.index for outcome in outcomes])
         few["notes"].extend([outcome.notes for outcome in outcomes])
         self._match_keys += bytes([outcome.match_keys for outcome in outcomes])
         unique = self._unique
@@ -171,7 +198,6 @@ class LedgerRows:
         unique["payload_digest"].extend(_digests([outcome.payload for outcome in outcomes]))
         unique["value"].extend([outcome.value for outcome in outcomes])
         unique["input_ref"].extend([outcome.ref for outcome in outcomes])
-        unique["input_index"].extend([outcome.index for outcome in outcomes])
 
     def take(self, recorded_at_ms: int) -> pa.Table:
         """Returns the rows and forgets them. Columns with few values are dictionaries; the names are the schema's."""
@@ -209,8 +235,11 @@ class _UniqueValues:
         self._arrays: list[pa.Array] = []
 
     def extend(self, values: list[Any]) -> None:
-        """Appends values."""
-        self._values += values
+        """Appends values; the list is not to be used any more."""
+        if self._values:
+            self._values += values
+        else:
+            self._values = values
         if len(self._values) >= _CHUNK_ROWS:
             self._arrays.append(self._convert(self._values))
             self._values = []
@@ -234,8 +263,7 @@ class _FewValues:
         """Appends values."""
         first = values[0]
         if values[-1] is first and values.count(first) == len(values):
-            self._learn({first})
-            self._rows += array("i", (self._numbers[first],)) * len(values)
+            self.repeat(first, len(values))
             return
         numbers = self._numbers
         try:
@@ -244,6 +272,11 @@ class _FewValues:
             self._learn(set(values))
             rows = [numbers[value] for value in values]
         self._rows.fromlist(rows)
+
+    def repeat(self, value: Any, count: int) -> None:
+        """Appends a value so many times."""
+        self._learn({value})
+        self._rows += array("i", (self._numbers[value],)) * count
 
     def _learn(self, values: set[Any]) -> None:
         for value in values - self._numbers.keys():

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.io.filesystem import CompressionTypes
@@ -17,7 +18,10 @@ from xxhash import xxh3_128_digest
 
 from pipeline.ledger import LEDGER_LAYOUT, LEDGER_SCHEMA, LedgerRows
 from pipeline.rowfiles import Layout, RowFiles, WriteError, check_folder, write_atomically
-from transforms.model import Form, Kind, MatchKey, Note, Outcome, Reason, Stage
+from transforms.model import Form, Kind, MatchKey, Note, Outcome, Payload, Reason, Stage
+from transforms.tiktok.exchange import Request
+from transforms.tiktok.reply import Verdict
+from transforms.tiktok.settle import settled
 
 CONSTANTS = {"connection": "shop.yaml", "event_source_id": "C0FFEE", "run_id": "run-1", "mapping_version": "7"}
 
@@ -54,6 +58,17 @@ UNREADABLE = Outcome(
     ref="in/part-1.parquet#18",
     detail="not_json",
     message="expected value",
+)
+PAYLOAD = Payload(
+    form=Form.WEB,
+    event="PlaceAnOrder",
+    event_id="a",
+    occurred_at_ms=HAPPENED_MS,
+    body=b"{}",
+    ref="in/part-1.parquet#19",
+    value=5.0,
+    currency="GBP",
+    notes=(Note.VALUE_FROM_ITEMS,),
 )
 
 
@@ -139,6 +154,18 @@ def test_rows_are_the_same_however_the_outcomes_arrive(lists: int) -> None:
     (delivered,), (unreadable,) = table_of(DELIVERED), table_of(UNREADABLE)
     expected = [delivered if outcome is DELIVERED else unreadable for outcome in mixed]
     assert table_of(*mixed, lists=lists) == expected
+
+
+def test_rows_are_the_same_where_a_list_says_that_it_is_of_one_request() -> None:
+    request = Request(Form.WEB, [PAYLOAD, msgspec.structs.replace(PAYLOAD, event_id="b", attempts=4, notes=())])
+    request.attempts, request.first_at, request.sent_at = 2, 1_718_927_000.25, 1_718_927_001.5
+    verdict = Verdict(cls="invalid", code=40002, message="data.0 is invalid", request_id="20240620235950ABC")
+    together = settled(request, request.payloads, Kind.REJECTED, Reason.REFUSED_BY_TIKTOK, verdict)
+    assert len(together) == 2
+    rows = LedgerRows(CONSTANTS)
+    for outcomes in ([UNREADABLE], together, [DELIVERED]):
+        rows.add(outcomes)
+    assert rows.take(int(RECORDED_SECS * 1_000)).to_pylist() == table_of(UNREADABLE, *together, DELIVERED)
 
 
 def test_many_rows_keep_their_order() -> None:

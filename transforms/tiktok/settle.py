@@ -8,6 +8,15 @@ from transforms.tiktok.exchange import Request, joined
 from transforms.tiktok.reply import Verdict
 
 
+class SettledTogether(list[Outcome]):
+    """Outcomes of one request that ended in the same way: they differ only in what their payloads differ in.
+
+    A list like others, but a recorder need not look through it for what all have in common: `kind`, `stage`, `reason`,
+    `detail`, `code`, `message`, `request_id`, `sent_at_ms`, `first_sent_at_ms`, `answered_at_ms`. Beam hands it from
+    step to step as it is where they are fused; elsewhere its outcomes arrive one by one or in plain lists.
+    """
+
+
 def settled(
     request: Request,
     positions: Sequence[int] | None,
@@ -16,7 +25,7 @@ def settled(
     verdict: Verdict,
     code: int | None = None,
     message: str | None = None,
-) -> list[Outcome]:
+) -> SettledTogether:
     """Returns the outcomes of payloads of one request, in the order of their positions.
 
     Args:
@@ -45,7 +54,7 @@ def settled(
     else:
         every = list(request.attempts_of(0, len(payloads)))
         ended = [(payloads[position], every[position]) for position in positions]
-    return [
+    outcomes = [
         Outcome(
             kind,
             Stage.WRITE,
@@ -73,6 +82,7 @@ def settled(
         )
         for payload, attempts in ended
     ]
+    return SettledTogether(outcomes)
 
 
 def halved(request: Request) -> list[Request]:
