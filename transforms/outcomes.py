@@ -1,4 +1,4 @@
-"""CountOutcomes: outcomes in, Beam counters out: what became of everything, why, and how well it can be matched.
+"""Outcomes in, Beam counters out: what became of everything, why, and how well it can be matched.
 
 The counters, beside those of `transforms.counters` (read by `pipeline.summary`):
 
@@ -16,7 +16,6 @@ costs nothing. Counters are touched on the bundle's thread only, because Beam lo
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -162,46 +161,3 @@ class OutcomeFn(beam.DoFn):
     def get_input_batch_type(self, input_element_type: Any) -> Any:
         """Returns a list of whatever the input's element type is, so that lists pass as they are."""
         return typehints.List[input_element_type]
-
-
-class _CountFn(OutcomeFn):
-    def __init__(self, max_names: int) -> None:
-        self._max_names = max_names
-
-    def setup(self) -> None:
-        self._counters = BeamCounters()
-
-    def start_bundle(self) -> None:
-        self._tally = OutcomeTally(self._max_names)
-
-    def process(self, outcome: Outcome) -> Iterator[None]:
-        self._tally.add((outcome,))
-        return iter(())
-
-    @beam.DoFn.yields_elements
-    def process_batch(self, outcomes: list[Outcome]) -> Iterator[None]:
-        self._tally.add(outcomes)
-        return iter(())
-
-    def finish_bundle(self) -> None:
-        counts, _ = self._tally.drain()
-        self._counters.increment(counts)
-
-
-@dataclass
-class CountOutcomes(beam.PTransform):
-    """Outcomes → counters. The output is empty.
-
-        outcomes | CountOutcomes()
-
-    Input: bounded or unbounded, any window. Counters are moved into Beam once a bundle.
-
-    Attributes:
-      max_names: details and event names that one worker counts by themselves.
-    """
-
-    max_names: int = MAX_NAMES
-
-    def expand(self, outcomes: beam.PCollection[Outcome]) -> beam.PCollection[None]:
-        """Returns an empty collection."""
-        return outcomes | "Count" >> beam.ParDo(_CountFn(self.max_names))
