@@ -92,11 +92,6 @@ class Leases:
         """Returns the bytes of these messages as they were pulled."""
         return self._bytes
 
-    @property
-    def ready(self) -> int:
-        """Returns how many messages wait to be taken."""
-        return len(self._ready)
-
     def arrive(self, arrivals: Iterable[Arrival], secs: float) -> None:
         """Adds what was pulled; a copy of a message that is on its way only brings the newest ack id.
 
