@@ -124,44 +124,93 @@ class RecordOutcomes(beam.PTransform):
         return outcomes | "Record" >> beam.ParDo(_RecordFn(self.records, self.clock))
 
 
-class _RecordFn(OutcomeFn):
-    def __init__(self, records: Records, clock: Callable[[], float]) -> None:
+class TakeTogetherFn(OutcomeFn):
+    """Base of the last steps: takes outcomes in company, and counts them.
+
+    Args:
+      records: what is recorded.
+    """
+
+    def __init__(self, records: Records) -> None:
         self._records = records
-        self._clock = clock
 
     def setup(self) -> None:
+        """Makes the counters."""
         self._counters = BeamCounters()
         self._tally = OutcomeTally(by_event=self._records.by_event)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="records")
-        self._topic = self._records.topic()
 
     def start_bundle(self) -> None:
+        """Begins without anything."""
         # A bundle that failed leaves nothing behind for the next.
         self._tally.drain()
-        self._files = [
-            RowFiles(self._pool, folder, rows, layout, self._records.run_id, self._records.max_file_rows)
-            for folder, rows, layout in self._records.kinds()
-        ]
         self._waiting: list[Outcome] = []
-        self._dead: list[Outcome] = []
-        now = self._clock()
-        self._flush_at = now + self._records.flush_secs
-        self._count_at = now + _COUNT_SECS
 
     def process(self, outcome: Outcome) -> Iterator[None]:
+        """Takes one outcome, now or with others."""
         self._waiting.append(outcome)
-        if len(self._waiting) >= _TOGETHER or self._clock() >= self._flush_at:
+        if len(self._waiting) >= _TOGETHER or self.is_due():
             self._take_waiting()
         return iter(())
 
     @beam.DoFn.yields_elements
     def process_batch(self, outcomes: list[Outcome]) -> Iterator[None]:
+        """Takes outcomes; an empty list is the sign that time passes."""
         self._take(outcomes)
         return iter(())
 
     def finish_bundle(self) -> None:
+        """Takes what waits for company, and moves the counts."""
         self._take_waiting()
-        self._count()
+        self.count()
+
+    def is_due(self) -> bool:
+        """Returns whether outcomes that wait for company are to be taken now."""
+        return False
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        """Records outcomes, perhaps none; they are counted already."""
+        raise NotImplementedError
+
+    def count(self) -> None:
+        """Moves local counts into Beam's counters and the progress."""
+        counts, kinds = self._tally.drain()
+        self._counters.increment(counts)
+        for kind, count in kinds.items():
+            PROGRESS.add(kind, count)
+
+    def _take_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._take(waiting)
+
+    def _take(self, outcomes: Sequence[Outcome]) -> None:
+        self._tally.add(outcomes)
+        self.take(outcomes)
+
+
+class _RecordFn(TakeTogetherFn):
+    def __init__(self, records: Records, clock: Callable[[], float]) -> None:
+        super().__init__(records)
+        self._clock = clock
+
+    def setup(self) -> None:
+        super().setup()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="records")
+        self._topic = self._records.topic()
+
+    def start_bundle(self) -> None:
+        super().start_bundle()
+        self._files = [
+            RowFiles(self._pool, folder, rows, layout, self._records.run_id, self._records.max_file_rows)
+            for folder, rows, layout in self._records.kinds()
+        ]
+        self._dead: list[Outcome] = []
+        now = self._clock()
+        self._flush_at = now + self._records.flush_secs
+        self._count_at = now + _COUNT_SECS
+
+    def finish_bundle(self) -> None:
+        super().finish_bundle()
         now = self._clock()
         for files in self._files:
             files.flush(now)
@@ -173,12 +222,10 @@ class _RecordFn(OutcomeFn):
     def teardown(self) -> None:
         self._pool.shutdown()
 
-    def _take_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        self._take(waiting)
+    def is_due(self) -> bool:
+        return self._clock() >= self._flush_at
 
-    def _take(self, outcomes: Sequence[Outcome]) -> None:
-        self._tally.add(outcomes)
+    def take(self, outcomes: Sequence[Outcome]) -> None:
         full = [files for files in self._files if files.add(outcomes)]
         if self._topic is not None:
             self._dead += [outcome for outcome in outcomes if outcome.kind in DEAD_KINDS]
@@ -189,11 +236,5 @@ class _RecordFn(OutcomeFn):
         for files in full:
             files.flush(now)
         if now >= self._count_at:
-            self._count()
+            self.count()
             self._count_at = now + _COUNT_SECS
-
-    def _count(self) -> None:
-        counts, kinds = self._tally.drain()
-        self._counters.increment(counts)
-        for kind, count in kinds.items():
-            PROGRESS.add(kind, count)

@@ -16,18 +16,15 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from pipeline.deadletters import DEAD_KINDS
-from pipeline.progress import PROGRESS
-from pipeline.records import Records
+from pipeline.records import Records, TakeTogetherFn
 from pipeline.rowfiles import RowFiles
 from pipeline.subscription import Subscription
 from transforms.latency import LatencyTally
 from transforms.model import Outcome, Units
-from transforms.outcomes import BeamCounters, OutcomeFn, OutcomeTally
+from transforms.outcomes import OutcomeFn
 
 # Rows of a file at most: messages wait for their file, and only so many may be unacknowledged.
 _MAX_ROWS = 20_000
-# Outcomes that come one by one are taken together.
-_TOGETHER = 256
 
 
 class Settlement:
@@ -170,46 +167,21 @@ class AcknowledgeMessages(beam.PTransform):
         return outcomes | "Acknowledge" >> beam.ParDo(_AcknowledgeFn(self.records, self.subscription))
 
 
-class _AcknowledgeFn(OutcomeFn):
+class _AcknowledgeFn(TakeTogetherFn):
     def __init__(self, records: Records, subscription: str) -> None:
-        self._records = records
+        super().__init__(records)
         self._subscription = subscription
 
-    def setup(self) -> None:
-        self._counters = BeamCounters()
-
     def start_bundle(self) -> None:
+        super().start_bundle()
         self._settlement = Settlement.of(self._subscription, self._records)
-        self._tally = OutcomeTally()
         self._latency = LatencyTally(Subscription.of(self._subscription).leases.published_at)
-        self._waiting: list[Outcome] = []
-
-    def process(self, outcome: Outcome) -> Iterator[None]:
-        self._waiting.append(outcome)
-        if len(self._waiting) >= _TOGETHER:
-            self._take_waiting()
-        return iter(())
-
-    @beam.DoFn.yields_elements
-    def process_batch(self, outcomes: list[Outcome]) -> Iterator[None]:
-        self._take(outcomes)
-        return iter(())
 
     def finish_bundle(self) -> None:
-        self._take_waiting()
-        counts, kinds = self._tally.drain()
-        self._counters.increment(counts)
+        super().finish_bundle()
         self._counters.increment(self._latency.drain())
-        for kind, count in kinds.items():
-            PROGRESS.add(kind, count)
 
-    def _take_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            self._take(waiting)
-
-    def _take(self, outcomes: Sequence[Outcome]) -> None:
-        self._tally.add(outcomes)
+    def take(self, outcomes: Sequence[Outcome]) -> None:
         self._latency.add(outcomes)
         self._settlement.add(outcomes)
 
