@@ -117,6 +117,11 @@ class Journal:
             self._manifest.ended = self._manifest.seen = self._now()
             try:
                 write_manifest(self._ledger, self._manifest)
+            except WriteError as failure:
+                if error is None:
+                    raise
+                # A full disk fails both: what stopped the run is told as its error. To the next run it has died.
+                _log.warning("%s", failure)
             finally:
                 self._release()
 

@@ -1,7 +1,9 @@
-"""Runs as processes of their own that are killed at random moments: no event is lost, none is counted twice."""
+"""Runs as processes of their own that are killed, or whose disk fills up: no event is lost, none counted twice."""
 
 import os
 import random
+import re
+import resource
 import subprocess
 import sys
 import time
@@ -108,3 +110,35 @@ def test_20_runs_that_are_killed_at_random_moments_deliver_each_event_once(shop:
         if manifest["state"] == "died":
             assert f"Run {manifest['run_id']} did not finish (died)" in "".join(told)
     assert list((shop.ledger / "_locks").iterdir()) == []
+
+
+@pytest.mark.alone
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits the files of a process that runs")
+def test_a_disk_that_fills_up_in_mid_run_ends_it_with_a_clear_error_and_the_next_run_goes_on(shop: Any) -> None:
+    events = 4_000
+    file = write_ndjson(shop.folder / "input.txt", purchases(events, seed=4))
+    process = start(shop, file, 0)
+    deadline = time.monotonic() + 60
+    while not any(shop.ledger.rglob("*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # From now on no file of that process may grow above 64 bytes: it is opened, and writing into it fails.
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (64, 64))
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert re.search(rf"^error: cannot write {shop.ledger}/date=.+File too large.+the space left", told, re.MULTILINE)
+    assert "Traceback" not in told
+    recorded, accepted = delivered(shop), shop.sandbox.accepted_in_detail()
+    times = {key.event_id: one.first_accepted for key, one in accepted.items()}
+    assert recorded < set(times)
+    assert 0 < len(recorded) < len(times) < events
+    assert list(shop.ledger.rglob("*.tmp")) == []
+
+    later = start(shop, file, 1)
+    told = later.communicate(timeout=60)[1]
+    assert later.returncode == 0, told
+    assert "Run run-0 did not finish (died). What it sent between" in told
+    span = msgspec.json.decode((shop.ledger / "_manifests" / "run-0.json").read_bytes())["unrecorded"]
+    since, until = (datetime.fromisoformat(span[edge]).timestamp() for edge in ("since", "until"))
+    assert [at for event_id, at in times.items() if event_id not in recorded and not since <= at <= until] == []
+    assert delivered(shop) == {key.event_id for key in shop.sandbox.accepted()}
+    assert shop.times_accepted() == {1: events}
