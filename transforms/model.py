@@ -136,23 +136,38 @@ class CustomContent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return "CustomContent()"
 
 
+class CustomProperties(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The parameters as a custom mapping made them, in the order of Events API 2.0: there they go out as they are.
+
+    A search goes out under both names that TikTok's pages give it: `search_string` (newer) and `query` (older).
+    """
+
+    contents: list[CustomContent] | None = None
+    content_ids: list[str] | None = None
+    currency: str | None = None
+    value: float | None = None
+    search_string: str | None = None
+    query: str | None = None
+    description: str | None = None
+
+    def __repr__(self) -> str:
+        """Returns the type's name only."""
+        return "CustomProperties()"
+
+
 class CustomEvent(msgspec.Struct, frozen=True, gc=False):
     """What one custom mapping makes of an event: parameters that TikTok gets, or why it gets none.
 
     Attributes:
       event: TikTok's event; empty if another mapping sends this event already.
-      contents, currency, value, query, description: the parameters, in TikTok's types.
+      properties: the parameters, in TikTok's types; None if there is none.
       notes: what had to be decided.
       reason: why this event is not sent; None if it is.
       detail: the parameter (or the event) that the reason is about.
     """
 
     event: str
-    contents: tuple[CustomContent, ...] = ()
-    currency: str | None = None
-    value: float | None = None
-    query: str | None = None
-    description: str | None = None
+    properties: CustomProperties | None = None
     notes: tuple[Note, ...] = ()
     reason: Reason | None = None
     detail: str | None = None

@@ -98,6 +98,9 @@ def test_values_are_in_no_repr(shop: Any) -> None:
     (event,) = decode.decode(Message("m", json.dumps(message).encode()), mapper=custom.mapper(connection))
     assert isinstance(event, MParticleEvent)
     assert event.custom is not None
-    assert event.custom.description == "canary"
-    shown = [repr(event), repr(event.custom), repr(event.custom.contents), repr(identity.hasher(connection)(event))]
+    properties = event.custom.properties
+    assert properties is not None
+    assert properties.description == "canary"
+    parts = [event, event.custom, properties, properties.contents, identity.hasher(connection)(event)]
+    shown = [repr(part) for part in parts]
     assert "canary" not in "".join(shown)

@@ -14,23 +14,17 @@ because TikTok takes one event of a name and an id; a refund never matches a map
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import force_setattr
 
 from transforms.connection import Connection
 from transforms.custom import CustomMapping
 from transforms.mapping import tables, wide
-from transforms.mapping.index import finder
+from transforms.mapping.index import finders
 from transforms.mapping.matching import Matcher, Products, action_of, matcher
 from transforms.mapping.resolve import Target, compile_target
 from transforms.mapping.select import event_names
 from transforms.mapping.sources import NARROW_FIELDS
-from transforms.model import (
-    BatchContext,
-    CustomEvent,
-    EventData,
-    MParticleEvent,
-    Reason,
-)
+from transforms.model import BatchContext, CustomEvent, EventData, Reason
 
 
 class Compiled(NamedTuple):
@@ -49,18 +43,23 @@ class Compiled(NamedTuple):
     also_default: bool
 
 
+# What the step of decoding makes of an event: its data, as far as a later step needs them, and what a mapping gave.
+Unit = tuple[EventData | None, CustomEvent | None]
+
+
 class Mapper(NamedTuple):
     """The mappings of a connection.
 
     Attributes:
       kinds: the types into which a batch must be read for them.
       message_types: event types that may match.
-      units: a decoded event and its data → the units it becomes, at least one.
+      units: an event's position in its message, its type, its data and its batch → the units it becomes, at least one;
+        the first without a `CustomEvent` is the event itself, and nothing that only mappings read is left in its data.
     """
 
     kinds: wide.Kinds
     message_types: frozenset[str]
-    units: Callable[[MParticleEvent, Any], list[MParticleEvent]]
+    units: Callable[[int, str, Any, BatchContext], list[Unit]]
 
 
 def mapper(connection: Connection) -> Mapper | None:
@@ -68,37 +67,40 @@ def mapper(connection: Connection) -> Mapper | None:
     compiled = compile_mappings(connection)
     if not compiled:
         return None
-    find = finder([mapping.matcher for mapping in compiled])
+    find_by_type = finders([mapping.matcher for mapping in compiled])
+    usual = [_usual(mapping) for mapping in compiled]
     defaults = event_names(connection)
     kinds = _kinds(connection.custom_mappings)
     has_attributes = "custom_attributes" in kinds.product.__struct_fields__
 
-    def units(event: MParticleEvent, data: Any) -> list[MParticleEvent]:
-        """Returns what an event becomes; nothing that only mappings read is left in it."""
-        matches = find(event.event_type, data)
-        if not matches:
-            if data is not None and event.event_type == tables.COMMERCE_EVENT:
-                _strip(data, has_attributes)
-                return [event]
-            return [_changed(event, None, None)]  # only commerce events have a default mapping
-        if len(matches) == 1:  # nearly always: one mapping with one event
-            position, products = matches[0]
-            _, _, targets, also_default = compiled[position]
-            if len(targets) == 1 and not also_default:
-                custom = targets[0].resolve(data, products, event.batch)
+    def units(index: int, event_type: str, data: Any, batch: BatchContext) -> list[Unit]:
+        """Returns what an event becomes."""
+        find = find_by_type.get(event_type)
+        found = () if find is None else find(data)
+        if len(found) == 1:  # nearly always: one mapping with one event
+            resolve = usual[found[0]]
+            if resolve is not None:
+                action = data.product_action
+                custom = resolve(data, () if action is None else action.products or (), batch)
                 if custom.reason is None:
-                    return [_changed(event, _page_data(data), custom)]
-        customs, sent, wants_default = _resolved(compiled, matches, data, event.batch)
-        page = _page_data(data)
-        results = [_unit(event, page, custom) for custom in customs]
-        action = action_of(data) if event.event_type == tables.COMMERCE_EVENT else None
-        default = defaults.get(action) if action is not None else None
+                    return [(EventData(None, None, None, None, data.custom_flags, data.page_url), custom)]
+        matches = _matches(compiled, found, data) if found else None
+        if not matches:
+            if event_type != tables.COMMERCE_EVENT:
+                return [(None, None)]  # only commerce events have a default mapping
+            _strip(data, has_attributes)
+            return [(data, None)]
+        customs, sent, wants_default = _resolved(matches, data, batch)
+        page = EventData(None, None, None, None, data.custom_flags, data.page_url)
+        results: list[Unit] = [(page, custom) for custom in customs]
+        action_word = action_of(data) if event_type == tables.COMMERCE_EVENT else None
+        default = defaults.get(action_word) if action_word is not None else None
         if default is not None and (wants_default or not sent):
             if default in sent:
-                results.append(_unit(event, page, _duplicate(default)))
+                results.append((page, _duplicate(default)))
             else:
                 _strip(data, has_attributes)
-                results.append(event)
+                results.append((data, None))
         return results
 
     return Mapper(kinds, frozenset(mapping.matcher.message_type for mapping in compiled), units)
@@ -139,15 +141,32 @@ def _nameless(custom: CustomEvent) -> CustomEvent:
     return CustomEvent("", reason=custom.reason, detail=custom.detail)
 
 
+def _usual(mapping: Compiled) -> Callable[[Any, Products, BatchContext], CustomEvent] | None:
+    """Returns what makes the event of a mapping that the index answers wholly and that sends one event only."""
+    matcher = mapping.matcher
+    if matcher.remaining or matcher.product_checks or len(mapping.targets) > 1 or mapping.also_default:
+        return None
+    return mapping.targets[0].resolve
+
+
+def _matches(compiled: tuple[Compiled, ...], found: tuple[int, ...], data: Any) -> list[tuple[Compiled, Products]]:
+    """Returns the mappings that match, with the products that they are about, in the connection's order."""
+    matches = []
+    for position in sorted(set(found)):  # two products, or two elements of a list, may lead to the same mapping
+        products = compiled[position].matcher.products(data)
+        if products is not None:
+            matches.append((compiled[position], products))
+    return matches
+
+
 def _resolved(
-    compiled: tuple[Compiled, ...], matches: list[tuple[int, Products]], data: Any, batch: BatchContext
+    matches: list[tuple[Compiled, Products]], data: Any, batch: BatchContext
 ) -> tuple[list[CustomEvent], set[str], bool]:
     """Returns what all mappings of an event make of it; which events are sent; whether its default is wanted too."""
     customs: list[CustomEvent] = []
     sent: set[str] = set()
     wants_default = False
-    for position, products in matches:
-        mapping = compiled[position]
+    for mapping, products in matches:
         wants_default = wants_default or mapping.also_default
         for target in mapping.targets:
             custom = _duplicate(target.event) if target.event in sent else target.resolve(data, products, batch)
@@ -159,29 +178,13 @@ def _resolved(
     return named, sent, wants_default
 
 
-def _changed(event: MParticleEvent, data: EventData | None, custom: CustomEvent | None) -> MParticleEvent:
-    """Returns the event itself with other data; nobody else has it yet, and a new one takes five times as long."""
-    force_setattr(event, "data", data)
-    if custom is not None:
-        force_setattr(event, "custom", custom)
-    return event
-
-
-def _unit(event: MParticleEvent, data: EventData, custom: CustomEvent) -> MParticleEvent:
-    return replace(event, data=data, custom=custom)
-
-
-def _page_data(data: Any) -> EventData:
-    """Returns what a mapped event still needs of its data: the page, and where it came from."""
-    return EventData(None, None, None, None, data.custom_flags, data.page_url)
-
-
 def _strip(data: Any, has_attributes: bool) -> None:
     """Takes the attributes from an event's data and from its products: anyone may have written anything into them.
 
     In place, because the data are of this event alone and new ones take four times as long.
     """
-    force_setattr(data, "custom_attributes", None)
+    if data.custom_attributes is not None:
+        force_setattr(data, "custom_attributes", None)
     if has_attributes and data.product_action is not None:
         for product in data.product_action.products or ():
             if product is not None and product.custom_attributes is not None:

@@ -11,7 +11,7 @@ import msgspec
 
 from transforms.mapping import salvage, tables, wire
 from transforms.mapping.context import read_context
-from transforms.mapping.custom import Mapper
+from transforms.mapping.custom import Mapper, Unit
 from transforms.mapping.tables import JUNK
 from transforms.mapping.values import epoch_ms, identifier
 from transforms.mapping.wide import NARROW
@@ -21,6 +21,9 @@ from transforms.model import BatchContext, EventData, Kind, Message, MParticleEv
 _SKIPPED = frozenset(
     {Reason.EMPTY_MESSAGE, Reason.NO_EVENTS, Reason.ALIAS_REQUEST, Reason.VALIDATION_RESULT, Reason.EMPTY_EVENT}
 )
+
+# An event without a default mapping.
+_UNMAPPED: list[Unit] = [(None, None)]
 
 # mParticle's ids are 64 random bits; 0 is how protobuf writes "none".
 _NO_ID = "0"
@@ -58,13 +61,7 @@ def decode(
         entries: list[MParticleEvent | Outcome] = []
         for index, event in enumerate(batch.events):
             if event is None or event.data is None or event.event_type != "commerce_event":
-                entry = _other_event(message, index, event, context, keep_original)
-                if mapper is None or event is None or event.data is None or not isinstance(entry, MParticleEvent):
-                    entries.append(entry)
-                else:
-                    if not entry.event_id and entry.event_type in mapper.message_types:
-                        entry = msgspec.structs.replace(entry, raw=_own_content(data, index))
-                    entries.extend(mapper.units(entry, event.data))
+                entries += _other_event(message, index, event, context, original, mapper, data)
                 continue
             content = event.data
             own_id = content.source_message_id
@@ -73,33 +70,62 @@ def decode(
                 event_id = _event_id(content)
             raw = b"" if event_id else _own_content(data, index)
             at_ms = epoch_ms(content.timestamp_unixtime_ms)
-            entry = MParticleEvent(ref, index, "commerce_event", context, content, raw, original, event_id, at_ms)
             if mapper is None:
-                entries.append(entry)
-            else:
-                entries += mapper.units(entry, content)
+                entries.append(
+                    MParticleEvent(ref, index, "commerce_event", context, content, raw, original, event_id, at_ms)
+                )
+                continue
+            for kept, custom in mapper.units(index, "commerce_event", content, context):
+                entries.append(
+                    MParticleEvent(ref, index, "commerce_event", context, kept, raw, original, event_id, at_ms, custom)
+                )
         return entries
     except RecursionError:  # nested too deep for every JSON reader there is here
         return [_ended(message, Reason.UNREADABLE_MESSAGE, keep_original)]
 
 
 def _other_event(
-    message: Message, index: int, event: wire.Event | None, context: BatchContext, keep_original: bool
-) -> MParticleEvent | Outcome:
-    """Returns the entry of an event that is not a commerce event, or has nothing to say."""
+    message: Message,
+    index: int,
+    event: wire.Event | None,
+    context: BatchContext,
+    original: bytes | None,
+    mapper: Mapper | None,
+    data: bytes,
+) -> list[MParticleEvent | Outcome]:
+    """Returns the entries of an event that is not a commerce event, or has nothing to say."""
+    keep_original = original is not None
     if event is None:
-        return _ended(message, Reason.EMPTY_EVENT, keep_original, index)
+        return [_ended(message, Reason.EMPTY_EVENT, keep_original, index)]
     if event.event_type is None:
         fault = event.fault if isinstance(event, wire.BadEvent) else "event_type"
-        return _ended(message, Reason.MALFORMED_EVENT, keep_original, index, fault)
+        return [_ended(message, Reason.MALFORMED_EVENT, keep_original, index, fault)]
     event_type = event.event_type.strip().lower()
     if event_type == tables.VALIDATION_RESULT:
-        return _ended(message, Reason.VALIDATION_RESULT, keep_original, index)
-    if event.data is None:
-        return _ended(message, Reason.EMPTY_EVENT, keep_original, index)
-    original = message.data if keep_original else None
-    at_ms = epoch_ms(event.data.timestamp_unixtime_ms)
-    return MParticleEvent(message.ref, index, event_type, context, None, b"", original, _event_id(event.data), at_ms)
+        return [_ended(message, Reason.VALIDATION_RESULT, keep_original, index)]
+    content = event.data
+    if content is None:
+        return [_ended(message, Reason.EMPTY_EVENT, keep_original, index)]
+    event_id, at_ms = _event_id(content), epoch_ms(content.timestamp_unixtime_ms)
+    units = _UNMAPPED if mapper is None else mapper.units(index, event_type, content, context)
+    raw = b""
+    if mapper is not None and not event_id and event_type in mapper.message_types:
+        raw = _own_content(data, index)
+    return [
+        MParticleEvent(
+            message.ref,
+            index,
+            event_type,
+            context,
+            kept if custom is not None else None,
+            raw,
+            original,
+            event_id,
+            at_ms,
+            custom,
+        )
+        for kept, custom in units
+    ]
 
 
 def _event_id(data: EventData) -> str:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from transforms.connection import Connection
-from transforms.mapping.custom import Compiled, Mapper, compile_mappings, mapper
+from transforms.mapping.custom import Compiled, Mapper, Unit, compile_mappings, mapper
 from transforms.mapping.matching import Products
 from transforms.mapping.sources import Source
 from transforms.mapping.values import given
-from transforms.model import BatchContext, MParticleEvent, Note
+from transforms.model import BatchContext, Note
 
 
 class ParameterTrace(msgspec.Struct, frozen=True):
@@ -77,9 +77,9 @@ def watched(connection: Connection) -> Watched | None:
     seen: dict[int, tuple[Trace, ...]] = {}
     units = inner.units
 
-    def watch(event: MParticleEvent, data: Any) -> list[MParticleEvent]:
-        seen[event.index] = explain(compiled, event.event_type, data, event.batch)
-        return units(event, data)
+    def watch(index: int, event_type: str, data: Any, batch: BatchContext) -> list[Unit]:
+        seen[index] = explain(compiled, event_type, data, batch)
+        return units(index, event_type, data, batch)
 
     return Watched(inner._replace(units=watch), tuple(mapping.label for mapping in compiled), seen)
 

@@ -7,7 +7,7 @@ segmentio/action-destinations 970a17e. A field at its default stays out of the J
 
 import msgspec
 
-from transforms.model import CustomContent
+from transforms.model import CustomContent, CustomProperties
 
 
 class _Json(msgspec.Struct, omit_defaults=True, gc=False):
@@ -31,7 +31,7 @@ class Content(_Json, omit_defaults=True, gc=False):
 
 
 # A custom mapping makes its contents in an earlier step.
-Contents = list[Content] | tuple[CustomContent, ...]
+Contents = list[Content] | list[CustomContent]
 
 
 class Page(_Json, omit_defaults=True, gc=False):
@@ -123,14 +123,6 @@ class TrackProperties(_Json, omit_defaults=True, gc=False):
     order_id: str | None = None
 
 
-class MappedTrackProperties(TrackProperties, omit_defaults=True, gc=False):
-    """`properties` of an event that a custom mapping made; apart, as in the legacy form."""
-
-    search_string: str | None = None
-    query: str | None = None
-    description: str | None = None
-
-
 class TrackEvent(_Json, omit_defaults=True, gc=False):
     """An item of `data`."""
 
@@ -138,7 +130,7 @@ class TrackEvent(_Json, omit_defaults=True, gc=False):
     event_time: int
     event_id: str
     user: TrackUser | None = None
-    properties: TrackProperties | None = None
+    properties: TrackProperties | CustomProperties | None = None
     page: Page | None = None
     limited_data_use: bool = False
 

@@ -3,15 +3,74 @@
 By event type, then by product action or name, then by the value of an attribute or of a product field.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from transforms.mapping.matching import Matcher, Products, action_of, folded, name_of, wanted
+from transforms.mapping import tables
+from transforms.mapping.matching import Matcher, action_of, folded, name_of, wanted
 from transforms.mapping.select import canonical_action
 from transforms.mapping.values import scalar
 
-# Adds the mappings that may match an event, by its data.
-_Find = Callable[[Any, list[Matcher]], None]
+# An event's data → the positions of the mappings that may match; one may come twice, and they have no order.
+Find = Callable[[Any], tuple[int, ...]]
+
+# Value of an attribute or a product field, as it is compared → positions.
+_Table = dict[str, tuple[int, ...]]
+
+
+def finders(matchers: Iterable[Matcher]) -> Mapping[str, Find]:
+    """Returns event type → the function that finds the mappings of an event of this type."""
+    types: dict[str, list[Matcher]] = {}
+    for mapping in matchers:
+        types.setdefault(mapping.message_type, []).append(mapping)
+    return {kind: _finder(mappings) for kind, mappings in types.items()}
+
+
+def _finder(matchers: Iterable[Matcher]) -> Find:
+    """Returns the function that finds the mappings of an event, all of them for its type."""
+    action_groups: dict[str, _Group] = {}
+    name_groups: dict[str, _Group] = {}
+    others: _Group | None = None
+    for mapping in matchers:
+        match = mapping.setting
+        if match.product_action is not None:
+            group = action_groups.setdefault(canonical_action(match.product_action), _Group())
+        elif match.event is not None:
+            group = name_groups.setdefault(folded(match.event), _Group())
+        else:
+            group = others = others or _Group()
+        group.add(mapping)
+    by_action: dict[str | None, Find] = {action: group.finder() for action, group in action_groups.items()}
+    by_name = {name: group.finder() for name, group in name_groups.items()}
+    of_others = _nothing if others is None else others.finder()
+    # Nearly every action comes in a spelling that is known, so that nothing has to be made of it.
+    by_spelling = by_action | {word: by_action.get(canonical_action(word), _nothing) for word in tables.PRODUCT_ACTIONS}
+
+    def find_by_action(data: Any) -> tuple[int, ...]:
+        action = data.product_action
+        if action is None:
+            return ()
+        find = by_spelling.get(action.action)
+        return find(data) if find is not None else by_action.get(action_of(data), _nothing)(data)
+
+    def find_by_name(data: Any) -> tuple[int, ...]:
+        return by_name.get(name_of(data) or "", _nothing)(data)
+
+    def find_any(data: Any) -> tuple[int, ...]:
+        found = of_others(data)
+        if by_action:
+            found += find_by_action(data)
+        return found + find_by_name(data) if by_name else found
+
+    if others is None and not by_name:
+        return find_by_action
+    if others is None and not by_action:
+        return find_by_name
+    return find_any
+
+
+def _nothing(data: Any) -> tuple[int, ...]:
+    return ()
 
 
 class _Group:
@@ -22,128 +81,65 @@ class _Group:
     """
 
     def __init__(self) -> None:
-        self.always: list[Matcher] = []
-        self.by_attribute: dict[str, dict[str, list[Matcher]]] = {}
-        self.by_product: dict[str, dict[str, list[Matcher]]] = {}
+        self.always: tuple[int, ...] = ()
+        self.by_attribute: dict[str, _Table] = {}
+        self.by_product: dict[str, _Table] = {}
 
     def add(self, mapping: Matcher) -> None:
         """Enters a mapping."""
         match = mapping.setting
-        for table, conditions in ((self.by_attribute, match.attributes), (self.by_product, match.products)):
+        for tables_by_key, conditions in ((self.by_attribute, match.attributes), (self.by_product, match.products)):
             for key, condition in conditions.items():
-                values = table.setdefault("price" if key == "item_price" else key, {})
+                table = tables_by_key.setdefault("price" if key == "item_price" else key, {})
                 for value in wanted(condition):
-                    values.setdefault(value, []).append(mapping)
+                    table[value] = (*table.get(value, ()), mapping.position)
                 return
-        self.always.append(mapping)
+        self.always += (mapping.position,)
 
-    def finder(self) -> _Find:
-        """Returns the function that adds the mappings that may match an event."""
+    def finder(self) -> Find:
+        """Returns the function that finds the mappings of an event of this group."""
         always, by_attribute = self.always, self.by_attribute
         attribute_tables, product_tables = tuple(by_attribute.items()), tuple(self.by_product.items())
 
-        def find(data: Any, found: list[Matcher]) -> None:
-            if always:
-                found += always
+        def find_always(data: Any) -> tuple[int, ...]:
+            return always
+
+        def find(data: Any) -> tuple[int, ...]:
+            found = always
             attributes = data.custom_attributes
             if attribute_tables and attributes:
                 if len(attribute_tables) > len(attributes):
                     for key, value in attributes.items():
                         if key in by_attribute:
-                            _look_up(value, by_attribute[key], found)
+                            found += _look_up(value, by_attribute[key])
                 else:
-                    for key, values in attribute_tables:
+                    for key, table in attribute_tables:
                         value = attributes.get(key)
                         if value.__class__ is str:  # nearly every attribute is text
-                            found += values.get(value.strip().casefold(), ())
+                            positions = table.get(value.strip().casefold())
+                            if positions is not None:
+                                found += positions
                         elif value is not None:
-                            _look_up(value, values, found)
+                            found += _look_up(value, table)
             if product_tables and data.product_action is not None:
                 for product in data.product_action.products or ():
                     if product is not None:
-                        for key, values in product_tables:
+                        for key, table in product_tables:
                             value = getattr(product, key)
                             if value.__class__ is str:
-                                found += values.get(value.strip().casefold(), ())
+                                positions = table.get(value.strip().casefold())
+                                if positions is not None:
+                                    found += positions
                             elif value is not None:
-                                _look_up(value, values, found)
+                                found += _look_up(value, table)
+            return found
 
-        return find
+        return find if attribute_tables or product_tables else find_always
 
 
-def _look_up(value: Any, values: dict[str, list[Matcher]], found: list[Matcher]) -> None:
+def _look_up(value: Any, table: _Table) -> tuple[int, ...]:
+    found: tuple[int, ...] = ()
     for text in map(scalar, value if type(value) is list else (value,)):
         if text is not None:
-            found += values.get(folded(text), ())
-
-
-class _Type(NamedTuple):
-    """The mappings of one event type."""
-
-    by_action: dict[str, _Find]
-    by_name: dict[str, _Find]
-    others: _Find | None
-
-
-def _type(matchers: Iterable[Matcher]) -> _Type:
-    by_action: dict[str, _Group] = {}
-    by_name: dict[str, _Group] = {}
-    others: _Group | None = None
-    for mapping in matchers:
-        match = mapping.setting
-        if match.product_action is not None:
-            group = by_action.setdefault(canonical_action(match.product_action), _Group())
-        elif match.event is not None:
-            group = by_name.setdefault(folded(match.event), _Group())
-        else:
-            group = others = others or _Group()
-        group.add(mapping)
-    return _Type(
-        {action: group.finder() for action, group in by_action.items()},
-        {name: group.finder() for name, group in by_name.items()},
-        None if others is None else others.finder(),
-    )
-
-
-def finder(matchers: Sequence[Matcher]) -> Callable[[str, Any], list[tuple[int, Products]]]:
-    """Returns the function that finds an event's mappings: position and products of each, in the connection's order."""
-    mappings = {mapping.position: mapping for mapping in matchers}
-    types = {
-        kind: _type(mapping for mapping in matchers if mapping.message_type == kind)
-        for kind in {mapping.message_type for mapping in matchers}
-    }
-
-    def find(event_type: str, data: Any) -> list[tuple[int, Products]]:
-        """Returns the mappings that match, with the products that they are about."""
-        of_type = types.get(event_type)
-        if of_type is None or data is None:
-            return []
-        found: list[Matcher] = []
-        by_action, by_name, others = of_type
-        if by_action and data.product_action is not None:
-            action = data.product_action.action
-            group = by_action.get(action) or by_action.get(action_of(data) or "")
-            if group is not None:
-                group(data, found)
-        if by_name:
-            group = by_name.get(name_of(data) or "")
-            if group is not None:
-                group(data, found)
-        if others is not None:
-            others(data, found)
-        matches = []
-        if not found:
-            return []
-        if len(found) > 1:  # two products, or two elements of a list, may lead to the same mapping
-            found = [mappings[position] for position in sorted({mapping.position for mapping in found})]
-        for mapping in found:
-            if not mapping.remaining and not mapping.product_checks:
-                action = data.product_action
-                matches.append((mapping.position, () if action is None else action.products or ()))
-                continue
-            products = mapping.products(data)
-            if products is not None:
-                matches.append((mapping.position, products))
-        return matches
-
-    return find
+            found += table.get(folded(text), ())
+    return found

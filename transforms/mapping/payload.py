@@ -9,7 +9,6 @@ from typing import Any
 
 from transforms.connection import Connection
 from transforms.mapping.commerce import read_contents, read_currency, value_rule
-from transforms.mapping.customforms import legacy_properties, track_properties
 from transforms.mapping.forms import (
     Ad,
     Content,
@@ -17,6 +16,7 @@ from transforms.mapping.forms import (
     LegacyEvent,
     LegacyProperties,
     LegacyUser,
+    MappedLegacyProperties,
     Page,
     TrackEvent,
     TrackProperties,
@@ -28,6 +28,7 @@ from transforms.mapping.select import canonical_action, event_names
 from transforms.mapping.tables import CLICK_ID_FLAG, CLICK_ID_PREFIX, CURRENCIES, REFERRER_FLAG, URL_FLAG
 from transforms.mapping.values import identifier, iso_8601
 from transforms.model import (
+    CustomProperties,
     Form,
     IdentifiedEvent,
     Kind,
@@ -120,8 +121,11 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
             if currency not in CURRENCIES:
                 currency = read_currency(currency, action.currency, default_currency, notes)
         else:
-            value, currency = custom.value, custom.currency
-            notes.extend(custom.notes)
+            mapped = custom.properties
+            value = currency = None
+            if mapped is not None:
+                value, currency = mapped.value, mapped.currency
+            notes += custom.notes
         event_id = event.event_id
         if not event_id:
             event_id = sha256(event.raw).hexdigest()[:_DERIVED_ID_DIGITS]
@@ -138,7 +142,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                     LegacyContext(
                         None if click is None else Ad(click), page, _legacy_user(user), user.user_agent, user.ip
                     ),
-                    _legacy_properties(contents, currency, value) if custom is None else legacy_properties(custom),
+                    _legacy_properties(contents, currency, value) if custom is None else _mapped_properties(mapped),
                     event.limited_data_use,
                 )
             )
@@ -176,7 +180,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                         order_id.strip() or None if type(order_id) is str else identifier(order_id),
                     )
                     if custom is None
-                    else track_properties(custom),
+                    else mapped,
                     page,
                     event.limited_data_use,
                 )
@@ -211,6 +215,13 @@ def _legacy_properties(contents: list[Content], currency: str | None, value: flo
     if not contents and currency is None and value is None:
         return None
     return LegacyProperties(contents or None, currency, value)
+
+
+def _mapped_properties(mapped: CustomProperties | None) -> MappedLegacyProperties | None:
+    """Returns the properties of an event that a custom mapping made, for the legacy form."""
+    if mapped is None:
+        return None
+    return MappedLegacyProperties(mapped.contents, mapped.currency, mapped.value, mapped.query, mapped.description)
 
 
 def _rejected(event: IdentifiedEvent, name: str, reason: Reason) -> Outcome:

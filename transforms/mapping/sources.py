@@ -4,29 +4,21 @@ A value that cannot be of the parameter's type, and one that says who someone is
 semantics: mparticle-android-sdk eb2b4c87, `CustomMapping.java` (a wrongly typed attribute is left out).
 """
 
-import re
 from collections.abc import Callable
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from transforms.custom import Parameter
+from transforms.custom import EventField, Parameter, ProductField
 from transforms.mapping import tables
 from transforms.mapping.commerce import USUAL_QUANTITIES
 from transforms.mapping.page import read_flag
 from transforms.mapping.parameters import PARAMETER_TYPES
+from transforms.mapping.personal import tells_who
 from transforms.mapping.values import amount, first_scalar, given, scalar
 from transforms.model import BatchContext, Note
 
 # TikTok's `quantity` is an int, as in `commerce`.
 _MAX_QUANTITY = 2.0**31 - 1
-
-# An address anywhere in a text; a phone with its country code, or one that is written like a phone.
-_EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+")
-_PHONE = re.compile(r"\+\s?\d[\d\s().-]{6,18}\d(?!\d)|\(\d{3}\)\s?\d{3}[\s.-]\d{4}|\b\d{3}[\s.-]\d{3}[\s.-]\d{4}\b")
-
-# User attributes whose value may not turn up in another attribute. Source: `tables.USER_ATTRIBUTES` without places.
-_NAMES = ("$firstname", "$lastname", "$zip", "$mobile", "$address")
-_CONTACTS = ("email", "mobile_number", "phone_number_2", "phone_number_3")
 
 _BOOLEANS = {"true": True, "false": False}
 
@@ -68,6 +60,7 @@ class Source(NamedTuple):
       required: without a value the event (or the product) is left out.
       sent: a Python expression over `data`, `product` and `batch` that reads the value as mParticle sent it.
       quick: a Python expression over `sent` that knows the usual form of the value at a glance and asks `slow` else.
+      names: what these expressions refer to besides `NAMES`, such as the name of an attribute.
       read: what `sent` says, as a function.
       slow: returns the value in TikTok's type, None if there is none; takes what had to be decided.
     """
@@ -78,6 +71,7 @@ class Source(NamedTuple):
     required: bool
     sent: str
     quick: str
+    names: dict[str, Any]
     read: _Read
     slow: _Slow
 
@@ -89,15 +83,25 @@ def compile_source(name: str, setting: Parameter) -> Source:
       name: TikTok's parameter.
       setting: checked by `pipeline.mapping_rules`: one source, of a type that fits.
     """
-    label, sent, from_attribute = _expression(setting)
-    # The expression is made of our own words; what a user wrote stands in it as a literal only.
-    read: _Read = eval(f"lambda data, product, batch: {sent}", NAMES)  # noqa: S307
+    origin = f"origin_{name}"
+    label, sent, from_attribute, known = _expression(setting, origin)
+    names = {} if known is None else {origin: known}
+    # The expression is made of our own words; what a user wrote is behind the name of `origin`.
+    read: _Read = eval(f"lambda data, product, batch: {sent}", {**NAMES, **names})  # noqa: S307
     of_product = setting.product_field is not None or setting.product_attribute is not None
     to_tiktok = converter(name, setting.type)
     if setting.constant is not None:
         constant = to_tiktok(setting.constant, [])
         return Source(
-            name, label, False, setting.required, repr(constant), "sent", read, lambda sent, batch, notes: constant
+            name,
+            label,
+            False,
+            setting.required,
+            origin,
+            "sent",
+            {origin: constant},
+            read,
+            lambda sent, batch, notes: constant,
         )
     guarded = from_attribute and PARAMETER_TYPES[name] == "string"
     of_user = setting.user_attribute is not None
@@ -115,17 +119,11 @@ def compile_source(name: str, setting: Parameter) -> Source:
 
     form = _form(name, setting.type)
     is_plain_text = form == "text"
-    quick = "{slow}" if guarded else _QUICK.get(form, "{slow}")
-    return Source(
-        name,
-        label,
-        of_product,
-        setting.required,
-        sent,
-        quick.format(slow=f"slow_{name}(sent, batch, notes)"),
-        read,
-        slow,
-    )
+    if guarded:
+        form = "word" if is_plain_text and not of_user else ""
+    ask = f"slow_{name}"
+    quick = _QUICK.get(form, "{slow}").format(slow=f"{ask}(sent, batch, notes)")
+    return Source(name, label, of_product, setting.required, sent, quick, {**names, ask: slow}, read, slow)
 
 
 # Forms of values that nearly every event has, and how they are known.
@@ -134,6 +132,9 @@ _QUICK = {
     "number": "sent if sent.__class__ is float and sent > 0.0 else {slow}",
     "quantity": "(USUAL_QUANTITIES.get(sent) if sent.__class__ is float else None) or {slow}",
     "text": "(sent.strip() or None) if sent.__class__ is str else {slow}",
+    # Letters are no address and no phone, and without attributes such as `$FirstName` they are nobody's name.
+    "word": "sent if sent.__class__ is str and sent.isalpha() and sent.isascii() "
+    'and "$" not in "".join(batch.attributes) else {slow}',
 }
 
 
@@ -148,36 +149,40 @@ def _form(name: str, declared: str | None) -> str:
     return "text" if wanted == "string" and declared in {None, "string"} else ""
 
 
-def _expression(setting: Parameter) -> tuple[str, str, bool]:
-    """Returns where a parameter comes from: in words, as an expression, and whether people may be in it."""
+def _expression(setting: Parameter, origin: str) -> tuple[str, str, bool, Any]:
+    """Returns where a parameter comes from.
+
+    That is: in words; as an expression, in which `origin` stands for what the user wrote; whether people may be in it;
+    what the user wrote.
+    """
     if setting.event_attribute is not None:
         name = setting.event_attribute
-        return f'event attribute "{name}"', f"(data.custom_attributes or NOTHING).get({name!r})", True
+        return f'event attribute "{name}"', f"(data.custom_attributes or NOTHING).get({origin})", True, name
     if setting.user_attribute is not None:
         name = setting.user_attribute
-        return f'user attribute "{name}"', f"in_any_case(batch.attributes, {name!r})", True
+        return f'user attribute "{name}"', f"in_any_case(batch.attributes, {origin})", True, name
     if setting.custom_flag is not None:
         name = setting.custom_flag
-        return f'custom flag "{name}"', f"read_flag(data.custom_flags or NOTHING, {name!r})", True
+        return f'custom flag "{name}"', f"read_flag(data.custom_flags or NOTHING, {origin})", True, name
     if setting.product_attribute is not None:
         name = setting.product_attribute
-        return f'product attribute "{name}"', f"product_attribute(product, {name!r})", True
+        return f'product attribute "{name}"', f"product_attribute(product, {origin})", True, name
     if setting.product_field is not None:
-        name = _identifier(_PRODUCT_FIELDS.get(setting.product_field, setting.product_field))
-        return f"product field {name}", f"product.{name}", False
+        name = _PRODUCT_FIELDS.get(_known(setting.product_field, get_args(ProductField)), setting.product_field)
+        return f"product field {name}", f"product.{name}", False, None
     if setting.event_field is not None:
-        name = _identifier(setting.event_field)
-        return f"event field {name}", _field_expression(name), name in {"event_name", "screen_name"}
-    return "constant", repr(setting.constant), False
+        name = _known(setting.event_field, get_args(EventField))
+        return f"event field {name}", _field_expression(name), name in {"event_name", "screen_name"}, None
+    return "constant", origin, False, setting.constant
 
 
-def _identifier(name: str) -> str:
+def _known(name: str, fields: tuple[str, ...]) -> str:
     """Returns the name of a field, which stands in an expression as it is.
 
     Raises:
       ValueError: it is none; a connection that was read from a file has known fields only.
     """
-    if not name.isidentifier():
+    if name not in fields:
         raise ValueError(f"custom_mappings: {name!r} is no field")
     return name
 
@@ -261,27 +266,3 @@ def _currency(text: str | None, notes: list[Note]) -> str | None:
     if code not in tables.CURRENCIES:
         notes.append(Note.UNLISTED_CURRENCY)
     return code
-
-
-def tells_who(text: str, batch: BatchContext, *, of_user: bool) -> bool:
-    """Says whether a text names a person: an e-mail address, a phone, or what this batch knows the person by.
-
-    Args:
-      text: of an attribute that would be sent in clear.
-      batch: raw identities and attributes.
-      of_user: the attribute is one of the person, so that all identities are compared; an attribute of an event may
-        equal a customer's number by chance, as the ids of products do.
-    """
-    folded = text.strip().casefold()
-    if of_user or not folded.isalpha():  # letters alone are no address and no phone
-        if ("@" in text and _EMAIL.search(text)) or (len(text) > 8 and _PHONE.search(text)):
-            return True
-        identities = batch.identities
-        for kind in identities if of_user else _CONTACTS:
-            if kind in identities and identities[kind].strip().casefold() == folded:
-                return True
-    for key in batch.attributes:
-        is_name = key[:1] == "$" and key.lower() in _NAMES
-        if is_name and (first_scalar(batch.attributes[key]) or "").casefold() == folded:
-            return True
-    return False
