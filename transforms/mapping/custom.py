@@ -14,17 +14,18 @@ because TikTok takes one event of a name and an id; a refund never matches a map
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import msgspec
 from msgspec.structs import force_setattr
 
 from transforms.connection import Connection
 from transforms.custom import CustomMapping
-from transforms.mapping import tables, wide
+from transforms.mapping import tables, wide, wire
 from transforms.mapping.index import finders
 from transforms.mapping.matching import Matcher, Products, action_of, matcher
 from transforms.mapping.resolve import Target, compile_target
 from transforms.mapping.select import event_names
 from transforms.mapping.sources import NARROW_FIELDS
-from transforms.model import BatchContext, CustomEvent, EventData, Reason
+from transforms.model import BatchContext, CustomEvent, Reason
 
 
 class Compiled(NamedTuple):
@@ -43,23 +44,26 @@ class Compiled(NamedTuple):
     also_default: bool
 
 
-# What the step of decoding makes of an event: its data, as far as a later step needs them, and what a mapping gave.
-Unit = tuple[EventData | None, CustomEvent | None]
+# What an event becomes: a `CustomEvent` for each TikTok event that the mappings name, None for the event itself by its
+# default mapping (if it has one). Alone where it is one thing only, because that is so nearly always.
+Units = CustomEvent | list[CustomEvent | None] | None
 
 
-class Mapper(NamedTuple):
+class Mapper(msgspec.Struct, frozen=True):
     """The mappings of a connection.
 
     Attributes:
-      kinds: the types into which a batch must be read for them.
+      read: JSON → a batch with the fields that they read.
+      kinds: the types of such a batch.
       message_types: event types that may match.
-      units: an event's position in its message, its type, its data and its batch → the units it becomes, at least one;
-        the first without a `CustomEvent` is the event itself, and nothing that only mappings read is left in its data.
+      units: an event's position in its message, its type, its data and its batch → what it becomes. Where that is
+        (also) the event itself, nothing that only mappings read is left in its data.
     """
 
+    read: Callable[[bytes], wire.Batch]
     kinds: wide.Kinds
     message_types: frozenset[str]
-    units: Callable[[int, str, Any, BatchContext], list[Unit]]
+    units: Callable[[int, str, Any, BatchContext], Units]
 
 
 def mapper(connection: Connection) -> Mapper | None:
@@ -73,7 +77,7 @@ def mapper(connection: Connection) -> Mapper | None:
     kinds = _kinds(connection.custom_mappings)
     has_attributes = "custom_attributes" in kinds.product.__struct_fields__
 
-    def units(index: int, event_type: str, data: Any, batch: BatchContext) -> list[Unit]:
+    def units(index: int, event_type: str, data: Any, batch: BatchContext) -> Units:
         """Returns what an event becomes."""
         find = find_by_type.get(event_type)
         found = () if find is None else find(data)
@@ -83,27 +87,22 @@ def mapper(connection: Connection) -> Mapper | None:
                 action = data.product_action
                 custom = resolve(data, () if action is None else action.products or (), batch)
                 if custom.reason is None:
-                    return [(EventData(None, None, None, None, data.custom_flags, data.page_url), custom)]
+                    return custom
         matches = _matches(compiled, found, data) if found else None
         if not matches:
-            if event_type != tables.COMMERCE_EVENT:
-                return [(None, None)]  # only commerce events have a default mapping
             _strip(data, has_attributes)
-            return [(data, None)]
+            return None
         customs, sent, wants_default = _resolved(matches, data, batch)
-        page = EventData(None, None, None, None, data.custom_flags, data.page_url)
-        results: list[Unit] = [(page, custom) for custom in customs]
-        action_word = action_of(data) if event_type == tables.COMMERCE_EVENT else None
-        default = defaults.get(action_word) if action_word is not None else None
-        if default is not None and (wants_default or not sent):
-            if default in sent:
-                results.append((page, _duplicate(default)))
-            else:
-                _strip(data, has_attributes)
-                results.append((data, None))
-        return results
+        word = action_of(data) if event_type == tables.COMMERCE_EVENT else None
+        default = defaults.get(word) if word is not None else None  # only commerce events have one
+        if default is None or (sent and not wants_default):
+            return customs
+        if default in sent:
+            return [*customs, _duplicate(default)]
+        _strip(data, has_attributes)
+        return [*customs, None]
 
-    return Mapper(kinds, frozenset(mapping.matcher.message_type for mapping in compiled), units)
+    return Mapper(kinds.read, kinds, frozenset(mapping.matcher.message_type for mapping in compiled), units)
 
 
 def compile_mappings(connection: Connection) -> tuple[Compiled, ...]:
@@ -161,7 +160,7 @@ def _matches(compiled: tuple[Compiled, ...], found: tuple[int, ...], data: Any) 
 
 def _resolved(
     matches: list[tuple[Compiled, Products]], data: Any, batch: BatchContext
-) -> tuple[list[CustomEvent], set[str], bool]:
+) -> tuple[list[CustomEvent | None], set[str], bool]:
     """Returns what all mappings of an event make of it; which events are sent; whether its default is wanted too."""
     customs: list[CustomEvent] = []
     sent: set[str] = set()
@@ -175,7 +174,7 @@ def _resolved(
             customs.append(custom)
     # Where another mapping made up for what is missing, the name belongs to the event that is sent.
     named = [custom if custom.reason is None or custom.event not in sent else _nameless(custom) for custom in customs]
-    return named, sent, wants_default
+    return [*named], sent, wants_default
 
 
 def _strip(data: Any, has_attributes: bool) -> None:

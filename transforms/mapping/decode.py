@@ -11,7 +11,7 @@ import msgspec
 
 from transforms.mapping import salvage, tables, wire
 from transforms.mapping.context import read_context
-from transforms.mapping.custom import Mapper, Unit
+from transforms.mapping.custom import Mapper
 from transforms.mapping.tables import JUNK
 from transforms.mapping.values import epoch_ms, identifier
 from transforms.mapping.wide import NARROW
@@ -21,9 +21,6 @@ from transforms.model import BatchContext, EventData, Kind, Message, MParticleEv
 _SKIPPED = frozenset(
     {Reason.EMPTY_MESSAGE, Reason.NO_EVENTS, Reason.ALIAS_REQUEST, Reason.VALIDATION_RESULT, Reason.EMPTY_EVENT}
 )
-
-# An event without a default mapping.
-_UNMAPPED: list[Unit] = [(None, None)]
 
 # mParticle's ids are 64 random bits; 0 is how protobuf writes "none".
 _NO_ID = "0"
@@ -47,7 +44,7 @@ def decode(
         try:
             if not data.isascii():
                 data.decode()  # the decoder does not look at the text of fields that nobody reads
-            batch = wire.read(data) if mapper is None else mapper.kinds.read(data)
+            batch = wire.read(data) if mapper is None else mapper.read(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             salvaged = salvage.read(data, NARROW if mapper is None else mapper.kinds)
             if isinstance(salvaged, Reason):
@@ -70,15 +67,24 @@ def decode(
                 event_id = _event_id(content)
             raw = b"" if event_id else _own_content(data, index)
             at_ms = epoch_ms(content.timestamp_unixtime_ms)
-            if mapper is None:
-                entries.append(
-                    MParticleEvent(ref, index, "commerce_event", context, content, raw, original, event_id, at_ms)
-                )
-                continue
-            for kept, custom in mapper.units(index, "commerce_event", content, context):
-                entries.append(
-                    MParticleEvent(ref, index, "commerce_event", context, kept, raw, original, event_id, at_ms, custom)
-                )
+            custom = None
+            if mapper is not None:
+                units = mapper.units(index, "commerce_event", content, context)
+                if units is not None:
+                    page = EventData(None, None, None, None, content.custom_flags, content.page_url)
+                    if isinstance(units, list):
+                        for one in units:
+                            kept = content if one is None else page
+                            entries.append(
+                                MParticleEvent(
+                                    ref, index, "commerce_event", context, kept, raw, original, event_id, at_ms, one
+                                )
+                            )
+                        continue
+                    custom, content = units, page
+            entries.append(
+                MParticleEvent(ref, index, "commerce_event", context, content, raw, original, event_id, at_ms, custom)
+            )
         return entries
     except RecursionError:  # nested too deep for every JSON reader there is here
         return [_ended(message, Reason.UNREADABLE_MESSAGE, keep_original)]
@@ -107,24 +113,28 @@ def _other_event(
     if content is None:
         return [_ended(message, Reason.EMPTY_EVENT, keep_original, index)]
     event_id, at_ms = _event_id(content), epoch_ms(content.timestamp_unixtime_ms)
-    units = _UNMAPPED if mapper is None else mapper.units(index, event_type, content, context)
-    raw = b""
-    if mapper is not None and not event_id and event_type in mapper.message_types:
-        raw = _own_content(data, index)
+    raw, page = b"", None
+    units = None
+    if mapper is not None:
+        units = mapper.units(index, event_type, content, context)
+        if not event_id and event_type in mapper.message_types:
+            raw = _own_content(data, index)
+    if units is not None:
+        page = EventData(None, None, None, None, content.custom_flags, content.page_url)
     return [
         MParticleEvent(
             message.ref,
             index,
             event_type,
             context,
-            kept if custom is not None else None,
+            None if custom is None else page,
             raw,
             original,
             event_id,
             at_ms,
             custom,
         )
-        for kept, custom in units
+        for custom in (units if isinstance(units, list) else (units,))
     ]
 
 

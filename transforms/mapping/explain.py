@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from transforms.connection import Connection
-from transforms.mapping.custom import Compiled, Mapper, Unit, compile_mappings, mapper
+from transforms.mapping.custom import Compiled, Mapper, Units, compile_mappings, mapper
 from transforms.mapping.matching import Products
 from transforms.mapping.sources import Source
 from transforms.mapping.values import given
@@ -77,11 +77,11 @@ def watched(connection: Connection) -> Watched | None:
     seen: dict[int, tuple[Trace, ...]] = {}
     units = inner.units
 
-    def watch(index: int, event_type: str, data: Any, batch: BatchContext) -> list[Unit]:
+    def watch(index: int, event_type: str, data: Any, batch: BatchContext) -> Units:
         seen[index] = explain(compiled, event_type, data, batch)
         return units(index, event_type, data, batch)
 
-    return Watched(inner._replace(units=watch), tuple(mapping.label for mapping in compiled), seen)
+    return Watched(msgspec.structs.replace(inner, units=watch), tuple(mapping.label for mapping in compiled), seen)
 
 
 def explain(compiled: Sequence[Compiled], event_type: str, data: Any, batch: BatchContext) -> tuple[Trace, ...]:
