@@ -20,7 +20,7 @@ from msgspec.structs import force_setattr
 from transforms.connection import Connection
 from transforms.custom import CustomMapping
 from transforms.mapping import tables, wide, wire
-from transforms.mapping.index import finders
+from transforms.mapping.index import index
 from transforms.mapping.matching import Matcher, Products, action_of, matcher
 from transforms.mapping.resolve import Target, compile_target
 from transforms.mapping.select import event_names
@@ -71,26 +71,29 @@ def mapper(connection: Connection) -> Mapper | None:
     compiled = compile_mappings(connection)
     if not compiled:
         return None
-    find_by_type = finders([mapping.matcher for mapping in compiled])
+    find_by_type, find_by_action = index(mapping.matcher for mapping in compiled)
     usual = [_usual(mapping) for mapping in compiled]
     defaults = event_names(connection)
     kinds = _kinds(connection.custom_mappings)
     has_attributes = "custom_attributes" in kinds.product.__struct_fields__
 
-    def units(index: int, event_type: str, data: Any, batch: BatchContext) -> Units:
+    def units(position: int, event_type: str, data: Any, batch: BatchContext) -> Units:
         """Returns what an event becomes."""
-        find = find_by_type.get(event_type)
+        action = data.product_action
+        find = find_by_action.get(action.action) if action is not None and event_type == "commerce_event" else None
+        if find is None:
+            find = find_by_type.get(event_type)
         found = () if find is None else find(data)
         if len(found) == 1:  # nearly always: one mapping with one event
             resolve = usual[found[0]]
             if resolve is not None:
-                action = data.product_action
                 custom = resolve(data, () if action is None else action.products or (), batch)
                 if custom.reason is None:
                     return custom
         matches = _matches(compiled, found, data) if found else None
         if not matches:
-            _strip(data, has_attributes)
+            if data.custom_attributes is not None or has_attributes:
+                _strip(data, has_attributes)
             return None
         customs, sent, wants_default = _resolved(matches, data, batch)
         word = action_of(data) if event_type == tables.COMMERCE_EVENT else None

@@ -3,12 +3,13 @@
 By event type, then by product action or name, then by the value of an attribute or of a product field.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from transforms.mapping import tables
 from transforms.mapping.matching import Matcher, action_of, folded, name_of, wanted
 from transforms.mapping.select import canonical_action
+from transforms.mapping.sources import known_field
 from transforms.mapping.values import scalar
 
 # An event's data → the positions of the mappings that may match; one may come twice, and they have no order.
@@ -17,56 +18,77 @@ Find = Callable[[Any], tuple[int, ...]]
 # Value of an attribute or a product field, as it is compared → positions.
 _Table = dict[str, tuple[int, ...]]
 
+# So many attributes are looked up one after the other in generated code; of more it looks at those that an event has.
+_MOST_WRITTEN_OUT = 4
 
-def finders(matchers: Iterable[Matcher]) -> Mapping[str, Find]:
-    """Returns event type → the function that finds the mappings of an event of this type."""
+_INDENT = "    "
+
+
+class Index(NamedTuple):
+    """The functions that find mappings.
+
+    Attributes:
+      by_type: event type → the one for events of this type.
+      by_action: product action, as mParticle spells it → a quicker one for commerce events with this action.
+    """
+
+    by_type: dict[str, Find]
+    by_action: dict[str | None, Find]
+
+
+def index(matchers: Iterable[Matcher]) -> Index:
+    """Returns the functions that find the mappings of an event."""
     types: dict[str, list[Matcher]] = {}
     for mapping in matchers:
         types.setdefault(mapping.message_type, []).append(mapping)
-    return {kind: _finder(mappings) for kind, mappings in types.items()}
+    finders = {kind: _finders(mappings) for kind, mappings in types.items()}
+    by_action: dict[str | None, Find] = {}
+    if tables.COMMERCE_EVENT in finders:
+        of_action, others = finders[tables.COMMERCE_EVENT]
+        by_action |= {word: _joined(of_action.get(canonical_action(word)), others) for word in tables.PRODUCT_ACTIONS}
+    return Index({kind: _of_any_action(*found) for kind, found in finders.items()}, by_action)
 
 
-def _finder(matchers: Iterable[Matcher]) -> Find:
-    """Returns the function that finds the mappings of an event, all of them for its type."""
-    action_groups: dict[str, _Group] = {}
-    name_groups: dict[str, _Group] = {}
-    others: _Group | None = None
+def _finders(matchers: Iterable[Matcher]) -> tuple[dict[str, Find], Find | None]:
+    """Returns the functions for the mappings of one event type: by product action, and for those without one."""
+    of_action: dict[str, _Group] = {}
+    of_name: dict[str, _Group] = {}
+    others = _Group()
     for mapping in matchers:
         match = mapping.setting
         if match.product_action is not None:
-            group = action_groups.setdefault(canonical_action(match.product_action), _Group())
+            group = of_action.setdefault(canonical_action(match.product_action), _Group())
         elif match.event is not None:
-            group = name_groups.setdefault(folded(match.event), _Group())
+            group = of_name.setdefault(folded(match.event), _Group())
         else:
-            group = others = others or _Group()
+            group = others
         group.add(mapping)
-    by_action: dict[str | None, Find] = {action: group.finder() for action, group in action_groups.items()}
-    by_name = {name: group.finder() for name, group in name_groups.items()}
-    of_others = _nothing if others is None else others.finder()
-    # Nearly every action comes in a spelling that is known, so that nothing has to be made of it.
-    by_spelling = by_action | {word: by_action.get(canonical_action(word), _nothing) for word in tables.PRODUCT_ACTIONS}
-
-    def find_by_action(data: Any) -> tuple[int, ...]:
-        action = data.product_action
-        if action is None:
-            return ()
-        find = by_spelling.get(action.action)
-        return find(data) if find is not None else by_action.get(action_of(data), _nothing)(data)
+    by_name = {name: group.finder() for name, group in of_name.items()}
 
     def find_by_name(data: Any) -> tuple[int, ...]:
         return by_name.get(name_of(data) or "", _nothing)(data)
 
-    def find_any(data: Any) -> tuple[int, ...]:
-        found = of_others(data)
-        if by_action:
-            found += find_by_action(data)
-        return found + find_by_name(data) if by_name else found
+    of_others = None if others.is_empty() else others.finder()
+    by_action = {action: group.finder() for action, group in of_action.items()}
+    return by_action, _joined(of_others, find_by_name if by_name else None)
 
-    if others is None and not by_name:
-        return find_by_action
-    if others is None and not by_action:
-        return find_by_name
-    return find_any
+
+def _of_any_action(by_action: dict[str, Find], others: Find | None) -> Find:
+    def find(data: Any) -> tuple[int, ...]:
+        return by_action.get(action_of(data) or "", _nothing)(data)
+
+    return _joined(find if by_action else None, others)
+
+
+def _joined(first: Find | None, second: Find | None) -> Find:
+    """Returns the function that finds what either of two finds."""
+    if first is None or second is None:
+        return first or second or _nothing
+
+    def find(data: Any) -> tuple[int, ...]:
+        return first(data) + second(data)
+
+    return find
 
 
 def _nothing(data: Any) -> tuple[int, ...]:
@@ -85,59 +107,85 @@ class _Group:
         self.by_attribute: dict[str, _Table] = {}
         self.by_product: dict[str, _Table] = {}
 
+    def is_empty(self) -> bool:
+        """Says whether there is no mapping in it."""
+        return not (self.always or self.by_attribute or self.by_product)
+
     def add(self, mapping: Matcher) -> None:
         """Enters a mapping."""
         match = mapping.setting
-        for tables_by_key, conditions in ((self.by_attribute, match.attributes), (self.by_product, match.products)):
+        fields = {known_field(name): condition for name, condition in match.products.items()}
+        for keyed, conditions in ((self.by_attribute, match.attributes), (self.by_product, fields)):
             for key, condition in conditions.items():
-                table = tables_by_key.setdefault("price" if key == "item_price" else key, {})
+                table = keyed.setdefault(key, {})
                 for value in wanted(condition):
                     table[value] = (*table.get(value, ()), mapping.position)
                 return
         self.always += (mapping.position,)
 
     def finder(self) -> Find:
-        """Returns the function that finds the mappings of an event of this group."""
-        always, by_attribute = self.always, self.by_attribute
-        attribute_tables, product_tables = tuple(by_attribute.items()), tuple(self.by_product.items())
+        """Returns the function that finds the mappings of an event of this group, as plain code without a loop.
 
-        def find_always(data: Any) -> tuple[int, ...]:
-            return always
+        What a user wrote is no part of that code, it stands behind names of ours.
+        """
+        names: dict[str, Any] = {
+            "ALWAYS": self.always,
+            "BY_ATTRIBUTE": self.by_attribute,
+            "look_up": _look_up,
+            "look_up_all": _look_up_all,
+        }
+        for number, (key, table) in enumerate(self.by_attribute.items()):
+            names |= {f"KEY_{number}": key, f"ATTRIBUTE_{number}": table}
+        for number, table in enumerate(self.by_product.values()):
+            names[f"FIELD_{number}"] = table
+        exec("\n".join(["def find(data):", *self._body()]), names)  # noqa: S102
+        find: Find = names["find"]
+        return find
 
-        def find(data: Any) -> tuple[int, ...]:
-            found = always
-            attributes = data.custom_attributes
-            if attribute_tables and attributes:
-                if len(attribute_tables) > len(attributes):
-                    for key, value in attributes.items():
-                        if key in by_attribute:
-                            found += _look_up(value, by_attribute[key])
-                else:
-                    for key, table in attribute_tables:
-                        value = attributes.get(key)
-                        if value.__class__ is str:  # nearly every attribute is text
-                            positions = table.get(value.strip().casefold())
-                            if positions is not None:
-                                found += positions
-                        elif value is not None:
-                            found += _look_up(value, table)
-            if product_tables and data.product_action is not None:
-                for product in data.product_action.products or ():
-                    if product is not None:
-                        for key, table in product_tables:
-                            value = getattr(product, key)
-                            if value.__class__ is str:
-                                positions = table.get(value.strip().casefold())
-                                if positions is not None:
-                                    found += positions
-                            elif value is not None:
-                                found += _look_up(value, table)
-            return found
+    def _body(self) -> Iterator[str]:
+        """Yields the lines of that function."""
+        yield f"{_INDENT}found = ALWAYS"
+        if self.by_attribute:
+            yield f"{_INDENT}attributes = data.custom_attributes"
+            yield f"{_INDENT}if attributes:"
+            if len(self.by_attribute) > _MOST_WRITTEN_OUT:
+                yield f"{_INDENT * 2}found += look_up_all(attributes, BY_ATTRIBUTE)"
+            else:
+                for number in range(len(self.by_attribute)):
+                    yield f"{_INDENT * 2}value = attributes.get(KEY_{number})"
+                    yield from _lines(f"ATTRIBUTE_{number}", 2)
+        if self.by_product:
+            yield f"{_INDENT}action = data.product_action"
+            yield f"{_INDENT}if action is not None and action.products is not None:"
+            yield f"{_INDENT * 2}for product in action.products:"
+            yield f"{_INDENT * 3}if product is not None:"
+            for number, field in enumerate(self.by_product):
+                yield f"{_INDENT * 4}value = product.{field}"
+                yield from _lines(f"FIELD_{number}", 4)
+        yield f"{_INDENT}return found"
 
-        return find if attribute_tables or product_tables else find_always
+
+def _lines(table: str, depth: int) -> Iterator[str]:
+    """Yields the lines that look up a value in a table; nearly every value is text."""
+    yield f"{_INDENT * depth}if value.__class__ is str:"
+    yield f"{_INDENT * (depth + 1)}value = value.strip().casefold()"
+    yield f"{_INDENT * (depth + 1)}if value in {table}:"
+    yield f"{_INDENT * (depth + 2)}found += {table}[value]"
+    yield f"{_INDENT * depth}elif value is not None:"
+    yield f"{_INDENT * (depth + 1)}found += look_up(value, {table})"
+
+
+def _look_up_all(attributes: dict[str, Any], by_attribute: dict[str, _Table]) -> tuple[int, ...]:
+    """Returns the mappings that are entered under any of an event's attributes."""
+    found: tuple[int, ...] = ()
+    for key, value in attributes.items():
+        if key in by_attribute:
+            found += _look_up(value, by_attribute[key])
+    return found
 
 
 def _look_up(value: Any, table: _Table) -> tuple[int, ...]:
+    """Returns the mappings that are entered under a value, or under an element of a list."""
     found: tuple[int, ...] = ()
     for text in map(scalar, value if type(value) is list else (value,)):
         if text is not None:

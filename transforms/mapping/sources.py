@@ -168,7 +168,7 @@ def _expression(setting: Parameter, origin: str) -> tuple[str, str, bool, Any]:
         name = setting.product_attribute
         return f'product attribute "{name}"', f"product_attribute(product, {origin})", True, name
     if setting.product_field is not None:
-        name = _PRODUCT_FIELDS.get(_known(setting.product_field, get_args(ProductField)), setting.product_field)
+        name = known_field(setting.product_field)
         return f"product field {name}", f"product.{name}", False, None
     if setting.event_field is not None:
         name = _known(setting.event_field, get_args(EventField))
@@ -176,12 +176,16 @@ def _expression(setting: Parameter, origin: str) -> tuple[str, str, bool, Any]:
     return "constant", origin, False, setting.constant
 
 
-def _known(name: str, fields: tuple[str, ...]) -> str:
-    """Returns the name of a field, which stands in an expression as it is.
+def known_field(name: str) -> str:
+    """Returns the name of a product field as mParticle writes it, which may stand in generated code as it is.
 
     Raises:
       ValueError: it is none; a connection that was read from a file has known fields only.
     """
+    return _PRODUCT_FIELDS.get(_known(name, get_args(ProductField)), name)
+
+
+def _known(name: str, fields: tuple[str, ...]) -> str:
     if name not in fields:
         raise ValueError(f"custom_mappings: {name!r} is no field")
     return name
