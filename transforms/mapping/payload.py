@@ -28,6 +28,7 @@ from transforms.mapping.select import canonical_action, event_names
 from transforms.mapping.tables import CLICK_ID_FLAG, CLICK_ID_PREFIX, CURRENCIES, REFERRER_FLAG, URL_FLAG
 from transforms.mapping.values import identifier, iso_8601
 from transforms.model import (
+    CustomEvent,
     CustomProperties,
     Form,
     IdentifiedEvent,
@@ -72,9 +73,9 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
 
     def build(event: IdentifiedEvent) -> Payload | Outcome:
         """Returns the event as TikTok wants it."""
-        form, data, user = event.form, event.data, event.user
-        action, custom = data.product_action or _NO_ACTION, event.custom
+        form, data, user, custom = event.form, event.data, event.user, event.custom
         if custom is None:
+            action = data.product_action or _NO_ACTION
             word = action.action or ""
             name = names.get(word) or names[canonical_action(word)]
         else:
@@ -121,11 +122,11 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
             if currency not in CURRENCIES:
                 currency = read_currency(currency, action.currency, default_currency, notes)
         else:
-            mapped = custom.properties
-            value = currency = None
+            mapped, value, currency = custom.properties, None, None
             if mapped is not None:
                 value, currency = mapped.value, mapped.currency
-            notes += custom.notes
+            if custom.notes:
+                notes += custom.notes
         event_id = event.event_id
         if not event_id:
             event_id = sha256(event.raw).hexdigest()[:_DERIVED_ID_DIGITS]
@@ -142,12 +143,24 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                     LegacyContext(
                         None if click is None else Ad(click), page, _legacy_user(user), user.user_agent, user.ip
                     ),
-                    _legacy_properties(contents, currency, value) if custom is None else _mapped_properties(mapped),
+                    _legacy_properties(contents, currency, value) if custom is None else _mapped_properties(custom),
                     event.limited_data_use,
                 )
             )
         else:
-            order_id = action.transaction_id
+            properties: TrackProperties | CustomProperties | None
+            if custom is None:
+                order_id = action.transaction_id
+                properties = TrackProperties(
+                    contents or None,
+                    content_ids or None,
+                    content_type,
+                    currency,
+                    value,
+                    order_id.strip() or None if type(order_id) is str else identifier(order_id),
+                )
+            else:
+                properties = custom.properties
             body = encode(
                 TrackEvent(
                     name,
@@ -171,16 +184,7 @@ def builder(connection: Connection) -> Callable[[IdentifiedEvent], Payload | Out
                     )
                     if click is not None or user != _NOBODY
                     else None,
-                    TrackProperties(
-                        contents or None,
-                        content_ids or None,
-                        content_type,
-                        currency,
-                        value,
-                        order_id.strip() or None if type(order_id) is str else identifier(order_id),
-                    )
-                    if custom is None
-                    else mapped,
+                    properties,
                     page,
                     event.limited_data_use,
                 )
@@ -217,8 +221,9 @@ def _legacy_properties(contents: list[Content], currency: str | None, value: flo
     return LegacyProperties(contents or None, currency, value)
 
 
-def _mapped_properties(mapped: CustomProperties | None) -> MappedLegacyProperties | None:
+def _mapped_properties(custom: CustomEvent) -> MappedLegacyProperties | None:
     """Returns the properties of an event that a custom mapping made, for the legacy form."""
+    mapped = custom.properties
     if mapped is None:
         return None
     return MappedLegacyProperties(mapped.contents, mapped.currency, mapped.value, mapped.query, mapped.description)

@@ -75,7 +75,7 @@ def _missing(event: str, parameter: str) -> CustomEvent:
 
 def _body(sources: dict[str, Source], has_default_currency: bool) -> Iterator[str]:
     """Yields the lines of the function."""
-    yield f"{_INDENT}notes = []"
+    yield f"{_INDENT}notes = None"
     for name, source in sources.items():
         if source.of_product:
             continue
@@ -83,7 +83,7 @@ def _body(sources: dict[str, Source], has_default_currency: bool) -> Iterator[st
         if name == "currency" and has_default_currency:
             yield f"{_INDENT}if currency is None:"
             yield f"{_INDENT * 2}currency = USUAL_CURRENCY"
-            yield f"{_INDENT * 2}notes.append(DEFAULT_CURRENCY)"
+            yield f"{_INDENT * 2}notes = [*(notes or ()), DEFAULT_CURRENCY]"
         elif source.required:
             yield f"{_INDENT}if {name} is None:"
             yield f"{_INDENT * 2}return missing({name!r})"

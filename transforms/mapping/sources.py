@@ -122,7 +122,7 @@ def compile_source(name: str, setting: Parameter) -> Source:
     if guarded:
         form = "word" if is_plain_text and not of_user else ""
     ask = f"slow_{name}"
-    quick = _QUICK.get(form, "{slow}").format(slow=f"{ask}(sent, batch, notes)")
+    quick = _QUICK.get(form, "{slow}").format(slow=f"{ask}(sent, batch, notes := notes or [])")
     return Source(name, label, of_product, setting.required, sent, quick, {**names, ask: slow}, read, slow)
 
 
