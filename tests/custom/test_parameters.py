@@ -187,6 +187,14 @@ def test_what_was_left_out_is_noted(shop: Any) -> None:
     assert "mistyped_parameter" not in shop.notes(connection, shop.custom_event(attributes={"a": " ", "b": None}))
 
 
+def test_every_note_is_kept_once_in_the_order_of_the_parameters(shop: Any) -> None:
+    text = "default_currency: GBP\ncustom_mappings: [{{match: {}, send: ViewContent, parameters: {}}}]"
+    parameters = "{value: {event_attribute: a}, currency: {event_attribute: b}, price: {event_attribute: a}"
+    connection = shop.read(text.format(ANY, parameters + ", description: {event_attribute: b}}"))
+    notes = shop.notes(connection, shop.custom_event(attributes={"a": "x", "b": "ada@example.com"}))
+    assert notes[-3:] == ("mistyped_parameter", "default_currency", "personal_value")
+
+
 def test_the_payload_knows_value_and_currency_for_the_ledger(shop: Any) -> None:
     connection = shop.mapping(ANY, "Subscribe", "{value: {constant: 5}, currency: {constant: eur}}")
     (payload,) = shop.results(connection, shop.custom_event())

@@ -134,6 +134,16 @@ def test_a_damaged_message_is_mapped_all_the_same(shop: Any) -> None:
     ]
 
 
+def test_a_commerce_event_whose_type_is_spelled_otherwise_is_mapped_and_has_no_default(shop: Any) -> None:
+    """As without mappings, where an event of such a type is none that is known."""
+    text = "custom_mappings: [{match: {product_action: purchase}, send: Subscribe, also_default: true}]"
+    odd = {**shop.commerce(), "event_type": " Commerce_Event "}
+    unsupported = "skipped unsupported_event_type commerce_event"
+    assert shop.said(shop.read(text), odd) == ["Subscribe", unsupported]
+    assert shop.said(shop.read(text), {**shop.commerce("refund"), "event_type": "Commerce_Event"}) == [unsupported]
+    assert shop.said(shop.read(""), odd) == [unsupported]
+
+
 def test_a_web_event_needs_its_page(shop: Any) -> None:
     connection = shop.mapping("{message_type: custom_event}")
     assert shop.said(connection, shop.custom_event(custom_flags=...)) == ["rejected missing_page_url None"]

@@ -39,7 +39,7 @@ def converter(
     def convert(message: Message) -> list[Payload | Outcome]:
         """Returns one entry per unit of the message, as `decode` counts them."""
         results: list[Payload | Outcome] = []
-        for entry in decode(message, keep_original=keep_original, mapper=mapper):
+        for entry in decode(message, keep_original, mapper):
             if isinstance(entry, MParticleEvent):
                 results.append(select(entry) or build(hash_identities(entry)))
             else:

@@ -27,7 +27,7 @@ _NO_ID = "0"
 
 
 def decode(
-    message: Message, *, keep_original: bool = False, mapper: Mapper | None = None
+    message: Message, keep_original: bool = False, mapper: Mapper | None = None
 ) -> list[MParticleEvent | Outcome]:
     """Returns the units of a message, each of which will have one outcome.
 
