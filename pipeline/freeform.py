@@ -27,18 +27,39 @@ def is_written(kind: types.Type) -> bool:
     return isinstance(kind, types.UnionType) and {types.StrType, types.BoolType} <= set(map(type, kind.types))
 
 
-def written(node: Node, key: str, report: Report) -> Any:
-    """Returns the text of a single value, or the texts of a list; what they mean is decided where they are used."""
+def takes_several(kind: types.Type) -> bool:
+    """Says whether such a key takes a list of values as well."""
+    inner = kind.type if isinstance(kind, types.Metadata) else kind
+    return isinstance(inner, types.UnionType) and any(isinstance(one, types.VarTupleType) for one in inner.types)
+
+
+def written(node: Node, kind: types.Type, key: str, report: Report) -> Any:
+    """Returns the text of a single value, or the texts of a list; what they mean is decided where they are used.
+
+    Args:
+      node: what was written.
+      kind: the type of the key.
+      key: path of the key, for messages.
+      report: takes the problems.
+    """
+    if isinstance(node, Items) and not takes_several(kind):
+        report.refuse(node.where, key, "this is a list, but a single value is needed.")
+        return UNSET
     if isinstance(node, Items):
         if any(isinstance(item, Items) for item in node.nodes):
             report.refuse(node.where, key, "this is a list in a list, but single values are needed: [first, second].")
             return UNSET
-        texts = [written(item, key, report) for item in node.nodes]
+        empty = next((item for item in node.nodes if isinstance(item, Scalar) and item.style is Style.NULL), None)
+        if empty is not None:
+            # Left out in silence, it would take the whole condition with it, and the mapping would match everything.
+            report.refuse(empty.where, key, "an entry of the list is empty; fill it, or remove it.")
+            return UNSET
+        texts = [written(item, kind, key, report) for item in node.nodes]
         if not texts:
             report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
         return UNSET if not texts or UNSET in texts else tuple(texts)
     if isinstance(node, Table):
-        report.refuse(node.where, key, "this is a mapping, but a single value or a list of them is needed.")
+        report.refuse(node.where, key, f"this is a mapping, but a single value{' or a list of them' if takes_several(kind) else ''} is needed.")
         return UNSET
     if node.style is Style.NULL:
         return UNSET

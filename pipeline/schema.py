@@ -14,7 +14,7 @@ import msgspec.inspect as types
 from msgspec import NODEFAULT, UNSET
 
 from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
-from pipeline.freeform import is_written
+from pipeline.freeform import is_written, takes_several
 from pipeline.values import BOOLEANS, bare, definition
 from transforms.connection import IdentityType
 from transforms.custom import SOURCES, Expected, Match, Parameter, ProductField, Target
@@ -101,11 +101,8 @@ class _Schemas:
         return {"$ref": f"#/$defs/{name}"}
 
     def _written(self, kind: types.Type) -> Schema:
-        inner = kind.type if isinstance(kind, types.Metadata) else kind
-        takes_list = isinstance(inner, types.UnionType) and any(
-            isinstance(member, types.VarTupleType) for member in inner.types
-        )
-        return {"anyOf": [_SINGLE, {"type": "array", "items": _SINGLE, "minItems": 1}]} if takes_list else dict(_SINGLE)
+        several: Schema = {"type": "array", "items": _SINGLE, "minItems": 1}
+        return {"anyOf": [_SINGLE, several]} if takes_several(kind) else dict(_SINGLE)
 
     def _dictionary(self, kind: types.DictType) -> Schema:
         schema: Schema = {"type": "object", "additionalProperties": self.of(kind.value_type)}

@@ -55,7 +55,7 @@ def convert(node: Node, kind: types.Type, key: str, report: Report) -> Any:
       report: takes the problems.
     """
     if is_written(kind):
-        return written(node, key, report)
+        return written(node, kind, key, report)
     kind = bare(kind)
     if isinstance(kind, types.AnyType):
         return anything(node, key, report)

@@ -127,6 +127,10 @@ class _Reading:
             if not isinstance(key, Scalar):
                 self.report.refuse(key.where, self.key, "a key is a list or a mapping; keys are single words.")
                 continue
+            if key.text == "<<" and key.style is Style.TEXT:
+                text = "merge keys (<<) have no meaning here; write the keys out, or give the whole value as an alias."
+                self.report.refuse(key.where, self.key, text)
+                continue
             if key.text in entries:
                 first = entries[key.text][0].where
                 self.report.refuse(

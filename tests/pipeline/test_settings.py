@@ -325,7 +325,7 @@ def test_a_missing_id_names_key_and_flag(write: Write) -> None:
         ("event_source_id: A1\n---\ninput: web\n", "2:1", "this is not YAML"),
         ("event_source_id: A1\ninput: !!python/name:os.system web\n", "2:8", "a tag (a word after !) has no meaning"),
         ("event_source_id: A1\n? [a, b]\n: 1\n", "2:3", "a key is a list or a mapping"),
-        ("event_source_id: A1\n<<: {input: web}\n", "2:1", "unknown key"),
+        ("event_source_id: A1\n<<: {input: web}\n", "2:1", "merge keys (<<) have no meaning"),
     ],
     ids=["twice", "quote", "tab", "documents", "tag", "key", "merge"],
 )
