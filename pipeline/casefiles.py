@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec.inspect as types
+from msgspec import UNSET
 
 from pipeline.case_rules import check_cases
 from pipeline.problems import ConfigurationError, Report
@@ -72,6 +73,7 @@ def _read(path: str) -> list[PlacedCase]:
     if isinstance(node, Table):
         file = convert(node, types.type_info(CaseFile), "", report)
         places = places_of(node)
+        file = report.partial.get("") if file is UNSET else file
         if isinstance(file, CaseFile):
             check_cases(file.cases, places, report)
             if not report.problems:

@@ -59,7 +59,8 @@ def written(node: Node, kind: types.Type, key: str, report: Report) -> Any:
             report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
         return UNSET if not texts or UNSET in texts else tuple(texts)
     if isinstance(node, Table):
-        report.refuse(node.where, key, f"this is a mapping, but a single value{' or a list of them' if takes_several(kind) else ''} is needed.")
+        or_several = " or a list of them" if takes_several(kind) else ""
+        report.refuse(node.where, key, f"this is a mapping, but a single value{or_several} is needed.")
         return UNSET
     if node.style is Style.NULL:
         return UNSET

@@ -14,11 +14,11 @@ from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
 from pipeline.event_rules import check_event, own_spelling
 from pipeline.parameter_rules import check_parameter
 from pipeline.problems import Report, shown, suggestion
-from pipeline.values import item_path, key_place
+from pipeline.values import item_path, key_place, read_items
 from transforms.custom import CustomMapping, Match, ProductField, Target
 from transforms.mapping.custom import label
 from transforms.mapping.matching import folded, message_type, wanted
-from transforms.mapping.parameters import EVENT_PARAMETERS
+from transforms.mapping.parameters import EVENT_PARAMETERS, PARAMETER_TYPES
 from transforms.mapping.select import canonical_action
 from transforms.mapping.tables import COMMERCE_EVENT, PURCHASE_LIKE_EVENTS, TAKEN_BACK_ACTIONS
 
@@ -36,38 +36,44 @@ _PRODUCT_FIELDS = get_args(ProductField)
 _Refuse = Callable[[str, str], None]
 
 
-def in_own_spelling(mappings: Sequence[CustomMapping]) -> tuple[CustomMapping, ...]:
+def in_own_spelling(mappings: Sequence[CustomMapping | None]) -> tuple[CustomMapping | None, ...]:
     """Returns the mappings with TikTok's events as TikTok writes them."""
     return tuple(
-        replace(mapping, send=tuple(replace(target, event=own_spelling(target.event)) for target in mapping.send))
+        mapping and replace(mapping, send=tuple(target and _in_own_spelling(target) for target in mapping.send))
         for mapping in mappings
     )
 
 
-def check_mappings(mappings: Sequence[CustomMapping], places: Mapping[str, str], report: Report) -> None:
+def _in_own_spelling(target: Target) -> Target:
+    return replace(target, event=own_spelling(target.event))
+
+
+def check_mappings(mappings: Sequence[CustomMapping | None], places: Mapping[str, str], report: Report) -> None:
     """Refuses what cannot be meant, and warns of what probably is not.
 
     Args:
-      mappings: of the right types.
+      mappings: of the right types; None where nothing can be read, as in their `send`.
       places: where each setting was written.
       report: takes what is found.
     """
     _check_names(mappings, places, report)
     sound = []
-    for position, mapping in enumerate(mappings):
-        before = len(report.problems)
-        _check_mapping(mapping, item_path("custom_mappings", position), places, report)
-        if len(report.problems) == before:
+    for position, mapping in read_items(mappings):
+        path = item_path("custom_mappings", position)
+        _check_mapping(mapping, path, places, report)
+        if not report.is_bad(path):
             sound.append((position, mapping))
     for (one, first), (other, second) in combinations(sound, 2):
         _check_pair(one, first, other, second, places, report)
 
 
-def _check_names(mappings: Sequence[CustomMapping], places: Mapping[str, str], report: Report) -> None:
+def _check_names(mappings: Sequence[CustomMapping | None], places: Mapping[str, str], report: Report) -> None:
     """Refuses a name that two mappings have, because reports tell them apart by it."""
     first: dict[str, str] = {}
-    for position, mapping in enumerate(mappings):
+    for position, mapping in read_items(mappings):
         path = item_path("custom_mappings", position)
+        if mapping.name is None and report.is_bad(path):
+            continue
         name = label(position, mapping)
         if name in first:
             text = f"two mappings are called {shown(name)}, the first at {first[name]}; give them two names."
@@ -81,9 +87,10 @@ def _check_mapping(mapping: CustomMapping, path: str, places: Mapping[str, str],
         where = places.get(key_place(key)) or places.get(f"{path}.{inner.split('.')[0]}") or places.get(path, "")
         report.refuse(where, key, text)
 
-    _check_match(mapping.match, refuse)
+    if not report.is_bad(f"{path}.match"):
+        _check_match(mapping.match, refuse)
     known = []
-    for number, target in enumerate(mapping.send):
+    for number, target in read_items(mapping.send):
         key = item_path("send", number) if f"{path}.{item_path('send', number)}" in places else "send"
         where = places.get(f"{path}.{key}.event") or places.get(f"{path}.{key}", places.get(path, ""))
         check_event(target.event, where, f"{path}.{key}", report)
@@ -163,7 +170,7 @@ def _check_target(
                 if len(mapping.send) > 1 and parameters is mapping.parameters:
                     text += " To give it to one of the events only, write it under that event in `send`."
                 report.refuse(where, inner, text)
-            elif allowed is not None and inner not in report.bad_keys:
+            elif name in PARAMETER_TYPES and not report.is_bad(inner):
                 check_parameter(name, setting, message_type(mapping.match), inner, where, places, report)
     both = {**mapping.parameters, **target.parameters}
     if "value" in both and "currency" not in both:

@@ -11,6 +11,7 @@ own modules, never by a library, so it holds no token and no value of a person.
 import json
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -53,12 +54,19 @@ class Report:
       problems: what forbids the use of the connection.
       warnings: what should be known about it.
       bad_keys: the keys that have a problem.
+      partial: what can be read of a value that has a problem, by its path; checked as well, so that one mistake does
+        not hide another, and never used.
     """
 
     def __init__(self) -> None:
         self.problems: list[Finding] = []
         self.warnings: list[Finding] = []
         self.bad_keys: set[str] = set()
+        self.partial: dict[str, Any] = {}
+
+    def is_bad(self, path: str) -> bool:
+        """Says whether the setting at a path, or one within it, has a problem."""
+        return any(key == path or key.startswith((f"{path}.", f"{path}[")) for key in self.bad_keys)
 
     def refuse(self, where: str, key: str, text: str) -> None:
         """Adds a problem of the setting `key`."""

@@ -4,7 +4,8 @@ The types are those of `transforms.connection.Connection`, read by `msgspec.insp
 written here. Values are accepted in every case and spacing ("Legacy Pixel Batch Web", "customerid").
 """
 
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, TypeVar, get_args
 
 import msgspec.inspect as types
 from msgspec import UNSET
@@ -14,6 +15,8 @@ from pipeline.problems import Report, plain, shown, suggestion
 from pipeline.yamlfile import Items, Node, Scalar, Style, Table
 from transforms.connection import Connection, IdentityType
 from transforms.mapping.tables import identity_type
+
+_T = TypeVar("_T")
 
 # Keys whose value is never repeated in a message.
 SECRET_KEYS = {"access_token"}
@@ -74,7 +77,10 @@ def convert(node: Node, kind: types.Type, key: str, report: Report) -> Any:
 
 
 def struct_values(node: Node, kind: types.StructType, key: str, report: Report) -> dict[str, Any] | None:
-    """Returns the values that are given for a struct's fields, by name; None if the node is no mapping."""
+    """Returns the values that are given for a struct's fields, by name; None if the node is no mapping.
+
+    In lists of structs, an entry of which nothing can be read is None.
+    """
     if not isinstance(node, Table):
         example = next((field.name for field in kind.fields), "key")
         report.refuse(node.where, key, f"this is {_shape(node)}, but keys and values are needed: {example}: …")
@@ -87,10 +93,16 @@ def struct_values(node: Node, kind: types.StructType, key: str, report: Report) 
         if field is None:
             report.refuse(name.where, shown(path)[1:-1], f"unknown key.{suggestion(name.text, fields)}")
             continue
-        value = convert(value_node, field.type, path, report)
+        value = _readable(value_node, field.type, path, report)
         if value is not UNSET:
             values[name.text] = value
     return values
+
+
+def _readable(node: Node, kind: types.Type, key: str, report: Report) -> Any:
+    """Returns the value of a node, or what can be read of one that has a problem: more problems may be in it."""
+    value = convert(node, kind, key, report)
+    return report.partial.pop(key, UNSET) if value is UNSET else value
 
 
 def _dictionary(node: Node, kind: types.DictType, key: str, report: Report) -> Any:
@@ -111,7 +123,7 @@ def _dictionary(node: Node, kind: types.DictType, key: str, report: Report) -> A
             report.refuse(name.where, path, "this key occurs twice in two spellings; remove one of the two.")
         if isinstance(value_node, Scalar) and value_node.style is Style.NULL:
             report.refuse(value_node.where, path, "no value is given; give one, or remove the key.")
-        value = convert(value_node, kind.value_type, path, report)
+        value = _readable(value_node, kind.value_type, path, report)
         if value is UNSET:
             report.bad_keys.add(key)
         else:
@@ -143,8 +155,19 @@ def _tuple(node: Node, kind: types.VarTupleType, key: str, report: Report) -> An
         values = [convert(item, kind.item_type, key, report) for item in node.nodes]
     if any(value is UNSET for value in values):
         report.bad_keys.add(key)
+        if isinstance(item_kind, types.StructType):
+            paths = [item_path(key, number) for number in range(len(values))]
+            report.partial[key] = tuple(
+                report.partial.pop(path, None) if value is UNSET else value
+                for path, value in zip(paths, values, strict=True)
+            )
         return UNSET
     return tuple(values) if isinstance(item_kind, types.StructType) else tuple(dict.fromkeys(values))
+
+
+def read_items(items: Iterable[_T | None]) -> Iterator[tuple[int, _T]]:
+    """Yields the entries of a list of structs that could be read, with their positions from 0."""
+    return ((number, item) for number, item in enumerate(items) if item is not None)
 
 
 def item_path(key: str, number: int) -> str:
@@ -182,7 +205,11 @@ def _struct(node: Node, kind: types.StructType, key: str, report: Report) -> Any
                 schema = (field.type.extra_json_schema if isinstance(field.type, types.Metadata) else None) or {}
                 text = f"missing: {schema.get('description')}. Write `{field.name}: …`."
                 report.refuse(node.where, f"{key}.{field.name}", text)
-    return UNSET if len(report.problems) > before else kind.cls(**fields)
+    if len(report.problems) == before:
+        return kind.cls(**fields)
+    if all(field.name in fields for field in required):
+        report.partial[key] = kind.cls(**fields)
+    return UNSET
 
 
 def _scalar(node: Scalar, kind: types.Type, key: str, report: Report) -> Any:
