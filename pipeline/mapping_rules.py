@@ -11,11 +11,11 @@ from typing import get_args
 from msgspec.structs import replace
 
 from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
-from pipeline.event_rules import check_event, own_spelling
+from pipeline.event_rules import check_event, counted_as, own_spelling
 from pipeline.parameter_rules import check_parameter
 from pipeline.problems import Report, shown, suggestion
 from pipeline.values import item_path, key_place, read_items
-from transforms.custom import CustomMapping, Match, ProductField, Target
+from transforms.custom import Condition, CustomMapping, Match, ProductField, Target
 from transforms.mapping.custom import label
 from transforms.mapping.matching import folded, message_type, wanted
 from transforms.mapping.parameters import EVENT_PARAMETERS, PARAMETER_TYPES
@@ -29,7 +29,9 @@ _CUSTOM_TYPES = frozenset(
         *("other", "attribution", "unknown"),
     }
 )
-_REFUND = re.compile(r"\brefund(s|ed|ing)?\b", re.IGNORECASE)
+# The words of a name, however they are joined: "Order Refunded", order_refunded, OrderRefunded.
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_REFUND_WORDS = frozenset({"refund", "refunds", "refunded", "refunding"})
 _PRODUCT_FIELDS = get_args(ProductField)
 
 # Path of a setting below the mapping, text: adds a problem.
@@ -89,13 +91,17 @@ def _check_mapping(mapping: CustomMapping, path: str, places: Mapping[str, str],
 
     if not report.is_bad(f"{path}.match"):
         _check_match(mapping.match, refuse)
-    known = []
+    known: list[str] = []
     for number, target in read_items(mapping.send):
         key = item_path("send", number) if f"{path}.{item_path('send', number)}" in places else "send"
         where = places.get(f"{path}.{key}.event") or places.get(f"{path}.{key}", places.get(path, ""))
         check_event(target.event, where, f"{path}.{key}", report)
-        if target.event in known:
+        twin = next((event for event in known if counted_as(event) == counted_as(target.event)), None)
+        if twin == target.event:
             report.refuse(where, f"{path}.{key}", f"{target.event} is named twice; TikTok takes one for each event.")
+        elif twin is not None:
+            text = f"{twin} and {target.event} are one event under its old and its new name, which would count twice."
+            report.refuse(where, f"{path}.{key}", f"{text} Keep {counted_as(twin)}.")
         elif target.event in STANDARD_EVENTS or target.event in RETIRED_EVENTS:
             known.append(target.event)
             if target.event.lower() in PURCHASE_LIKE_EVENTS and _takes_back(mapping.match):
@@ -148,8 +154,17 @@ def _takes_back(match: Match) -> bool:
     return (
         canonical_action(match.product_action or "") in TAKEN_BACK_ACTIONS
         or canonical_action(match.custom_event_type or "") in TAKEN_BACK_ACTIONS
-        or _REFUND.search(match.event or "") is not None
+        or _is_refund(match.event or "")
+        or any(all(map(_is_refund, _texts(condition))) for condition in match.attributes.values())
     )
+
+
+def _is_refund(text: str) -> bool:
+    return any(word.lower() in _REFUND_WORDS for word in _WORD.findall(text))
+
+
+def _texts(condition: Condition) -> tuple[str, ...]:
+    return tuple(map(str, condition if isinstance(condition, tuple) else (condition,)))
 
 
 def _check_target(
@@ -194,18 +209,23 @@ def _check_pair(
     named = f"{label(one, first)} at {places.get(item_path('custom_mappings', one), 'its place')}"
     before = len(report.problems)
     required = {
-        target.event
+        counted_as(target.event)
         for target in first.send
         if any(setting.required for setting in {**first.parameters, **target.parameters}.values())
     }
-    sent = {target.event for target in first.send}
+    sent = {counted_as(target.event): target.event for target in first.send}
     for target in second.send:
-        if target.event in sent and (same or target.event not in required):
+        event = counted_as(target.event)
+        if event in sent and (same or event not in required):
+            begun = (
+                f"this can never send {target.event}" if sent[event] == target.event else f"{event} would count twice"
+            )
+            already = "it" if sent[event] == target.event else sent[event]
             report.refuse(
                 where,
                 f"{path}.send",
-                f"this can never send {target.event}: {named} matches {'the same' if same else 'all of these'} events "
-                f"and sends it already. Remove one of the two{'' if same else ', or put the more special one first'}.",
+                f"{begun}: {named} matches {'the same' if same else 'all of these'} events and sends {already} already. "
+                f"Remove one of the two{'' if same else ', or put the more special one first'}.",
             )
     if same and first.also_default is not second.also_default and len(report.problems) == before:
         text = f"{named} matches the same events and says the opposite; one of the two has no effect."

@@ -110,3 +110,49 @@ def test_nor_in_a_file_beside_the_connection(shop: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         cases_of(path, [])
     assert len(caught.value.problems) == 8
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "{message_type: custom_event, event: OrderRefunded}",
+        "{message_type: custom_event, event: refund_order}",
+        "{message_type: custom_event, event: order-REFUND}",
+        "{message_type: custom_event, event: Order, attributes: {status: Refunded}}",
+        "{message_type: custom_event, event: Order, attributes: {status: [refunded, partial refund]}}",
+        "{message_type: commerce_event, attributes: {kind: refund}}",
+    ],
+)
+def test_a_refund_in_any_spelling_never_becomes_an_order(shop: Any, match: str) -> None:
+    (problem,) = shop.problems(mapping(match, "Purchase"))
+    assert "must never be reported as the order Purchase" in problem.text
+    assert shop.read(mapping(match, "Lead"))
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "{message_type: custom_event, event: Refundable Ticket Bought}",
+        "{message_type: custom_event, event: Order, attributes: {status: [paid, refunded]}}",
+    ],
+)
+def test_a_word_that_is_like_refund_may_be_an_order(shop: Any, match: str) -> None:
+    assert shop.read(mapping(match, "Purchase"))
+
+
+@pytest.mark.parametrize(("old", "new"), [("CompletePayment", "Purchase"), ("SubmitForm", "Lead")])
+def test_the_old_and_the_new_name_of_an_event_are_never_both_meant(shop: Any, old: str, new: str) -> None:
+    """TikTok turns the old one into the new one, and would count the event twice."""
+    for send in (f"[{old}, {new}]", f"[{new}, {old}]"):
+        (problem,) = shop.problems(mapping(SIGN_UP, send))
+        assert problem.where == f"connection.yaml:5:{13 + len(send.partition(',')[0])}"
+        assert problem.text.endswith(f"Keep {new}.")
+    text = mapping(SIGN_UP, old) + f"  - name: second\n    match: {SIGN_UP}\n    send: {new}\n"
+    (problem,) = shop.problems(text)
+    assert problem.text.startswith(
+        f"{new} would count twice: mapping 1 ({old}) at connection.yaml:4:5 matches the same"
+    )
+
+
+def test_an_event_without_a_converted_name_may_stand_beside_its_successor(shop: Any) -> None:
+    assert shop.read(mapping("{product_action: purchase}", "[PlaceAnOrder, Purchase]"))
