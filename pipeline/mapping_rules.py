@@ -224,8 +224,8 @@ def _check_pair(
             report.refuse(
                 where,
                 f"{path}.send",
-                f"{begun}: {named} matches {'the same' if same else 'all of these'} events and sends {already} already. "
-                f"Remove one of the two{'' if same else ', or put the more special one first'}.",
+                f"{begun}: {named} matches {'the same' if same else 'all of these'} events and sends {already} "
+                f"already. Remove one of the two{'' if same else ', or put the more special one first'}.",
             )
     if same and first.also_default is not second.also_default and len(report.problems) == before:
         text = f"{named} matches the same events and says the opposite; one of the two has no effect."

@@ -6,7 +6,7 @@ take) is left to `check`.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, get_args
 
 import msgspec
@@ -17,13 +17,22 @@ from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
 from pipeline.freeform import is_written, takes_several
 from pipeline.values import BOOLEANS, bare, definition
 from transforms.connection import IdentityType
-from transforms.custom import SOURCES, Expected, Match, Parameter, ProductField, Target
-from transforms.mapping.parameters import PARAMETER_TYPES
-from transforms.mapping.tables import IDENTITY_TYPE_BY_SPELLING
+from transforms.custom import (
+    SOURCES,
+    Case,
+    CustomMapping,
+    Expected,
+    Match,
+    MessageType,
+    Parameter,
+    ProductField,
+    Target,
+)
+from transforms.mapping.parameters import EVENT_PARAMETERS, PARAMETER_TYPES
+from transforms.mapping.tables import COMMERCE_EVENT, IDENTITY_TYPE_BY_SPELLING
 from transforms.model import Reason
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_EVENTS = {"type": "string", "enum": [*STANDARD_EVENTS, *RETIRED_EVENTS]}
 _NULL = {"type": "null"}
 # A number that YAML takes for text, such as 500_000.
 _NUMBER_TEXT = {"type": "string", "pattern": r"^[-+]?[0-9][0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?$"}
@@ -117,12 +126,15 @@ class _Schemas:
         item = bare(kind.item_type)
         items = self.of(item)
         if isinstance(item, types.StructType) and getattr(item.cls, "may_be_one_word", False):
-            items = {"anyOf": [_EVENTS, items]}
+            items = _any_of(_events(), items)
         listed: Schema = {"type": "array", "items": items}
         if kind.min_length:
             listed["minItems"] = kind.min_length
-        single = items if isinstance(item, types.StructType) else {"type": ["string", "number"]}
-        return {"anyOf": [listed, single]}
+        if not isinstance(item, types.StructType):
+            return {"anyOf": [listed, {"type": ["string", "number"]}]}
+        if getattr(item.cls, "may_be_one_word", False):
+            return _any_of(listed, items, _several_events())
+        return {"anyOf": [listed, items]}
 
 
 def _any_of(*schemas: Schema) -> Schema:
@@ -158,25 +170,87 @@ def _number(kind: types.IntType | types.FloatType) -> Schema:
     return schema | {name: limit for name, limit in limits.items() if limit is not None}
 
 
+def _events(events: Iterable[str] = (*STANDARD_EVENTS, *RETIRED_EVENTS)) -> Schema:
+    """Returns the schema of a text that names one of TikTok's events, in any spelling; editors offer TikTok's own."""
+    names = list(events)
+    return {"anyOf": [{"type": "string", "enum": names}, {"type": "string", "pattern": _pattern(names)}]}
+
+
+def _several_events() -> Schema:
+    """Returns the schema of a text that names several events, with commas between them."""
+    name = _pattern([*STANDARD_EVENTS, *RETIRED_EVENTS]).strip("^$").replace("[^a-zA-Z0-9]", "[^a-zA-Z0-9,]")
+    return {"type": "string", "pattern": f"^{name}(,{name})+,?$"}
+
+
+def _given(*names: str) -> Schema:
+    """Returns what holds if all of these keys are there and not null."""
+    return {"required": list(names), "properties": {name: {"not": _NULL} for name in names}}
+
+
 def _one_source(schema: Schema) -> None:
-    schema["oneOf"] = [{"required": [name]} for name in SOURCES]
+    schema["oneOf"] = [_given(name) for name in SOURCES]
 
 
 def _with_condition(schema: Schema) -> None:
     schema["minProperties"] = 1
     products = schema["properties"]["products"]["anyOf"][0]
     products["propertyNames"] = {"enum": list(get_args(ProductField))}
+    schema["anyOf"] = [_given("message_type"), _given("product_action")]
+    others = [word for word in get_args(MessageType) if word != COMMERCE_EVENT]
+    empty = {"anyOf": [_NULL, {"maxProperties": 0, "type": "object"}]}
+    schema["if"] = {"required": ["message_type"], "properties": {"message_type": _words(others)}}
+    schema["then"] = {"properties": {"product_action": _NULL, "products": empty, "product_attributes": empty}}
+
+
+def _words(words: Iterable[str]) -> Schema:
+    return {"type": "string", "pattern": _pattern(words)}
 
 
 def _known_event(schema: Schema) -> None:
-    schema["properties"]["event"] |= _EVENTS
-    schema["properties"]["event"].pop("minLength", None)
+    schema["properties"]["event"] = {**_described(schema, "event"), **_events()}
+    schema["allOf"] = [
+        {"if": {"required": ["event"], "properties": {"event": _words(events)}}, "then": _takes(taken)}
+        for taken, events in _by_parameters()
+    ]
+
+
+def _fitting_parameters(schema: Schema) -> None:
+    """Adds that the parameters of a mapping are those that every event of it takes."""
+    schema["allOf"] = []
+    for taken, events in _by_parameters():
+        named = {"anyOf": [_words(events), {"type": "object", "properties": {"event": _words(events)}}]}
+        sends = {"anyOf": [named, {"type": "array", "contains": named}]}
+        schema["allOf"].append({"if": {"required": ["send"], "properties": {"send": sends}}, "then": _takes(taken)})
+
+
+def _takes(taken: tuple[str, ...]) -> Schema:
+    return {"properties": {"parameters": {"propertyNames": {"enum": list(taken)}}}}
+
+
+def _by_parameters() -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Yields each list of parameters with the events that take it."""
+    for taken in dict.fromkeys(EVENT_PARAMETERS.values()):
+        yield taken, [event for event, parameters in EVENT_PARAMETERS.items() if parameters == taken]
+
+
+def _event_or_message(schema: Schema) -> None:
+    schema["oneOf"] = [_given("event"), _given("message")]
+    schema["required"] = [*schema["required"], "expect"]
+
+
+def _described(schema: Schema, name: str) -> Schema:
+    """Returns what is said about a key, without what its values are."""
+    return {key: value for key, value in schema["properties"][name].items() if key in {"description", "examples"}}
 
 
 def _known_words(schema: Schema) -> None:
     schema["minProperties"] = 1
-    schema["properties"]["event"] = {**schema["properties"]["event"], "anyOf": [_EVENTS, _NULL]}
-    schema["properties"]["reason"] = {**schema["properties"]["reason"], "anyOf": [{"enum": list(Reason)}, _NULL]}
+    schema["properties"]["event"] = {**_described(schema, "event"), **_any_of(_events(), _NULL)}
+    schema["properties"]["reason"] = {**_described(schema, "reason"), "anyOf": [{"enum": list(Reason)}, _NULL]}
+    sent = [_given(name) for name in ("event", "payload", "contains")]
+    schema["if"] = _given("outcome")
+    schema["then"] = {"not": {"anyOf": sent}}
+    schema["else"] = {"anyOf": sent, "not": {"anyOf": [_given("payload", "contains"), _given("reason")]}}
 
 
 # What a schema can say beyond the types.
@@ -184,5 +258,7 @@ _REFINEMENTS: dict[type, Callable[[Schema], None]] = {
     Parameter: _one_source,
     Match: _with_condition,
     Target: _known_event,
+    CustomMapping: _fitting_parameters,
+    Case: _event_or_message,
     Expected: _known_words,
 }
