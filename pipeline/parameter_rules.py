@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.problems import Report, shown
 from transforms.custom import SOURCES, Parameter
+from transforms.mapping.contacts import has_contact
 from transforms.mapping.parameters import CONTENT_PARAMETERS, PARAMETER_TYPES, is_personal
 from transforms.mapping.sources import converter
 from transforms.mapping.tables import COMMERCE_EVENT
@@ -67,16 +68,25 @@ def _problems(name: str, setting: Parameter, message_type: str) -> Iterator[tupl
         yield source, f"a {message_type} has no such field, only {', '.join(fields)}; use event_attribute."
     if wanted != "string" and setting.type in {"string", "boolean"}:
         yield "type", f"TikTok takes {name} as a number, so {setting.type} cannot be meant; use number or integer."
+    elif name == "currency" and setting.type not in {None, "string"}:
+        yield "type", f"TikTok takes currency as text, so {setting.type} cannot be meant; remove it."
     elif setting.constant is not None and converter(name, setting.type)(setting.constant, []) is None:
-        needed = "a currency code such as EUR" if name == "currency" else f"{_article(setting.type or wanted)}"
+        needed = "a currency code such as EUR" if name == "currency" else f"{_needed(setting.type or wanted)}"
         yield source, f"{shown(str(setting.constant))} cannot be sent as {name}; {needed} is needed."
-    attribute = setting.event_attribute or setting.user_attribute or setting.custom_flag
-    if attribute is not None and is_personal(attribute, of_user=source == "user_attribute"):
+    elif setting.constant is not None and has_contact(str(setting.constant)):
+        yield source, "an e-mail address or a phone, which TikTok must not get in clear. Write something else."
+    attribute = setting.event_attribute or setting.user_attribute or setting.custom_flag or setting.product_attribute
+    if attribute is not None and is_personal(
+        attribute, of_user=source == "user_attribute", of_product=source == "product_attribute"
+    ):
         text = (
             f"{shown(attribute)} says who someone is, and TikTok must not get that in clear; it gets identities hashed"
         )
         yield source, f"{text} by itself. Use another attribute."
 
 
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+def _needed(kind: str) -> str:
+    """Returns what a constant must be, in words; TikTok takes no sign in amounts."""
+    return {"number": "a number from 0 up", "integer": "a whole number from 0 up", "boolean": "true or false"}.get(
+        kind, "a text that is not empty"
+    )

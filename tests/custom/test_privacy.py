@@ -32,6 +32,17 @@ ATTRIBUTES = {"$FirstName": "Ada", "$lastname": "Lovelace", "$Zip": "10016", "$M
         " lovelace ",
         "10016",
         "212 555",
+        "Ada Lovelace",
+        "LOVELACE,  ada",
+        "ada＠example.com",
+        "https://shop.example.com/?mail=ada%40example.com",
+        "12125550142",
+        "212/555/0142",
+        "+49/151/12345678",
+        "0151 12345678",
+        "06.12.34.56.78",
+        "ring 020 7946 0958, please",
+        "0049 (151) 1234-5678",
     ],
 )
 @pytest.mark.parametrize(
@@ -55,7 +66,13 @@ def test_a_product_attribute_may_hold_a_name_too(shop: Any) -> None:
     assert made["contents"] == [{"content_id": "A"}]
 
 
-@pytest.mark.parametrize("text", ["ada lovelace shoes", "2024-06-20", "1718900123456", "SKU-212-555", "a@b", "CUST-42"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("ada lovelace shoes", "2024-06-20", "1718900123456", "SKU-212-555", "a@b", "CUST-42", "0012345678905"),
+        *("01.02.2024 10:30", "2024-06-20 16:15:23", "1234-5678-9012", "192.168.10.254", "001-234-567", "100 % wool"),
+    ],
+)
 def test_what_only_looks_a_little_like_it_is_sent(shop: Any, text: str) -> None:
     """A customer's number may be a product's by chance, so that attributes of events are not compared with it."""
     connection = shop.mapping("{message_type: custom_event}", "Search", "{query: {event_attribute: a}}")
@@ -63,6 +80,81 @@ def test_what_only_looks_a_little_like_it_is_sent(shop: Any, text: str) -> None:
         shop.custom_event(attributes={"a": text}), user_identities=IDENTITIES, user_attributes=ATTRIBUTES
     )
     assert shop.properties(connection, message)["query"] == text
+
+
+# Fields of an event and of a product, into which a site may have written what it should not have.
+FIELDS = [
+    *(f"event_field: {name}" for name in ("transaction_id", "affiliation", "coupon_code", "product_list_source")),
+    *(f"product_field: {name}" for name in ("id", "name", "variant", "coupon_code")),
+]
+
+
+@pytest.mark.parametrize("text", ["ada@example.com", "gift of <ada@example.com>", "+49 151 12345678"])
+@pytest.mark.parametrize("source", FIELDS)
+def test_no_field_takes_an_address_out(shop: Any, text: str, source: str) -> None:
+    kind, _, name = source.partition(": ")
+    connection = shop.mapping("{product_action: purchase}", "Purchase", f"{{content_name: {{{source}}}}}")
+    bought = shop.commerce(**({"products": [{name: text}]} if kind == "product_field" else {"fields": {name: text}}))
+    assert shop.properties(connection, bought) is None
+    assert "personal_value" in shop.notes(connection, bought)
+
+
+@pytest.mark.parametrize("text", ["C++ for beginners", "@home mug", "A+ 1234", "12 + 34 = 46"])
+@pytest.mark.parametrize("source", FIELDS)
+def test_a_field_with_such_a_sign_is_sent(shop: Any, text: str, source: str) -> None:
+    kind, _, name = source.partition(": ")
+    connection = shop.mapping("{product_action: purchase}", "Purchase", f"{{content_name: {{{source}}}}}")
+    bought = shop.commerce(**({"products": [{name: text}]} if kind == "product_field" else {"fields": {name: text}}))
+    assert shop.properties(connection, bought)["contents"] == [{"content_name": text}]
+
+
+@pytest.mark.parametrize("sent", ["+12125550142", "2125550142", 12125550142, "+491511234567"])
+def test_a_phone_is_no_amount(shop: Any, sent: Any) -> None:
+    connection = shop.mapping(
+        "{message_type: custom_event}", "Lead", "{value: {event_attribute: a}, currency: {constant: EUR}}"
+    )
+    message = shop.batch(shop.custom_event(attributes={"a": sent}), user_identities=IDENTITIES)
+    assert shop.properties(connection, message) == {"currency": "EUR"}
+    assert "personal_value" in shop.notes(connection, message)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "refused"),
+    [
+        ("event_attribute", "recipient_email", True),
+        ("event_attribute", "Contact Phone 2", True),
+        ("event_attribute", "shippingPostalCode", True),
+        ("custom_flag", "Shop.E-Mail", True),
+        ("user_attribute", "loyalty_tier", False),
+        ("product_attribute", "recipient e-mail", True),
+        ("product_attribute", "engravingLastName", True),
+        ("product_attribute", "phone", False),
+        ("event_attribute", "phone_model", False),
+        ("event_attribute", "has_email", False),
+        ("event_attribute", "email_campaign", False),
+    ],
+)
+def test_an_attribute_that_is_called_so_is_refused(shop: Any, source: str, name: str, refused: bool) -> None:
+    text = (
+        "custom_mappings:\n  - match: {product_action: purchase}\n    send: Purchase\n"
+        f"    parameters: {{content_name: {{{source}: {name}}}}}\n"
+    )
+    if refused:
+        (problem,) = shop.problems(text)
+        assert problem.where == f"connection.yaml:6:{35 + len(source)}"
+        assert "says who someone is" in problem.text
+    else:
+        assert shop.read(text)
+
+
+@pytest.mark.parametrize("text", ["shop@example.com", "+49 30 1234567", "call 020 7946 0958"])
+def test_a_constant_is_no_address_either(shop: Any, text: str) -> None:
+    (problem,) = shop.problems(
+        "custom_mappings:\n  - match: {message_type: custom_event}\n    send: Contact\n"
+        f'    parameters: {{description: {{constant: "{text}"}}}}\n'
+    )
+    assert problem.key == "custom_mappings[1].parameters.description.constant"
+    assert text not in problem.text
 
 
 def test_an_attribute_of_a_person_is_compared_with_all_identities(shop: Any) -> None:

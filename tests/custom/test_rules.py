@@ -149,7 +149,7 @@ REFUSED = {
     "constant that is no number": (
         f"- match: {SIGN_UP}\n  send: Subscribe\n  parameters:\n    currency: {{constant: EUR}}\n"
         "    value: {constant: total}",
-        ("8:23", "custom_mappings[1].parameters.value.constant", "a number is needed"),
+        ("8:23", "custom_mappings[1].parameters.value.constant", "a number from 0 up is needed"),
     ),
     "constant that is no currency": (
         f"- match: {SIGN_UP}\n  send: Subscribe\n  parameters:\n    currency: {{constant: Euro}}",

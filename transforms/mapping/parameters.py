@@ -82,17 +82,40 @@ _PERSONAL = frozenset((
     "shippingaddress", "zip", "zipcode", "postcode", "postalcode", "birthday", "birthdate", "dateofbirth", "dob",
     "ssn", "socialsecuritynumber", "passport", "passportnumber", "taxid", "iban", "creditcard", "creditcardnumber",
     "cardnumber", "ip", "ipaddress", "useragent", "customerid", "userid", "externalid", "mpid",
+    "telefon", "telefonnummer", "handynummer", "vorname", "nachname", "emailadresse", "correo", "courriel",
 ))
 # fmt: on
 _PERSONAL_OF_USERS = frozenset(("name", "nickname", "age", "gender", "city", "state", "country"))
+
+# What still says who someone is with other words before it ("recipient_email", "Contact Phone 2"), unless it is a
+# question ("has_email").
+_PERSONAL_ENDS = frozenset(
+    (
+        *("email", "emailaddress", "phonenumber", "telephonenumber", "mobilenumber", "contactphone", "customerphone"),
+        *("recipientphone", "billingphone", "shippingphone", "homephone", "workphone", "firstname", "lastname"),
+        *("fullname", "surname", "streetaddress", "postcode", "postalcode", "birthday", "birthdate", "dateofbirth"),
+    )
+)
+_QUESTIONS = frozenset(("has", "is", "was", "no", "with", "without", "valid", "verified", "confirmed"))
+# What products may be called or be made for.
+_GOODS = frozenset(("phone", "telephone", "mobile", "mobilephone", "cell", "cellphone", "ip"))
+_E_MAIL = re.compile(r"(?<![a-z])e[-_ ]mail", re.IGNORECASE)
+_WORDS = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])")
 _NO_WORD = re.compile(r"[\W_]+")
 
 
-def is_personal(attribute: str, *, of_user: bool) -> bool:
+def is_personal(attribute: str, *, of_user: bool, of_product: bool = False) -> bool:
     """Says whether an attribute holds who someone is, by its name.
 
     >>> is_personal("E-Mail", of_user=False), is_personal("$Zip", of_user=True), is_personal("plan", of_user=True)
     (True, True, False)
+    >>> is_personal("recipientEmail2", of_user=False), is_personal("has_email", of_user=False)
+    (True, False)
     """
     word = _NO_WORD.sub("", attribute).casefold()
-    return word in _PERSONAL or (of_user and (word in _PERSONAL_OF_USERS or attribute.strip().startswith("$")))
+    if word in _PERSONAL:
+        return not (of_product and word in _GOODS)
+    words = [part.casefold() for part in _WORDS.findall(_E_MAIL.sub("Email", attribute))]
+    if words and words[0] not in _QUESTIONS and any("".join(words[n:]) in _PERSONAL_ENDS for n in range(len(words))):
+        return True
+    return of_user and (word in _PERSONAL_OF_USERS or attribute.strip().startswith("$"))

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, get_args
 from transforms.custom import EventField, Parameter, ProductField
 from transforms.mapping import tables
 from transforms.mapping.commerce import USUAL_QUANTITIES
+from transforms.mapping.contacts import has_address
 from transforms.mapping.page import read_flag
 from transforms.mapping.parameters import PARAMETER_TYPES
-from transforms.mapping.personal import tells_who
+from transforms.mapping.personal import is_phone_of, tells_who
 from transforms.mapping.values import amount, first_scalar, given, scalar
 from transforms.model import BatchContext, Note
 
@@ -103,8 +104,10 @@ def compile_source(name: str, setting: Parameter) -> Source:
             read,
             lambda sent, batch, notes: constant,
         )
-    guarded = from_attribute and PARAMETER_TYPES[name] == "string"
+    is_text = PARAMETER_TYPES[name] == "string" and name != "currency"
+    guarded = from_attribute and is_text
     of_user = setting.user_attribute is not None
+    is_personal = _guard(from_attribute, is_text, of_user=of_user)
 
     def slow(sent: Any, batch: BatchContext, notes: list[Note]) -> Any:
         if not given(sent):
@@ -112,7 +115,7 @@ def compile_source(name: str, setting: Parameter) -> Source:
         typed = to_tiktok(sent, notes) if sent.__class__ is not str or not is_plain_text else sent.strip()
         if typed is None:
             notes.append(Note.MISTYPED_PARAMETER)
-        elif guarded and tells_who(typed, batch, of_user=of_user):
+        elif is_personal(sent, typed, batch):
             notes.append(Note.PERSONAL_VALUE)
             return None
         return typed
@@ -129,9 +132,10 @@ def compile_source(name: str, setting: Parameter) -> Source:
 # Forms of values that nearly every event has, and how they are known.
 _QUICK = {
     "currency": "sent if sent.__class__ is str and sent in CURRENCIES else {slow}",
-    "number": "sent if sent.__class__ is float and sent > 0.0 else {slow}",
+    # Fewer digits than a phone has, which somebody may have put into an attribute.
+    "number": "sent if sent.__class__ is float and 0.0 < sent < 1000000.0 else {slow}",
     "quantity": "(USUAL_QUANTITIES.get(sent) if sent.__class__ is float else None) or {slow}",
-    "text": "(sent.strip() or None) if sent.__class__ is str else {slow}",
+    "text": "(sent.strip() or None) if sent.__class__ is str and '@' not in sent and '+' not in sent else {slow}",
     # Letters are no address and no phone, and without attributes such as `$FirstName` they are nobody's name.
     "word": "sent if sent.__class__ is str and sent.isalpha() and sent.isascii() "
     'and "$" not in "".join(batch.attributes) else {slow}',
@@ -270,3 +274,17 @@ def _currency(text: str | None, notes: list[Note]) -> str | None:
     if code not in tables.CURRENCIES:
         notes.append(Note.UNLISTED_CURRENCY)
     return code
+
+
+def _guard(from_attribute: bool, is_text: bool, *, of_user: bool) -> Callable[[Any, Any, BatchContext], bool]:
+    """Returns the function that says whether a value may not go out in clear: as it was sent, and in TikTok's type.
+
+    An address may stand in any text; names, and phones without their country code, in what anyone may have written.
+    """
+    if from_attribute and is_text:
+        return lambda sent, typed, batch: tells_who(typed, batch, of_user=of_user)
+    if is_text:
+        return lambda sent, typed, batch: has_address(typed)
+    if from_attribute:
+        return lambda sent, typed, batch: is_phone_of(str(sent), batch)
+    return lambda sent, typed, batch: False
