@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline.problems import plain, shown
 from pipeline.sdkhashes import Names
+from transforms.mapping.matching import folded
 from transforms.mapping.parameters import PARAMETER_TYPES
 
 _MESSAGE_TYPES = {"3": "screen_view", "4": "custom_event", "16": "commerce_event"}
@@ -44,14 +45,26 @@ class NotCarriedError(Exception):
     """No mapping can mean what a projection says; the text is the reason."""
 
 
+def objects(holder: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Returns the objects of a list, of which an object alone may stand for one; none if the key is absent or null.
+
+    Raises:
+      NotCarriedError: it holds something else, whose meaning would be lost.
+    """
+    value = holder.get(key)
+    entries = [value] if isinstance(value, dict) else value or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise NotCarriedError(f"its `{key}` is no list of objects.")
+    return entries
+
+
 def match_of(projection: dict[str, Any], names: Names) -> dict[str, Any]:
     """Returns the conditions of a projection as a mapping's `match`.
 
     Raises:
       NotCarriedError: a condition cannot be said, so that the mapping would match more than it should.
     """
-    entries = projection.get("matches") or projection.get("match") or []
-    entries = [entries] if isinstance(entries, dict) else entries
+    entries = objects(projection, "matches") or objects(projection, "match")
     match: dict[str, Any] = {}
     for entry in entries:
         message_type = _MESSAGE_TYPES.get(str(entry.get("message_type")))
@@ -67,8 +80,12 @@ def match_of(projection: dict[str, Any], names: Names) -> dict[str, Any]:
 
 def _event_condition(match: dict[str, Any], entry: dict[str, Any], names: Names) -> None:
     kind, event = str(entry.get("event_match_type") or ""), entry.get("event")
-    if event in (None, "") or not kind:
+    if event in (None, "") and not kind:
         return
+    if event in (None, "") or not isinstance(event, str | int):
+        raise NotCarriedError(f"event_match_type {shown(kind)} is given, and no event.")
+    if not kind:
+        raise NotCarriedError(f"the event {shown(str(event))} is given, and no event_match_type.")
     if kind == "String":
         _set(match, "event", str(event))
     elif kind == "Hash":
@@ -115,19 +132,32 @@ def _name(name: Any, *, hashed: bool, names: Names) -> str:
 
 
 def _add(match: dict[str, Any], key: str, name: str, values: Any) -> None:
-    texts = [str(value) for value in values] if isinstance(values, list) else [str(values)]
-    if values in (None, [], ""):
+    """Adds a condition; of two on one attribute both must hold, so that the values are left that are in both."""
+    entries = values if isinstance(values, list) else [values]
+    if values in (None, [], "") or not all(isinstance(entry, str | int | float) for entry in entries):
         raise NotCarriedError(f"the condition on {shown(name)} names no value.")
-    _set(match.setdefault(key, {}), name, texts[0] if len(texts) == 1 else texts)
+    texts = list(dict.fromkeys(map(_text, entries)))
+    known = match.setdefault(key, {}).get(name)
+    if known is not None:
+        allowed = {folded(one) for one in (known if isinstance(known, list) else [known])}
+        texts = [text for text in texts if folded(text) in allowed]
+    if not texts:
+        raise NotCarriedError(f"its matches want different values of {shown(name)} at once.")
+    match[key][name] = texts[0] if len(texts) == 1 else texts
 
 
-def _set(match: dict[str, Any], key: str, value: Any) -> None:
-    if match.setdefault(key, value) != value:
-        raise NotCarriedError(f"its matches want {shown(str(match[key]))} and {shown(str(value))} at once for {key}.")
+def _text(value: Any) -> str:
+    """Returns a value of JSON as mParticle writes it into an attribute."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _set(match: dict[str, Any], key: str, value: str) -> None:
+    if folded(match.setdefault(key, value)) != folded(value):
+        raise NotCarriedError(f"its matches want {shown(match[key])} and {shown(value)} at once for {key}.")
 
 
 def parameters_of(
-    attribute_maps: list[Any], message_type: str, names: Names
+    attribute_maps: list[dict[str, Any]], message_type: str, names: Names
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Returns the parameters of a projection, and remarks on those that TikTok does not take.
 
@@ -138,8 +168,6 @@ def parameters_of(
     parameters: dict[str, dict[str, Any]] = {}
     remarks: list[str] = []
     for entry in attribute_maps:
-        if not isinstance(entry, dict):
-            continue
         said = str(entry.get("projected_attribute_name") or "")
         name = known.get(plain(said))
         try:
@@ -153,10 +181,13 @@ def parameters_of(
             continue
         declared = _DATA_TYPES.get(str(entry.get("data_type")).lower())
         # TikTok's own type decides where it is stricter; text is the default of both.
-        if declared in {"integer", "number"} or (declared == "boolean" and PARAMETER_TYPES[name] == "string"):
+        is_text = PARAMETER_TYPES[name] == "string"
+        if name != "currency" and (declared in {"integer", "number"} or (declared == "boolean" and is_text)):
             setting["type"] = declared
         if entry.get("is_required"):
             setting["required"] = True
+        if name in parameters:
+            remarks.append(f"attribute {shown(said)} is given twice; the last one counts.")
         parameters[name] = setting
     return parameters, remarks
 
@@ -165,9 +196,15 @@ def _source(entry: dict[str, Any], message_type: str, names: Names) -> dict[str,
     """Returns the source of one attribute."""
     kind, value = str(entry.get("match_type") or "String"), entry.get("value")
     if kind == "Static":
-        return {"constant": str(value)}
+        if not isinstance(value, str | int | float):
+            raise NotCarriedError("its constant is no single value.")
+        return {"constant": _text(value)}
     if kind == "Field":
         return {"event_field": "screen_name" if message_type == "screen_view" else "event_name"}
+    if kind not in {"String", "Hash"}:
+        raise NotCarriedError(f"match_type {shown(kind)} is not known.")
+    if value in (None, "") or not isinstance(value, str | int):
+        raise NotCarriedError("it names no attribute.")
     location = entry.get("property") or "EventAttribute"
     name = _name(value, hashed=kind == "Hash", names=names)
     if location == "EventAttribute":

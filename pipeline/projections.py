@@ -13,7 +13,7 @@ import msgspec
 from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
 from pipeline.mapping_rules import check_mappings
 from pipeline.problems import Report, plain, shown, suggestion
-from pipeline.projected import NotCarriedError, match_of, parameters_of
+from pipeline.projected import NotCarriedError, match_of, objects, parameters_of
 from pipeline.sdkhashes import Names
 from transforms.custom import CustomMapping
 
@@ -40,7 +40,7 @@ def import_projections(document: Any, names: Names) -> Imported:
     mappings: list[dict[str, Any]] = []
     left_out: list[str] = []
     for position, projection in enumerate(_projections(document)):
-        title = f"projection {projection.get('id', position + 1)}" if isinstance(projection, dict) else "an entry"
+        title = f"projection {_id(projection, position)}" if isinstance(projection, dict) else f"entry {position + 1}"
         try:
             mapping, remarks = _mapping(projection, title, names)
         except NotCarriedError as reason:
@@ -67,6 +67,12 @@ def _projections(document: Any) -> Iterator[Any]:
                 yield from _projections(document[key])
 
 
+def _id(projection: dict[str, Any], position: int) -> str:
+    """Returns what a projection is called, on one line; its position from 1 if it has no id."""
+    given = projection.get("id")
+    return " ".join(str(given).split()) if isinstance(given, str | int) else str(position + 1)
+
+
 def _is_around(entry: dict[str, Any]) -> bool:
     return "action" not in entry and any(isinstance(entry.get(key), list) for key in ("pr", "projections", "eks"))
 
@@ -80,12 +86,14 @@ def _mapping(projection: Any, title: str, names: Names) -> tuple[dict[str, Any],
     if not isinstance(projection, dict) or not isinstance(projection.get("action"), dict):
         raise NotCarriedError("it is no projection (no `action`).")
     behavior = projection.get("behavior") or projection.get("behaviors") or {}
+    if not isinstance(behavior, dict):
+        raise NotCarriedError("its `behavior` is no object.")
     if behavior.get("is_default"):
         raise NotCarriedError("it is the default projection; the default mapping of this program takes its place.")
     action = projection["action"]
     event = _event(action.get("projected_event_name"))
     match = match_of(projection, names)
-    parameters, remarks = parameters_of(action.get("attribute_maps") or [], match["message_type"], names)
+    parameters, remarks = parameters_of(objects(action, "attribute_maps"), match["message_type"], names)
     if behavior.get("append_unmapped_as_is"):
         remarks.append("append_unmapped_as_is: TikTok takes known parameters only, so no others are sent.")
     reads_products = any(

@@ -150,7 +150,7 @@ NOT_CARRIED = {
     "another service's event": (projection("Add to Carts"), 'no event of TikTok. Did you mean "AddToCart"?'),
     "default": (projection(is_default=True), "default projection"),
     "no action": ({"id": 7}, "it is no projection"),
-    "not an object": ("x", "an entry: it is no projection"),
+    "not an object": ("x", "entry 1: it is no projection"),
     "no matches": (projection(matches=[]), "no `matches`"),
     "another message type": (projection(matches=[{"message_type": 1}]), "message_type 1"),
     "two names": (
@@ -179,6 +179,32 @@ NOT_CARRIED = {
         projection("Purchase", [{"message_type": 16, "event_match_type": "Hash", "event": sdk_hash("17")}]),
         "must never be reported as the order Purchase",
     ),
+    "matches of no objects": (projection(matches=[5]), "its `matches` is no list of objects"),
+    "matches of a number": (projection(matches=5), "its `matches` is no list of objects"),
+    "behaviour of a number": ({**projection(), "behavior": [1]}, "its `behavior` is no object"),
+    "maps of a number": (
+        {**projection(), "action": {"projected_event_name": "Lead", "attribute_maps": 5}},
+        "its `attribute_maps` is no list of objects",
+    ),
+    "an event without its kind": (projection(matches=[{"message_type": 4, "event": "A"}]), "no event_match_type"),
+    "a kind without its event": (projection(matches=[{"message_type": 4, "event_match_type": "String"}]), "no event."),
+    "a condition on an object": (
+        projection(matches=[{"message_type": 4, "attribute_key": "a", "attribute_values": [{}]}]),
+        "names no value",
+    ),
+    "two conditions that no value meets": (
+        projection(
+            matches=[
+                {"message_type": 4, "attribute_key": "a", "attribute_values": ["x"]},
+                {"message_type": 4, "attribute_key": "a", "attribute_values": ["y"]},
+            ]
+        ),
+        'want different values of "a" at once',
+    ),
+    "required constant without a value": (
+        projection(maps=[attribute("description", None, match_type="Static", is_required=True)]),
+        "its constant is no single value",
+    ),
     "required e-mail": (
         projection(maps=[attribute("description", "email", is_required=True)]),
         "TikTok must not get that in clear",
@@ -200,6 +226,9 @@ def test_what_cannot_mean_the_same_is_not_carried_over(given: Any, part: str) ->
         ([attribute("description", "email")], {}, "parameter description left out"),
         ([attribute("query", "q")], {}, "Lead takes no parameter"),
         ([attribute("description", "x", property="PromotionField")], {}, "cannot be read by a mapping"),
+        ([attribute("description", None, match_type="Static")], {}, "its constant is no single value"),
+        ([attribute("description", None)], {}, "it names no attribute"),
+        ([attribute("description", "x", match_type="Guess")], {}, 'match_type "Guess" is not known'),
         ([], {"append_unmapped_as_is": True}, "append_unmapped_as_is"),
     ],
 )
@@ -208,6 +237,37 @@ def test_what_is_less_than_the_whole_is_said(maps: Any, behavior: Any, part: str
     assert len(result.mappings) == 1
     assert "parameters" not in result.mappings[0]
     assert part in result.left_out[0]
+
+
+def test_all_matches_hold_whatever_their_case() -> None:
+    result = imported(
+        projection(
+            matches=[
+                {"message_type": 4, "event_match_type": "String", "event": "Order", "attribute_key": "plan"}
+                | {"attribute_values": ["Pro", "team", True]},
+                {"message_type": 4, "event_match_type": "String", "event": "ORDER", "attribute_key": "plan"}
+                | {"attribute_values": ["TEAM", "true", "free"]},
+            ]
+        )
+    )
+    assert result.mappings[0]["match"] == {
+        "message_type": "custom_event",
+        "event": "Order",
+        "attributes": {"plan": ["TEAM", "true"]},
+    }
+
+
+def test_constants_and_types_are_those_of_tiktok() -> None:
+    maps = [
+        attribute("description", True, match_type="Static"),
+        attribute("currency", "currency", data_type=1),
+        attribute("value", 5, match_type="Static", data_type=4),
+    ]
+    assert imported(projection(maps=maps)).mappings[0]["parameters"] == {
+        "description": {"constant": "true"},
+        "currency": {"event_attribute": "currency"},
+        "value": {"constant": "5", "type": "number"},
+    }
 
 
 def test_the_same_event_twice_is_carried_over_once() -> None:
