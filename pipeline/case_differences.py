@@ -25,8 +25,9 @@ def differences(expected: Any, got: Any, *, whole: bool, path: str = "") -> Iter
                 yield from differences(value, got[key], whole=whole, path=inner)
             else:
                 yield f"{inner}: expected {written(value)}, got nothing"
-        for key in got.keys() - expected.keys() if whole else ():
-            yield f"{path}.{key}: not expected, got {written(got[key])}".lstrip(".")
+        for key in got if whole else ():
+            if key not in expected:
+                yield f"{path}.{key}: not expected, got {written(got[key])}".lstrip(".")
     elif isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
         for number, (value, other) in enumerate(zip(expected, got, strict=True)):
             yield from differences(value, other, whole=whole, path=f"{path}[{number}]")

@@ -9,6 +9,8 @@ from pipeline.cases import Result
 # Characters that XML 1.0 cannot hold, even escaped. Source: XML 1.0, section 2.2.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+_PLACE = re.compile(r"(.*):(\d+):\d+", re.DOTALL)
+
 
 def junit(suite: str, results: Sequence[Result]) -> bytes:
     """Returns the XML of a run.
@@ -29,14 +31,15 @@ def junit(suite: str, results: Sequence[Result]) -> bytes:
         time=f"{sum(result.seconds for result in results):.3f}",
     )
     for result in results:
-        file, _, place = result.where.partition(":")
+        file, line = _place(result.where)
         case = ET.SubElement(
             element,
             "testcase",
-            classname=_text(suite),
+            # Names are unique within a file, and readers of JUnit XML tell cases apart by class and name.
+            classname=_text(file),
             name=_text(result.name),
             file=_text(file),
-            line=place.partition(":")[0] or "1",
+            line=line,
             time=f"{result.seconds:.3f}",
         )
         if result.problems:
@@ -45,6 +48,12 @@ def junit(suite: str, results: Sequence[Result]) -> bytes:
     ET.indent(root)
     written: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return written + b"\n"
+
+
+def _place(where: str) -> tuple[str, str]:
+    """Returns file and line of a place; a file's name may hold colons."""
+    found = _PLACE.fullmatch(where)
+    return (found[1], found[2]) if found else (where, "1")
 
 
 def _text(text: str) -> str:

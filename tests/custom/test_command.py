@@ -149,6 +149,30 @@ def test_junit_has_every_case(shop: Any, run: Run, tmp_path: Path) -> None:
     assert failure.text.startswith(f"{path}:12:5\n")
 
 
+def test_junit_tells_cases_of_several_files_apart(shop: Any, run: Run, tmp_path: Path) -> None:
+    """Readers know a case by class and name; a folder may have a colon in its name."""
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    case = f"cases:\n  - name: same\n    event: {SIGN_UP}\n    expect: {{event: Lead}}\n"
+    (folder / "shop.cases.yaml").write_text(case, "utf-8")
+    (folder / "shop.yaml").write_text(Path(shop.write(MAPPING + case)).read_text("utf-8"), "utf-8")
+    run("test", str(folder / "shop.yaml"), "--junit", str(tmp_path / "junit.xml"))
+    found = ET.parse(tmp_path / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own file
+    named = [(case.get("classname"), case.get("name"), case.get("file"), case.get("line")) for case in found]
+    own, beside = str(folder / "shop.yaml"), str(folder / "shop.cases.yaml")
+    assert named == [(own, "same", own, "9"), (beside, "same", beside, "2")]
+
+
+def test_what_a_whole_payload_has_besides_is_listed_in_its_own_order(shop: Any, run: Run) -> None:
+    path = shop.write(
+        f"{MAPPING}cases:\n  - name: whole\n    event: {SIGN_UP}\n"
+        "    expect: [{payload: {}}, {event: Subscribe}]\n"
+    )
+    _, out, _ = run("test", path)
+    named = [line.split()[2].rstrip(":") for line in out.splitlines() if "not expected" in line]
+    assert named[:4] == ["event", "event_time", "event_id", "user"]
+
+
 BAD_CASES = {
     "neither event nor message": ("- {name: a, expect: {event: Lead}}", "either `event`"),
     "both": ("- {name: a, event: {}, message: {}, expect: {event: Lead}}", "either `event`"),

@@ -20,7 +20,7 @@ _MAX_QUANTITY = 2.0**31 - 1
 USUAL_QUANTITIES: Mapping[Any, int] = {float(number): number for number in range(1, 101)}
 
 # A weight such as 2.0000000001 comes from arithmetic, not from a scale.
-_WEIGHT_DECIMALS = 6
+WEIGHT_DECIMALS = 6
 
 # Decimals kept of a computed value, so that 0.1 + 0.2 is 0.3 and no currency loses anything.
 _VALUE_DECIMALS = 6
@@ -82,7 +82,7 @@ def _odd_quantity(value: Any) -> tuple[int, bool, bool]:
     number = amount(value)
     if number is None or number > _MAX_QUANTITY:
         return 1, False, given(value)
-    quantity = ceil(round(number, _WEIGHT_DECIMALS))
+    quantity = ceil(round(number, WEIGHT_DECIMALS))
     return (quantity, False, False) if quantity == number else (max(1, quantity), True, False)
 
 

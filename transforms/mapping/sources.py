@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 from transforms.custom import EventField, Parameter, ProductField
 from transforms.mapping import tables
-from transforms.mapping.commerce import USUAL_QUANTITIES
+from transforms.mapping.commerce import USUAL_QUANTITIES, WEIGHT_DECIMALS
 from transforms.mapping.contacts import has_address
 from transforms.mapping.page import read_flag
 from transforms.mapping.parameters import PARAMETER_TYPES
@@ -20,6 +20,9 @@ from transforms.model import BatchContext, Note
 
 # TikTok's `quantity` is an int, as in `commerce`.
 _MAX_QUANTITY = 2.0**31 - 1
+
+# More digits than a number has that anyone counts with.
+_MAX_DIGITS = 40
 
 _BOOLEANS = {"true": True, "false": False}
 
@@ -245,7 +248,7 @@ def converter(name: str, declared: str | None) -> Callable[[Any, list[Note]], An
     if wanted == "integer":
         return lambda sent, notes: _quantity(sent, notes, whole=declared == "integer")
     if declared in {"number", "integer"}:
-        return lambda sent, notes: scalar(_number(sent, whole=declared == "integer"))
+        return lambda sent, notes: _number_text(first_scalar(sent), whole=declared == "integer")
     if declared == "boolean":
         return lambda sent, notes: scalar(_BOOLEANS.get((first_scalar(sent) or "").lower()))
     return lambda sent, notes: first_scalar(sent)
@@ -256,6 +259,17 @@ def _number(sent: Any, *, whole: bool) -> float | None:
     return None if number is None or (whole and not number.is_integer()) else number
 
 
+def _number_text(text: str | None, *, whole: bool) -> str | None:
+    """Returns a number for a parameter that is text: with its sign, and a whole one with all its digits."""
+    if text is None:
+        return None
+    sign, digits = ("-", text[1:]) if text[:1] == "-" else ("", text)
+    if digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS:
+        return str(int(text))
+    number = scalar(_number(digits, whole=whole)) if digits[:1].isdigit() or not sign else None
+    return None if number is None else sign + number
+
+
 def _quantity(sent: Any, notes: list[Note], *, whole: bool) -> int | None:
     """Returns a number of pieces; a fraction is rounded up, as in the default mapping, unless it must be whole."""
     number = _number(sent, whole=whole)
@@ -263,8 +277,10 @@ def _quantity(sent: Any, notes: list[Note], *, whole: bool) -> int | None:
         return None
     if number.is_integer():
         return int(number)
-    notes.append(Note.FRACTIONAL_QUANTITY)
-    return ceil(number)
+    pieces = ceil(round(number, WEIGHT_DECIMALS))
+    if pieces != round(number, WEIGHT_DECIMALS):
+        notes.append(Note.FRACTIONAL_QUANTITY)
+    return max(1, pieces)
 
 
 def _currency(text: str | None, notes: list[Note]) -> str | None:
