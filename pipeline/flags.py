@@ -63,6 +63,42 @@ def _settings(struct: types.StructType, parent: str) -> Iterator[Setting]:
             yield from _settings(kind, f"{parent}{field.name}.")
 
 
+class Switch(argparse.Action):
+    """A flag that is true when it stands alone, and may say so: `--flag`, `--flag=true`, `--flag=false`.
+
+    A template hands every parameter on as `--name=value`, so its switches need a value too. The parser writes a lone
+    flag as `--flag=true` before argparse sees it: a switch takes exactly one value there, and no other word.
+    """
+
+    def __init__(
+        self,
+        option_strings: Sequence[str],
+        dest: str,
+        default: bool | None = False,
+        required: bool = False,
+        help: str | None = None,  # noqa: A002  # argparse's own name
+    ) -> None:
+        super().__init__(option_strings, dest, default=default, required=required, help=help, metavar="[true|false]")
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Sets the value.
+
+        Raises:
+          UsageError: it is neither true nor false.
+        """
+        value = BOOLEANS.get(str(values).strip().lower())
+        if value is None:
+            # Without the value, which may be a token of the flag before.
+            raise UsageError(f"{option_string}: this value is not allowed; true, false or nothing is needed.")
+        setattr(namespace, self.dest, value)
+
+
 class StrictParser(argparse.ArgumentParser):
     """An argument parser that raises `UsageError`, takes no abbreviations and repeats no values.
 
@@ -80,6 +116,7 @@ class StrictParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self.register("action", "store_true", Switch)
 
     def error(self, message: str) -> NoReturn:
         """Raises the message without the values in it."""
@@ -103,13 +140,15 @@ class StrictParser(argparse.ArgumentParser):
 
     def _with_booleans(self, argv: Sequence[str]) -> list[str]:
         """Returns the arguments with `--flag=true` for a lone boolean flag, so that it takes no other word."""
-        switches = {f"--{setting.name}" for setting in settings() if isinstance(setting.kind, types.BoolType)}
+        of_connections = {f"--{setting.name}" for setting in settings() if isinstance(setting.kind, types.BoolType)}
+        known = self._option_string_actions
+        switches = {flag for flag, action in known.items() if isinstance(action, Switch) or flag in of_connections}
         joined: list[str] = []
         words = iter(argv)
         word = next(words, None)
         while word is not None:
             following = next(words, None)
-            if word in switches & set(self._option_string_actions):
+            if word in switches:
                 has_value = following is not None and following.lower() in BOOLEANS
                 joined.append(f"{word}={following if has_value else 'true'}")
                 following = next(words, None) if has_value else following
@@ -215,5 +254,7 @@ def _written(value: Any) -> str:
             return f"'{json.dumps(value, ensure_ascii=False)}'"
         return ",".join(map(str, value)) or "none"
     if isinstance(value, dict):
+        if not value:
+            return "none"
         return f"'{{{', '.join(f'{key}: {entry}' for key, entry in value.items())}}}'"
     return f"{value:g}" if isinstance(value, float) else str(value)

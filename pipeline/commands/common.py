@@ -31,7 +31,7 @@ def add_window_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--until", metavar="TIME", help="the same; a date is its first moment")
     group.add_argument(
-        "--timezone", default="UTC", metavar="ZONE", help="of times without offset and of days (default: UTC)"
+        "--timezone", default="UTC", metavar="ZONE", help="zone of times without offset and of days (default: UTC)"
     )
 
 

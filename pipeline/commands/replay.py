@@ -41,7 +41,7 @@ def parse_replay(argv: list[str]) -> ReplayOptions:
     Raises:
       UsageError: a mistake in the command line or in the connection.
     """
-    parser = _parser()
+    parser = command_line()
     arguments, rest = parser.parse_leniently(argv)
     beam_args = check_beam_args(rest, parser.flags(), beam_runner(arguments.runner))
     since_ms, until_ms = window(arguments)
@@ -83,7 +83,8 @@ def _reason(text: str) -> str:
     raise UsageError(f"--reason: {shown(text)} is no reason of a dead letter.{suggestion(text, list(Reason))}")
 
 
-def _parser() -> StrictParser:
+def command_line() -> StrictParser:
+    """Returns the parser of the command line."""
     parser = StrictParser("replay --dead_letters DIR", _DESCRIPTION)
     group = parser.add_argument_group("letters")
     group.add_argument("--dead_letters", metavar="DIR", help="the folder that `run --dead_letters` wrote (required)")
@@ -92,7 +93,7 @@ def _parser() -> StrictParser:
     )
     group.add_argument("--since", metavar="TIME", help="only letters recorded at this ISO 8601 date or time or later")
     group.add_argument("--until", metavar="TIME", help="only letters recorded before it; a date is its first moment")
-    group.add_argument("--timezone", default="UTC", metavar="ZONE", help="of times without offset (default: UTC)")
+    group.add_argument("--timezone", default="UTC", metavar="ZONE", help="zone of times without offset (default: UTC)")
     group.add_argument(
         "--quarantine",
         metavar="DIR",

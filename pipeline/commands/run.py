@@ -62,7 +62,7 @@ def parse_run(argv: list[str]) -> RunOptions:
     Raises:
       UsageError: a mistake in the command line or in the connection.
     """
-    parser = _parser()
+    parser = command_line()
     arguments, rest = parser.parse_leniently(argv)
     runner = beam_runner(arguments.runner)
     since_ms, until_ms = window(arguments)
@@ -112,10 +112,12 @@ def parse_run(argv: list[str]) -> RunOptions:
     )
 
 
-def _parser() -> StrictParser:
+def command_line() -> StrictParser:
+    """Returns the parser of the command line."""
     parser = StrictParser("run --input GLOB | --subscription NAME", _DESCRIPTION)
     _add_files(parser.add_argument_group("files"))
     add_stream_flags(parser)
+    _add_outputs(parser.add_argument_group("outputs"))
     add_window_flags(parser)
     add_partition_flags(parser)
     add_dry_run_flags(parser)
@@ -149,6 +151,9 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--strict_files", action="store_true", help="stop at a file that cannot be read (default: count it, go on)"
     )
+
+
+def _add_outputs(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--ledger", metavar="DIR", help="write one row an outcome there (Parquet, no personal data)")
     add_flush_flag(group)
     group.add_argument("--dead_letters", metavar="DIR", help="write what was not delivered there, ready to be replayed")
@@ -156,3 +161,8 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
         "--quarantine", metavar="DIR", help="write originals of rejected messages there; personal data: restrict it"
     )
     group.add_argument("--summary", metavar="FILE", help="write the counts there (JSON)")
+    group.add_argument(
+        "--dead_letter_topic",
+        metavar="NAME",
+        help="publish what was not delivered there: payload, with kind, reason, code and so on as attributes",
+    )

@@ -12,7 +12,7 @@ _LOCAL_RUNNERS = ("FnApiRunner", "PrismRunner")
 _NAME = re.compile(r"projects/[a-z0-9.:-]{6,}/(subscriptions|topics)/[A-Za-z][A-Za-z0-9._~+%-]{2,254}")
 
 # What is about files only: flag, and what it is when it was not given.
-_OF_FILES = {
+OF_FILES = {
     "layout": "auto",
     "column": None,
     "strict_files": False,
@@ -32,11 +32,6 @@ def add_stream_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--max_messages", metavar="N", help="end after so many messages (default: never)")
     group.add_argument("--max_seconds", metavar="SECONDS", help="end after so long (default: never)")
-    group.add_argument(
-        "--dead_letter_topic",
-        metavar="NAME",
-        help="publish what was not delivered there: payload, with kind, reason, code and so on as attributes",
-    )
 
 
 def read_stream(
@@ -65,7 +60,7 @@ def read_stream(
         raise UsageError("--subscription and --topic: give one of them.")
     if has_files:
         raise UsageError("--input and --subscription: one run reads files or a stream; start two.")
-    for flag, unset in _OF_FILES.items():
+    for flag, unset in OF_FILES.items():
         if getattr(arguments, flag) != unset:
             raise UsageError(f"--{flag} is for files; remove it from a stream.")
     _check_runner(arguments, runner, beam_args)

@@ -262,20 +262,20 @@ def test_no_flag_of_ours_hides_one_of_beam_s() -> None:
     """`--runner` and `--dry_run` are read by us on purpose; every other flag of Beam's must reach it."""
     from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 
-    from pipeline.commands.run import _parser
+    from pipeline.commands.run import command_line
 
     beam = _BeamArgumentParser(allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam)
-    assert set(_parser().flags()) & set(beam._option_string_actions) == {"--runner", "--help", "--dry_run"}
+    assert set(command_line().flags()) & set(beam._option_string_actions) == {"--runner", "--help", "--dry_run"}
 
 
 def test_every_key_of_a_connection_is_a_flag_of_a_run() -> None:
-    from pipeline.commands.run import _parser
+    from pipeline.commands.run import command_line
 
     keys = {field.name for field in msgspec.structs.fields(Connection)}
     assert keys <= {setting.name for setting in settings()}
-    assert {f"--{setting.name}" for setting in settings()} <= set(_parser().flags())
+    assert {f"--{setting.name}" for setting in settings()} <= set(command_line().flags())
 
 
 STREAM = ["--subscription", "projects/acme-prod/subscriptions/orders"]

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 # Source: Secret Manager API v1, `AccessSecretVersionRequest.name`: "projects/*/secrets/*/versions/* or
 # projects/*/locations/*/secrets/*/versions/*"; a version is a number, `latest` or an alias.
-_SECRET: Final = re.compile(
+SECRET: Final = re.compile(
     r"projects/[a-z0-9][a-z0-9.:-]*(?:/locations/(?P<location>[a-z0-9-]+))?"
     r"/secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]{1,63}"
 )
@@ -95,7 +95,7 @@ def parse(reference: str) -> Reference:
     text = reference.strip()
     if not text:
         raise TokenReferenceError(f"access_token is not set: write {_FORMS}.")
-    if secret := _SECRET.fullmatch(text):
+    if secret := SECRET.fullmatch(text):
         return Reference("secret", text, secret["location"])
     if _SECRET_WITHOUT_VERSION.fullmatch(text):
         raise TokenReferenceError(f"access_token: {text} names no version: add /versions/latest.")
