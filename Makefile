@@ -19,8 +19,11 @@ BENCHMARKS = $(shell grep -l __main__ benchmarks/*.py)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
+# $(call given,NAME): the value of a variable that has to be given.
+given = $(or $($(1)),$(error $(1) is missing: make $@ $(1)=…))
+
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format bench demo demo-stream lock clean
+.PHONY: help install test lint format bench demo demo-stream templates image specs lock clean
 
 help: ## these lines
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
@@ -66,10 +69,26 @@ demo: $(INSTALLED) ## 20,000 generated batches through the pipeline into a stand
 demo-stream: $(INSTALLED) ## a minute of a live stream, from a stand-in for Pub/Sub into one for TikTok
 	$(BIN)/python -m sandbox.streamdemo $(DEMO_ARGS)
 
-lock: $(INSTALLED) ## write requirements.lock from the ranges in setup.py
+templates: $(INSTALLED) ## write the generated files of the Flex Templates, after a change of flags or steps
+	$(BIN)/python -m templates.flex.generate
+
+image: ## build the image of the Flex Templates and push it: make image IMAGE=europe-docker.pkg.dev/…/tiktok-events:1
+	docker build --platform linux/amd64 --file templates/flex/Dockerfile --build-arg IMAGE=$(call given,IMAGE) \
+	  --tag $(IMAGE) .
+	docker push $(IMAGE)
+
+specs: $(INSTALLED) ## write the container specs of an image into a bucket: make specs IMAGE=… SPECS=gs://…
+	$(BIN)/python -m templates.flex.generate --image $(call given,IMAGE) --to build/specs
+	gcloud storage cp build/specs/*.json $(call given,SPECS)/
+
+lock: $(INSTALLED) ## write the locks from the ranges in setup.py: all for work on this project, and what the image holds
 	$(BIN)/uv pip compile setup.py --extra dev --extra sandbox --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet $(UPGRADE) \
 	  --output-file requirements.lock
+	@# The image builds this package, so it needs what builds it; its versions are those of the lock above.
+	echo 'setuptools>=77' | $(BIN)/uv pip compile setup.py - --constraint requirements.lock --python-version 3.11 \
+	  --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" --quiet --output-file templates/flex/requirements.txt
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-3.* demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -6,27 +6,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from hashlib import sha256
-from importlib import metadata
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 import msgspec
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics.metric import MetricResults
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.again import duplicates_step, skip_step
+from pipeline.described import describe, is_described, is_graph_check
 from pipeline.dryrun import estimate, read_samples
 from pipeline.flow import build
 from pipeline.journal import keep_journal
 from pipeline.options import RunOptions, beam_runner
 from pipeline.outputs import check_buckets, check_outputs
 from pipeline.partitions import Partitions
+from pipeline.preparation import beam_settings, check_token, checked_records
 from pipeline.prices import Prices, read_prices
 from pipeline.problems import CommandError, UsageError
 from pipeline.progress import PROGRESS, CountedTransport, ProgressDisplay
-from pipeline.records import Records
 from pipeline.row_groups import TimeWindow
 from pipeline.sources import FileInfo, Layout, ReadMessages, expand_patterns
 from pipeline.stopping import files_until_stopped, is_stopping
@@ -35,6 +34,9 @@ from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
 from transforms.tiktok.token import TokenSource
+
+if TYPE_CHECKING:
+    from pipeline.streaming import Plan
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +50,8 @@ def run(
     tokens: Callable[[str], TokenSource] = TokenSource,
 ) -> int:
     """Runs a job to its end and returns the exit code: 0 all settled, 1 failure, 3 something undelivered or unknown.
+
+    A job that is only described (`pipeline.described`) ends with 0 once it is.
 
     Args:
       options: what to do.
@@ -63,10 +67,11 @@ def run(
     try:
         prices = read_prices(options.prices) if options.dry_run else None
         read = _read(options)
-        files = _expected(read)
+        files = [] if is_graph_check(beam_options) else _expected(read)
         check_outputs(options)
-        check_buckets(options)
-        records = checked_records(options)
+        if not is_graph_check(beam_options):
+            check_buckets(options)
+        records = checked_records(options, beam_options)
         if not options.dry_run:
             check_token(options, runner, tokens)
     except (ValueError, RuntimeError) as error:
@@ -87,6 +92,8 @@ def run(
             tokens=tokens,
         )
 
+    if is_described(beam_options):
+        return describe(beam_options, add_steps)
     with keep_journal(options, "run", files, beam_options) as finish:
         summary = carry_out(options, beam_options, add_steps, files, prices, files_until_stopped())
         finish(summary, is_stopping())
@@ -104,13 +111,33 @@ def _run_stream(
 ) -> int:
     """Runs a stream until it is told to end. It keeps no journal: what it has not settled, Pub/Sub brings again."""
     # Here, because files need no client of Pub/Sub.
-    from pipeline.streaming import plan, running
+    from pipeline.streaming import running
+
+    planned, beam_options, add_steps = plan_stream(options, transport, tokens)
+    if is_described(beam_options):
+        return describe(beam_options, add_steps)
+    summary = carry_out(options, beam_options, add_steps, beside=running(planned))
+    return report(summary, options.summary)
+
+
+def plan_stream(
+    options: RunOptions,
+    transport: Callable[[Connection], Transport] = EventsApi,
+    tokens: Callable[[str], TokenSource] = TokenSource,
+) -> "tuple[Plan, PipelineOptions, Callable[[beam.Pipeline], None]]":
+    """Returns how to run a stream, Beam's options, and what fills the pipeline.
+
+    Raises:
+      UsageError: a folder, a subscription or the token reference cannot be used.
+    """
+    from pipeline.streaming import plan
 
     runner, beam_options = beam_settings(options, "--streaming")
     try:
         check_outputs(options)
-        check_buckets(options)
-        records = checked_records(options)
+        if not is_graph_check(beam_options):
+            check_buckets(options)
+        records = checked_records(options, beam_options)
         check_token(options, runner, tokens)
         planned = plan(options, runner, records)
     except (ValueError, RuntimeError) as error:
@@ -130,8 +157,7 @@ def _run_stream(
             tokens=tokens,
         )
 
-    summary = carry_out(options, beam_options, add_steps, beside=running(planned))
-    return report(summary, options.summary)
+    return planned, beam_options, add_steps
 
 
 def carry_out(
@@ -159,57 +185,6 @@ def carry_out(
         result = pipeline.run()
         result.wait_until_finish()
     return _summary(options, result.metrics(), time.monotonic() - began, prices)
-
-
-def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOptions]:
-    """Returns Beam's name of the runner and Beam's options, which its file systems know from now on too."""
-    runner = beam_runner(options.runner)
-    beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}", *flags])
-    FileSystems.set_options(beam_options)
-    return runner, beam_options
-
-
-def check_token(options: RunOptions, runner: str, tokens: Callable[[str], TokenSource] = TokenSource) -> None:
-    """Resolves the token where this machine is the one that sends.
-
-    Raises:
-      TokenReferenceError: it cannot be read.
-    """
-    if runner == _LOCAL:
-        tokens(options.connection.access_token or "").get()
-
-
-def checked_records(options: RunOptions) -> Records:
-    """Returns what is recorded; rows carry the version of what mapped them.
-
-    Raises:
-      ValueError: folders that cannot be the same are.
-      WriteError: one cannot be written to.
-    """
-    if options.dry_run:
-        # A ledger is a record of what was sent.
-        return Records(run_id=options.run_id, by_event=True)
-    records = Records(
-        ledger=options.ledger,
-        dead_letters=options.dead_letters,
-        quarantine=options.quarantine,
-        dead_letter_topic=options.dead_letter_topic,
-        flush_secs=options.ledger_flush_secs,
-        run_id=options.run_id,
-        connection_name=options.connection.event_source_id,
-        event_source_id=options.connection.event_source_id,
-        mapping_version=_mapping_version(options.connection),
-    )
-    records.check()
-    return records
-
-
-def _mapping_version(connection: Connection) -> str:
-    """Returns the version of this package and, where there are custom mappings, a digest of them."""
-    version = metadata.version("tiktok-events-pipeline")
-    if not connection.custom_mappings:
-        return version
-    return f"{version}+{sha256(msgspec.json.encode(connection.custom_mappings)).hexdigest()[:12]}"
 
 
 def report(summary: Summary, path: str | None) -> int:

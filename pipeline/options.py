@@ -125,6 +125,18 @@ def new_run_id(now: datetime.datetime) -> str:
     return f"{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
 
 
+def graph_check_args(beam_args: Sequence[str]) -> tuple[str, ...]:
+    """Returns Beam's flags with those that make Dataflow's runner build the graph and leave.
+
+    What Dataflow needs and the graph does not (project, region, bucket) gets stand-ins, and no credentials are looked
+    for, so that nothing is asked of Google Cloud.
+    """
+    stand_ins = {"--project": "graph-check", "--region": "us-central1", "--temp_location": "gs://graph-check/temp"}
+    names = {word.split("=", 1)[0] for word in beam_args}
+    missing = (f"{flag}={value}" for flag, value in stand_ins.items() if flag not in names)
+    return (*beam_args, "--dry_run=True", "--no_auth", *missing)
+
+
 def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) -> tuple[str, ...]:
     """Returns the arguments for Beam, each known to one of its option classes.
 

@@ -18,12 +18,14 @@ from pipeline.delivered import (
     relevant,
     statistics,
 )
-from pipeline.job import beam_settings, carry_out, check_token, checked_records, report
+from pipeline.described import describe, is_described, is_graph_check
+from pipeline.job import carry_out, report
 from pipeline.journal import keep_journal
 from pipeline.letters import Selection, SharedPlan
 from pipeline.options import ReplayOptions
 from pipeline.outputs import check_buckets, check_outputs
 from pipeline.parking import ParkRefused
+from pipeline.preparation import beam_settings, check_token, checked_records
 from pipeline.problems import UsageError
 from pipeline.records import RecordOutcomes, Records
 from pipeline.rowfiles import WriteError
@@ -74,8 +76,9 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
     )
     try:
         check_outputs(options)
-        check_buckets(options)
-        records = checked_records(options)
+        if not is_graph_check(beam_options):
+            check_buckets(options)
+        records = checked_records(options, beam_options)
         check_token(options, runner)
     except (ValueError, WriteError, TokenReferenceError) as error:
         raise UsageError(str(error)) from error
@@ -85,6 +88,8 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
         plan = SharedPlan(selection)
         build(pipeline, options, plan, records, _skip_step(options, plan), duplicates, transport)
 
+    if is_described(beam_options):
+        return describe(beam_options, add_steps)
     with keep_journal(options, "replay", files, beam_options, task="replay") as finish:
         summary = carry_out(options, beam_options, add_steps)
         finish(summary, False)

@@ -110,7 +110,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "--dry_run": "its report is made where the run is waited for, and the launcher does not wait; run it locally",
         "--prices": "belongs to --dry_run",
     },
-    "replay": _NOWHERE,
+    "replay": {**_NOWHERE, "--dry_run": "checks the graph where one works on it"},
 }
 
 # What a template cannot do without. `connection`: one file that `check` and `test` have seen, and that says all the

@@ -2,7 +2,8 @@
 
 import argparse
 import logging
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 
 from pipeline.flags import add_connection_flags, connection_flags
 from pipeline.options import LAYOUTS
@@ -57,6 +58,17 @@ def layout_name(text: str) -> str:
             return layout
     hint = suggestion(text, LAYOUTS)
     raise UsageError(f"--layout: {shown(text)} is no layout; one of {', '.join(LAYOUTS)} is needed.{hint}")
+
+
+def names_in(words: Iterable[str]) -> list[str]:
+    """Returns the names of files of a flag's values; several in one value are joined by commas, as templates do.
+
+    A comma is a legal character of a name, so it divides only where a new `gs://` begins.
+
+    >>> names_in(["gs://a/x,y.gz,gs://b/*", "c,d.parquet"])
+    ['gs://a/x,y.gz', 'gs://b/*', 'c,d.parquet']
+    """
+    return [name for word in words for name in re.split(r", *(?=gs://)", word)]
 
 
 def rows_wanted(arguments: argparse.Namespace, flag: str = "rows") -> int | None:

@@ -6,7 +6,15 @@ import datetime
 from pipeline.commands.again import add_flush_flag, add_unknown_flags, flush_seconds, megabytes, whole_number
 from pipeline.commands.common import add_shared_flags, read_and_warn, refuse_empty, window
 from pipeline.flags import StrictParser
-from pipeline.options import DEFAULT_RUNNER, RUNNERS, ReplayOptions, beam_runner, check_beam_args, new_run_id
+from pipeline.options import (
+    DEFAULT_RUNNER,
+    RUNNERS,
+    ReplayOptions,
+    beam_runner,
+    check_beam_args,
+    graph_check_args,
+    new_run_id,
+)
 from pipeline.problems import UsageError, plain, shown, suggestion
 from transforms.vocabulary import Reason
 
@@ -43,7 +51,12 @@ def parse_replay(argv: list[str]) -> ReplayOptions:
     """
     parser = command_line()
     arguments, rest = parser.parse_leniently(argv)
-    beam_args = check_beam_args(rest, parser.flags(), beam_runner(arguments.runner))
+    runner = beam_runner(arguments.runner)
+    beam_args = check_beam_args(rest, parser.flags(), runner)
+    if arguments.dry_run:
+        if runner != "DataflowRunner":
+            raise UsageError("--dry_run: a replay has one with --runner DataflowRunner only; remove it.")
+        beam_args = graph_check_args(beam_args)
     since_ms, until_ms = window(arguments)
     refuse_empty(arguments, "ledger", "quarantine", "summary")
     if not arguments.dead_letters:
@@ -69,7 +82,7 @@ def parse_replay(argv: list[str]) -> ReplayOptions:
         ledger_memory_mb=megabytes(arguments.ledger_memory_mb),
         drop_duplicates=True,
         run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
-        reasons=frozenset(map(_reason, arguments.reason or ())),
+        reasons=frozenset(_reason(word) for text in arguments.reason or () for word in text.split(",")),
         recorded_since_ms=since_ms,
         recorded_until_ms=until_ms,
         max_attempts=whole_number("--max_attempts", arguments.max_attempts, 1, 1_000_000),
@@ -89,7 +102,10 @@ def command_line() -> StrictParser:
     group = parser.add_argument_group("letters")
     group.add_argument("--dead_letters", metavar="DIR", help="the folder that `run --dead_letters` wrote (required)")
     group.add_argument(
-        "--reason", action="append", metavar="REASON", help="only letters that ended for it; may be given several times"
+        "--reason",
+        action="append",
+        metavar="REASON",
+        help="only letters that ended for it; may be given several times, or several joined by commas",
     )
     group.add_argument("--since", metavar="TIME", help="only letters recorded at this ISO 8601 date or time or later")
     group.add_argument("--until", metavar="TIME", help="only letters recorded before it; a date is its first moment")
@@ -125,6 +141,11 @@ def _add_job(group: argparse._ArgumentGroup) -> None:
         help=f"where the pipeline runs (default: {DEFAULT_RUNNER}, which is FnApiRunner here): {', '.join(RUNNERS)}",
     )
     group.add_argument("--run_id", metavar="TEXT", help="names the replay in the ledger (default: time and digits)")
+    group.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="with --runner DataflowRunner: build the graph for Dataflow only, and start nothing",
+    )
     group.add_argument("--summary", metavar="FILE", help="write the counts there (JSON)")
     group.add_argument("--progress", action="store_true", default=None, help="show progress (default: on a terminal)")
     group.add_argument("--no_progress", dest="progress", action="store_false", help="show no progress")

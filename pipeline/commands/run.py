@@ -16,6 +16,7 @@ from pipeline.commands.common import (
     add_shared_flags,
     add_window_flags,
     layout_name,
+    names_in,
     read_and_warn,
     refuse_empty,
     window,
@@ -29,6 +30,7 @@ from pipeline.options import (
     RunOptions,
     beam_runner,
     check_beam_args,
+    graph_check_args,
     new_run_id,
 )
 from pipeline.problems import UsageError
@@ -43,6 +45,7 @@ examples:
   tiktok-events run --connection connection.yaml --input 'gs://acme-export/2024-06-*/*.txt.gz' \\
       --since 2024-06-01 --until 2024-07-01 --timezone Europe/Berlin --summary summary.json
   tiktok-events run --connection connection.yaml --input 'gs://acme-export/**' --since -1d --date_partition --dry_run
+  tiktok-events run --connection connection.yaml --input 'gs://acme-export/**' --runner DataflowRunner --dry_run
   tiktok-events run --connection connection.yaml --subscription projects/acme-prod/subscriptions/mparticle \\
       --ledger gs://acme-ledger/tiktok --dead_letters gs://acme-ledger/dead-letters"""
 
@@ -67,14 +70,18 @@ def parse_run(argv: list[str]) -> RunOptions:
     runner = beam_runner(arguments.runner)
     since_ms, until_ms = window(arguments)
     beam_args = check_beam_args(rest, parser.flags(), runner)
-    files = tuple(word for word in arguments.input or () if word.lower() not in INPUTS)
+    graph_only = runner == "DataflowRunner" and dry_run(arguments)
+    if graph_only:
+        beam_args = graph_check_args(beam_args)
+    given = names_in(arguments.input or ())
+    files = tuple(word for word in given if word.lower() not in INPUTS)
     # Only now, so that a misspelt --input is told by its name.
     stream = read_stream(arguments, runner, beam_args, bool(files))
     if not files and not stream:
         raise UsageError(
             "--input is missing: name files or globs, such as --input 'exports/*.parquet', or a --subscription."
         )
-    kinds = [word for word in arguments.input or () if word.lower() in INPUTS]
+    kinds = [word for word in given if word.lower() in INPUTS]
     connection = read_and_warn(arguments, {"input": kinds[-1]} if kinds else {})
     if connection.access_token is None and not dry_run(arguments):
         raise UsageError(
@@ -100,7 +107,7 @@ def parse_run(argv: list[str]) -> RunOptions:
         column=arguments.column,
         progress=arguments.progress,
         partition_slack_ms=partition_slack(arguments),
-        dry_run=dry_run(arguments),
+        dry_run=dry_run(arguments) and not graph_only,
         prices=prices(arguments),
         skip_delivered=arguments.skip_delivered,
         resend_unknown=arguments.resend_unknown,

@@ -61,7 +61,9 @@ def read_stream(
     if has_files:
         raise UsageError("--input and --subscription: one run reads files or a stream; start two.")
     for flag, unset in OF_FILES.items():
-        if getattr(arguments, flag) != unset:
+        # On Dataflow it means the check of a graph.
+        is_graph_check = flag == "dry_run" and runner == "DataflowRunner"
+        if getattr(arguments, flag) != unset and not is_graph_check:
             raise UsageError(f"--{flag} is for files; remove it from a stream.")
     _check_runner(arguments, runner, beam_args)
     return {
@@ -77,6 +79,11 @@ def _check_runner(arguments: argparse.Namespace, runner: str, beam_args: Sequenc
         for flag in ("max_messages", "max_seconds"):
             if getattr(arguments, flag) is not None:
                 raise UsageError(f"--{flag}: a stream on Dataflow ends with `gcloud dataflow jobs drain`; remove it.")
+        if any("streaming_mode_exactly_once" in word for word in beam_args):
+            raise UsageError(
+                "--dataflow_service_options streaming_mode_exactly_once: remove it. A stream runs at least once: event "
+                "ids make a repeat harmless, and a request that was sent cannot be taken back."
+            )
         return
     if runner not in _LOCAL_RUNNERS:
         raise UsageError(

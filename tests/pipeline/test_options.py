@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pipeline.commands.replay import parse_replay
 from pipeline.commands.run import parse_run
 from pipeline.flags import settings
 from pipeline.options import RunOptions, beam_runner, new_run_id, time_window
@@ -207,16 +208,81 @@ def test_a_mistake_is_refused_with_its_remedy(argv: list[str], said: str) -> Non
     assert said in refusal(*CONNECTION, *FILES, *argv)
 
 
-@pytest.mark.parametrize("runner", ["DirectRunner", "DataflowRunner"])
-@pytest.mark.parametrize(
+DRY_RUNS = pytest.mark.parametrize(
     ("flags", "expected"),
     [([], False), (["--dry_run"], True), (["--dry_run=True"], True), (["--dry_run", "no"], False)],
 )
-def test_dry_run_is_ours_on_every_runner(runner: str, flags: list[str], expected: bool) -> None:
+
+
+@pytest.mark.parametrize("runner", ["DirectRunner", "FlinkRunner"])
+@DRY_RUNS
+def test_dry_run_is_ours_where_the_run_is_waited_for(runner: str, flags: list[str], expected: bool) -> None:
     """Beam knows a flag of that name, which all runners but Dataflow ignore: events would be sent."""
     options = parse_run([*CONNECTION, *FILES, "--runner", runner, *flags])
     assert options.dry_run is expected
     assert options.beam_args == ()
+
+
+@pytest.mark.parametrize("what", [FILES, ["--subscription", "projects/acme-prod/subscriptions/orders"]])
+@DRY_RUNS
+def test_on_dataflow_a_dry_run_is_the_check_of_the_graph(what: list[str], flags: list[str], expected: bool) -> None:
+    options = parse_run([*CONNECTION, *what, "--runner", "DataflowRunner", "--project=acme-prod", *flags])
+    assert options.dry_run is False
+    assert ("--dry_run=True" in options.beam_args) is expected
+    assert [word for word in options.beam_args if word.startswith("--project")] == ["--project=acme-prod"]
+
+
+def test_a_replay_has_a_dry_run_on_dataflow_only() -> None:
+    letters = [*CONNECTION, "--dead_letters", "letters", "--dry_run"]
+    assert "--dry_run=True" in parse_replay([*letters, "--runner", "DataflowRunner"]).beam_args
+    with pytest.raises(UsageError, match="with --runner DataflowRunner only"):
+        parse_replay(letters)
+
+
+def test_files_and_reasons_of_a_template_arrive_in_one_value() -> None:
+    """Commas divide names only where a new gs:// begins, because a name may hold one."""
+    joined = "--input=gs://a/x,y.gz,gs://b/{1,2}/*, gs://c/"
+    assert parse_run([*CONNECTION, joined, "--input", "d,e.json"]).inputs == (
+        "gs://a/x,y.gz",
+        "gs://b/{1,2}/*",
+        "gs://c/",
+        "d,e.json",
+    )
+    replay = parse_replay(
+        [*CONNECTION, "--dead_letters=d", "--reason=outage,throttled", "--reason", "Missing Page URL"]
+    )
+    assert replay.reasons == {"outage", "throttled", "missing_page_url"}
+
+
+@pytest.mark.parametrize("flag", ["skip_delivered", "drop_duplicates", "strict_files"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("--{}", True),
+        ("--{}=true", True),
+        ("--{} yes", True),
+        ("--{}=FALSE", False),
+        ("--{} false", False),
+        ("--{} --{}=no", False),
+        ("", False),
+    ],
+)
+def test_a_switch_may_say_true_or_false(flag: str, given: str, expected: bool) -> None:
+    options = parse_run([*CONNECTION, *FILES, "--ledger=ledger", *given.replace("{}", flag).split()])
+    assert getattr(options, flag) is expected
+
+
+def test_a_switch_takes_no_other_word_and_repeats_none() -> None:
+    assert refusal(*CONNECTION, *FILES, "--strict_files=act.Canary") == (
+        "--strict_files: this value is not allowed; true, false or nothing is needed."
+    )
+    assert "unexpected argument" in refusal(*CONNECTION, *FILES, "--strict_files", "other.json")
+
+
+def test_a_stream_on_dataflow_runs_at_least_once() -> None:
+    exactly = "--dataflow_service_options=streaming_mode_exactly_once"
+    said = refusal(*CONNECTION, *STREAM, "--runner", "DataflowRunner", exactly)
+    assert "event ids make a repeat harmless" in said
 
 
 def test_a_dry_run_needs_no_token() -> None:
