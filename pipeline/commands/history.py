@@ -74,8 +74,7 @@ def add_dry_run_flags(parser: argparse.ArgumentParser) -> None:
         metavar="true|false",
         help="send nothing and write no ledger; say what would be sent: events, coverage, samples, requests, bytes, "
         "time at the budget, cost on Dataflow. Needs no token. "
-        "With --runner DataflowRunner, also for a stream: build the "
-        "graph only, and ask nothing of Google Cloud",
+        "With --runner DataflowRunner, also for a stream: build the graph only, and ask nothing of Google Cloud",
     )
     group.add_argument(
         "--prices",

@@ -73,6 +73,8 @@ def parse_run(argv: list[str]) -> RunOptions:
     graph_only = runner == "DataflowRunner" and dry_run(arguments)
     if graph_only:
         beam_args = graph_check_args(beam_args)
+        if arguments.prices is not None:
+            raise UsageError("--prices: the check of a graph has no costs; remove it, or choose another --runner.")
     given = names_in(arguments.input or ())
     files = tuple(word for word in given if word.lower() not in INPUTS)
     # Only now, so that a misspelt --input is told by its name.
@@ -83,7 +85,8 @@ def parse_run(argv: list[str]) -> RunOptions:
         )
     kinds = [word for word in given if word.lower() in INPUTS]
     connection = read_and_warn(arguments, {"input": kinds[-1]} if kinds else {})
-    if connection.access_token is None and not dry_run(arguments):
+    sends_nothing = dry_run(arguments) and not graph_only
+    if connection.access_token is None and not sends_nothing:
         raise UsageError(
             "access_token is missing: `run` needs a reference to the token, such as env:TIKTOK_TOKEN, in the "
             "connection file or as --access_token."
@@ -107,7 +110,7 @@ def parse_run(argv: list[str]) -> RunOptions:
         column=arguments.column,
         progress=arguments.progress,
         partition_slack_ms=partition_slack(arguments),
-        dry_run=dry_run(arguments) and not graph_only,
+        dry_run=sends_nothing,
         prices=prices(arguments),
         skip_delivered=arguments.skip_delivered,
         resend_unknown=arguments.resend_unknown,

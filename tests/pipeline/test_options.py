@@ -371,3 +371,9 @@ def test_a_stream_takes_its_bounds_and_no_files() -> None:
 )
 def test_what_a_stream_cannot_do_is_refused_with_its_remedy(argv: list[str], said: str) -> None:
     assert said in refusal(*CONNECTION, *STREAM, *argv)
+
+
+def test_the_check_of_a_graph_needs_a_reference_to_the_token() -> None:
+    """The step that sends is part of the graph."""
+    said = refusal("--event_source_id", "A1", *FILES, "--runner", "DataflowRunner", "--dry_run")
+    assert "access_token is missing" in said
