@@ -88,7 +88,7 @@ lock: $(INSTALLED) ## write the locks from the ranges in setup.py: all for work 
 	@# The image builds this package, so it needs what builds it; its versions are those of the lock above.
 	echo 'setuptools>=77' | $(BIN)/uv pip compile setup.py - --constraint requirements.lock --python-version 3.11 \
 	  --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --custom-compile-command "make lock" --quiet --output-file templates/flex/requirements.txt
+	  --custom-compile-command "make lock" --quiet --output-file templates/flex/requirements.lock
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-3.* demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -73,7 +73,7 @@ def test_beam_is_the_version_of_setup_py_and_python_the_one_of_its_image() -> No
     version = beam.rpartition(":")[2]
     assert beam == f"apache/beam_python{PYTHON}_sdk:{version}"
     assert Requirement(f"apache-beam{setup[1]}").specifier.contains(version)
-    assert pinned(FLEX / "requirements.txt")["apache-beam"][0] == version
+    assert pinned(FLEX / "requirements.lock")["apache-beam"][0] == version
     assert pinned(ROOT / "requirements.lock")["apache-beam"][0] == version
     assert f"python{PYTHON.replace('.', '')}-template-launcher-base:" in launcher
     assert python.startswith(f"python:{PYTHON}-")
@@ -99,13 +99,13 @@ def test_what_is_copied_exists_and_nothing_else_is_sent_to_the_build() -> None:
 
 
 def test_the_image_holds_exact_versions_of_the_lock_with_hashes() -> None:
-    image, lock = pinned(FLEX / "requirements.txt"), pinned(ROOT / "requirements.lock")
+    image, lock = pinned(FLEX / "requirements.lock"), pinned(ROOT / "requirements.lock")
     assert len(image) > 50
     for name, (version, hashes) in image.items():
         assert hashes, name
         assert (version, hashes) == lock[name], f"{name}: run `make lock`"
     assert not {"pytest", "mypy", "ruff", "hypothesis"} & set(image)
-    assert "-r requirements.txt" in runs()[0]
+    assert "-r requirements.lock" in runs()[0]
     assert {"--no-deps", "--require-hashes", "--no-build-isolation"} <= set(runs()[0].split())
 
 
