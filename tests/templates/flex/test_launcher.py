@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 IMAGE = "europe-docker.pkg.dev/acme-prod/tools/tiktok-events:1"
 CANARY = "0123456789abcdef0123456789abcdef01234567"
 TOKEN = "projects/acme-prod/secrets/tiktok-token/versions/latest"
+MESSAGE = ROOT / "tests" / "golden" / "cases" / "01_web_batch_purchase" / "message.json"
 CONNECTION = f"event_source_id: A1T8T4UYGVIQA8ORZMX9\naccess_token: {TOKEN}\n"
 
 # As the launcher hands them on, beside the template's parameters. Source: console logs of launches in
@@ -188,6 +189,30 @@ def test_history_is_described_and_leaves_no_run_behind(machine: dict[str, str], 
     assert {"ReadMessages", "SkipDelivered", "WriteToTikTok"} <= steps(graph)
     assert "DropDuplicates" not in steps(graph)
     assert [blob.name for blob in buckets.list_blobs("acme-tiktok")] == ["connection.yaml"]
+
+
+def test_a_replay_is_described(machine: dict[str, str], buckets: Any, tmp_path: Path) -> None:
+    """The letters come from a run whose requests nobody answers, and lie in a bucket, beside their ledger."""
+    messages, letters = tmp_path / "messages.json", tmp_path / "letters"
+    messages.write_text(json.dumps(json.loads(MESSAGE.read_text())) + "\n")
+    command = [sys.executable, "-m", "pipeline", "run", f"--input={messages}", f"--dead_letters={letters}"]
+    command += ["--event_source_id=A1T8T4UYGVIQA8ORZMX9", "--access_token=env:TOKEN", "--api_url=http://127.0.0.1:9/"]
+    command += ["--retry_secs=0", "--environments=production,development"]
+    ended = subprocess.run(command, env={**machine, "TOKEN": CANARY}, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    names = [path.relative_to(letters).as_posix() for path in sorted(letters.rglob("*.parquet"))]
+    assert names
+    for name in names:
+        buckets.bucket("acme-tiktok").blob(f"letters/{name}").upload_from_filename(str(letters / name))
+    launched(machine, "--dead_letters=gs://acme-tiktok/letters", CONNECTED, "--reason=outage,throttled", "--input=auto")
+    job, graph = job_of(buckets)
+    check_job(job, graph)
+    assert job["type"] == "JOB_TYPE_BATCH"
+    assert {"ReadDeadLetters", "SkipDelivered", "WriteToTikTok"} <= steps(graph)
+    left = [blob.name for blob in buckets.list_blobs("acme-tiktok", prefix="letters/")]
+    assert left == [f"letters/{name}" for name in names]
+    for name in left:
+        buckets.bucket("acme-tiktok").delete_blob(name)
 
 
 def test_files_that_are_not_there_are_told_at_the_launch(machine: dict[str, str], buckets: Any) -> None:
