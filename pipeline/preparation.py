@@ -26,7 +26,7 @@ def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOption
     """Returns Beam's name of the runner and Beam's options, which its file systems know from now on too."""
     runner = beam_runner(options.runner)
     if "--streaming" in flags and runner == _DATAFLOW:
-        flags = (*flags, *_STREAM_ON_DATAFLOW)
+        flags = (*flags, *(flag for flag in _STREAM_ON_DATAFLOW if flag not in options.beam_args))
     beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}", *flags])
     FileSystems.set_options(beam_options)
     return runner, beam_options

@@ -154,7 +154,8 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
         "--input",
         action="append",
         metavar="GLOB",
-        help="Parquet, NDJSON or .gz files, local or gs://; may be given several times. The words "
+        help="Parquet, NDJSON or .gz files, local or gs://; may be given several times, or several gs:// names joined "
+        "by commas. The words "
         f"{', '.join(INPUTS)} are the connection's key `input` instead; a file of that name is ./web",
     )
     add_layout_flags(group)

@@ -3,6 +3,8 @@
 import importlib
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,24 @@ def test_the_command_takes_the_example(template: str, parameter: Parameter, tmp_
 )
 def test_the_default_is_what_holds_without_it(template: str, parameter: Parameter, tmp_path: Path) -> None:
     assert parsed(template, tmp_path, f"--{parameter.name}={parameter.default}") == parsed(template, tmp_path)
+
+
+def test_javascript_reads_the_regexes_as_python_does() -> None:
+    """Forms in a browser check them there."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node.js")
+    cases = [
+        [regex, value, re.fullmatch(regex, value) is not None]
+        for _, parameter in EVERY
+        for regex in parameter.regexes
+        for value in (parameter.example, *TOKENS, "", "gs://acme-tiktok/a,gs://acme-tiktok/b", f"{parameter.example}\n")
+    ]
+    program = "const cases = JSON.parse(require('fs').readFileSync(0));"
+    program += "const bad = cases.filter(([r, v, is]) => new RegExp(r, 'u').test(v) !== is);"
+    program += "console.log(JSON.stringify(bad));"
+    ended = subprocess.run([node, "-e", program], input=json.dumps(cases), capture_output=True, text=True, check=True)
+    assert json.loads(ended.stdout) == []
 
 
 @every_parameter
