@@ -4,36 +4,41 @@
 # The job's name is constant on purpose: Dataflow refuses a second active job of a name, so a night that is still running
 # is not overtaken. The refusal is an error of the schedule (409), which is not tried again and raises an alert.
 locals {
-  history_parameters = var.history == null ? {} : merge(
-    {
-      connection     = local.connection
-      access_token   = local.access_token
-      input          = var.history.input
-      since          = var.history.since
-      timezone       = var.history.time_zone
-      date_partition = "true"
-      skip_delivered = "true"
-      ledger         = local.ledger
-      dead_letters   = local.dead_letters
-    },
-    var.history.quarantine ? { quarantine = local.quarantine } : {},
-    var.history.parameters,
-  )
+  # None or one.
+  history_parameters = [
+    for history in var.history[*] : merge(
+      {
+        connection     = local.connection
+        access_token   = local.access_token
+        input          = history.input
+        since          = history.since
+        timezone       = history.time_zone
+        date_partition = "true"
+        skip_delivered = "true"
+        ledger         = local.ledger
+        dead_letters   = local.dead_letters
+      },
+      history.quarantine ? { quarantine = local.quarantine } : {},
+      history.parameters,
+    )
+  ]
 
-  history_environment = var.history == null ? {} : merge(
-    {
-      serviceAccountEmail  = local.worker.email
-      tempLocation         = local.temp_location
-      stagingLocation      = local.staging_location
-      sdkContainerImage    = local.image
-      machineType          = var.history.machine_type
-      maxWorkers           = var.history.max_workers
-      ipConfiguration      = var.private_ip ? "WORKER_IP_PRIVATE" : "WORKER_IP_PUBLIC"
-      additionalUserLabels = local.labels
-    },
-    var.kms_key == null ? {} : { kmsKeyName = var.kms_key },
-    local.subnetwork == null ? {} : { subnetwork = local.subnetwork },
-  )
+  history_environments = [
+    for history in var.history[*] : merge(
+      {
+        serviceAccountEmail  = local.worker.email
+        tempLocation         = local.temp_location
+        stagingLocation      = local.staging_location
+        sdkContainerImage    = local.image
+        machineType          = history.machine_type
+        maxWorkers           = history.max_workers
+        ipConfiguration      = var.private_ip ? "WORKER_IP_PRIVATE" : "WORKER_IP_PUBLIC"
+        additionalUserLabels = local.labels
+      },
+      var.kms_key == null ? {} : { kmsKeyName = var.kms_key },
+      local.subnetwork == null ? {} : { subnetwork = local.subnetwork },
+    )
+  ]
 }
 
 resource "google_cloud_scheduler_job" "history" {
@@ -63,8 +68,8 @@ resource "google_cloud_scheduler_job" "history" {
       launchParameter = {
         jobName              = local.history_job
         containerSpecGcsPath = local.templates.history
-        parameters           = local.history_parameters
-        environment          = local.history_environment
+        parameters           = local.history_parameters[count.index]
+        environment          = local.history_environments[count.index]
       }
     }))
 

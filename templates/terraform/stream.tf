@@ -29,7 +29,7 @@ resource "google_dataflow_flex_template_job" "stream" {
   sdk_container_image     = local.image
   enable_streaming_engine = true
   # Equal event ids make a repeat harmless, so nothing is paid for exactly-once.
-  additional_experiments = var.stream.at_least_once ? ["streaming_mode_at_least_once"] : []
+  additional_experiments = ["streaming_mode_at_least_once"]
   machine_type           = var.stream.machine_type
   num_workers            = var.stream.num_workers
   max_workers            = var.stream.max_workers

@@ -102,12 +102,11 @@ variable "start_stream" {
 variable "stream" {
   description = "The streaming job. parameters: further template parameters, such as {requests_per_second = \"50\"}."
   type = object({
-    machine_type  = optional(string, "n2-standard-2")
-    num_workers   = optional(number, 1)
-    max_workers   = optional(number, 3)
-    at_least_once = optional(bool, true)
-    quarantine    = optional(bool, false)
-    parameters    = optional(map(string), {})
+    machine_type = optional(string, "n2-standard-2")
+    num_workers  = optional(number, 1)
+    max_workers  = optional(number, 3)
+    quarantine   = optional(bool, false)
+    parameters   = optional(map(string), {})
   })
   default = {}
 
@@ -168,7 +167,7 @@ variable "history" {
   }
 
   validation {
-    condition     = var.history == null || !contains(keys(var.history.parameters), "access_token")
+    condition     = !contains(keys(try(var.history.parameters, {})), "access_token")
     error_message = "history.parameters: leave access_token out; the job is given the reference to the secret of this module."
   }
 }

@@ -21,8 +21,12 @@ _HERE = Path(__file__).parent
 # A cold build: about four minutes on two cores.
 _BUILD_SECS = 900
 
-# Programs of this folder, by the name of theirs: small launchers around somebody else's server.
-LAUNCHERS = {"gcs": "the stand-in for Google Cloud Storage", "pstest": "Google's fake of Pub/Sub"}
+# Programs of this folder, by the name of theirs: small launchers around somebody else's server or library.
+LAUNCHERS = {
+    "gcs": "the stand-in for Google Cloud Storage",
+    "pstest": "Google's fake of Pub/Sub",
+    "terraform": "the check of the Terraform module",
+}
 
 # Programs of other modules, used as they are.
 PRISM = "github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0"
@@ -41,8 +45,8 @@ def build(name: str) -> Path:
     """
     sources = _HERE / name
     digest = hashlib.sha256()
-    for file in ("main.go", "go.mod", "go.sum"):
-        digest.update((sources / file).read_bytes())
+    for file in (*sorted(sources.glob("*.go")), sources / "go.mod", sources / "go.sum"):
+        digest.update(file.read_bytes())
     binary = _cache() / f"{name}-{digest.hexdigest()[:16]}"
     if not binary.exists():
         # Built beside its place and moved, so that test processes that build at the same time do not meet half a file.
