@@ -1,8 +1,8 @@
 """Airflow or Cloud Composer: every night, what happened since the night before and TikTok has not yet.
 
 Starts the Flex Template `history` and waits for its end; the parameters are the flags of `tiktok-events run`. Needs
-apache-airflow-providers-google. Copy it into the folder of DAGs and replace the values of the example project by those
-that `terraform output` prints.
+apache-airflow-providers-google and apache-airflow-providers-apache-beam (Cloud Composer has both). Copy it into the
+folder of DAGs and replace the values of the example project by those that `terraform output` prints.
 """
 
 import datetime
