@@ -2,7 +2,8 @@
 #
 # The pipeline's counters arrive as dataflow.googleapis.com/job/user_counter: a gauge of the count so far, for each job,
 # step and name. `growth` is what came in a window: per job, so that a new job begins at nothing, and with nothing for
-# "before" where a counter is new (delta() would miss its first count).
+# "before" where a counter is new (delta() would miss its first count). "Before" is the last value of the hour that ends
+# where the window begins, because Dataflow's data has gaps.
 locals {
   stream_selector = "monitored_resource=\"dataflow_job\",job_name=\"${local.stream_job}\""
   jobs_selector   = "monitored_resource=\"dataflow_job\",job_name=~\"${local.stream_job}|${local.history_job}\""
@@ -30,7 +31,7 @@ locals {
     for name, selector in local.counters : name => {
       for window in ["5m", "15m", "30m"] : window => join("", [
         "sum(sum by (job_id) (dataflow_googleapis_com:job_user_counter{${local.jobs_selector},${selector}})",
-        " - (sum by (job_id) (dataflow_googleapis_com:job_user_counter{${local.jobs_selector},${selector}} offset ${window})",
+        " - (sum by (job_id) (last_over_time(dataflow_googleapis_com:job_user_counter{${local.jobs_selector},${selector}}[1h] offset ${window}))",
         " or 0 * sum by (job_id) (dataflow_googleapis_com:job_user_counter{${local.jobs_selector},${selector}})))",
       ])
     }

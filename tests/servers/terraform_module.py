@@ -61,3 +61,17 @@ def queries(texts: list[str]) -> dict[str, Any]:
     done = subprocess.run([checker(), "queries"], input=json.dumps(texts), capture_output=True, text=True, check=True)
     parsed: dict[str, Any] = json.loads(done.stdout)
     return parsed
+
+
+def answers(series: list[dict[str, Any]], texts: list[str], minutes: int) -> dict[str, list[float | None]]:
+    """Returns the only value of each PromQL query at each minute, by Prometheus's engine; None where there is none.
+
+    Args:
+      series: `labels` (with `__name__`) and `values`, one a minute; None is no sample.
+      texts: the queries.
+      minutes: how many.
+    """
+    asked = json.dumps({"series": series, "queries": texts, "minutes": minutes})
+    done = subprocess.run([checker(), "answers"], input=asked, capture_output=True, text=True, check=True)
+    found: dict[str, list[float | None]] = json.loads(done.stdout)
+    return found

@@ -5,6 +5,7 @@
 //	terraform fmt DIR                      names of files that are not formatted, one a line
 //	terraform check DIR SCHEMA VARIABLES   {"problems": [...], "resources": {address: {instance: {...}}}}
 //	terraform queries                      PromQL queries as a JSON list on standard input → {query: {"error", "metrics"}}
+//	terraform answers                      {"series": [...], "queries": [...]} on standard input → {query: values by minute}
 //
 // SCHEMA is provider_schema.json of this folder, which provider_schema.py beside it makes. What only a provider knows afterwards (an account's
 // email) is its own address as a text.
@@ -34,8 +35,12 @@ func main() {
 		readQueries()
 		return
 	}
+	if len(os.Args) == 2 && os.Args[1] == "answers" {
+		answerQueries()
+		return
+	}
 	if len(os.Args) != 5 || os.Args[1] != "check" {
-		fmt.Fprintln(os.Stderr, "usage: terraform fmt DIR | terraform check DIR SCHEMA VARIABLES | terraform queries")
+		fmt.Fprintln(os.Stderr, "usage: terraform fmt DIR | terraform check DIR SCHEMA VARIABLES | terraform queries | terraform answers")
 		os.Exit(2)
 	}
 	m := load(os.Args[2], os.Args[3])
