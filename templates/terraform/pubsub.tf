@@ -36,7 +36,8 @@ resource "google_pubsub_subscription" "events" {
   }
 
   # The pipeline never gives a message back: what it cannot read is `rejected` and acknowledged. This is for messages
-  # that kill the process that reads them, before any rule sees them; they would come back for ever.
+  # that kill the process that reads them, before any rule sees them; they would come back for ever. Dataflow supports it
+  # in part only: it gives nothing back, so an attempt is a lease that ran out.
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.undeliverable.id
     max_delivery_attempts = var.max_delivery_attempts

@@ -26,6 +26,7 @@ LAUNCHERS = {
     "gcs": "the stand-in for Google Cloud Storage",
     "pstest": "Google's fake of Pub/Sub",
     "terraform": "the check of the Terraform module",
+    "terraform_provider": "the stand-in for Google's Terraform providers",
 }
 
 # Programs of other modules, used as they are.
