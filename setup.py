@@ -16,6 +16,7 @@ setup(
     package_data={"transforms": ["py.typed"], "pipeline": ["py.typed", "dataflow_prices.yaml"]},
     install_requires=[
         "apache-beam[gcp]>=2.77,<2.78",
+        "google-cloud-dataflow-client>=0.13,<0.14",
         "google-cloud-pubsub>=2.30,<3",
         "google-cloud-secret-manager>=2.20,<3",
         "google-crc32c>=1.5,<2",

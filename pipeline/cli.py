@@ -28,6 +28,7 @@ COMMANDS = {
     "schema": "print the JSON Schema of connection files, for editors",
     "import-projections": "turn mParticle's projections (JSON) into custom mappings (YAML)",
     "diff": "map a sample of messages through two connections, and show what differs",
+    "launch": "start the pipeline on Dataflow from a template; update or drain a stream there",
     "demo": "see the pipeline at work, against a stand-in for TikTok on this machine",
     "sandbox": "start the stand-in for TikTok",
 }

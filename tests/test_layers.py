@@ -128,7 +128,7 @@ def test_importing_the_rules_does_not_load_beam() -> None:
     subprocess.run([sys.executable, "-c", program, *rules], cwd=ROOT, check=True)
 
 
-@pytest.mark.parametrize("command", ["preview", "check", "test", "schema", "import_projections"])
+@pytest.mark.parametrize("command", ["preview", "check", "test", "schema", "import_projections", "launch"])
 def test_commands_that_answer_at_once_do_not_load_beam(command: str) -> None:
     program = f"import sys, pipeline.commands.{command}\nsys.exit('apache_beam' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

@@ -27,9 +27,10 @@ GOOGLE = {
     "google.cloud.secretmanager": "google-cloud-secret-manager",
     "google.cloud.pubsub": "google-cloud-pubsub",
     "google.pubsub": "google-cloud-pubsub",
+    "google.cloud.dataflow_v1beta3": "google-cloud-dataflow-client",
 }
 # Come with another declared dependency: Beam's own client libraries under its extra [gcp].
-COME_WITH_BEAM = ("google.api_core", "google.auth", "google.cloud.storage", "google.protobuf", "grpc")
+COME_WITH_BEAM = ("google.api_core", "google.auth", "google.cloud.storage", "google.protobuf", "google.rpc", "grpc")
 
 
 @cache
