@@ -32,10 +32,6 @@ RETIRED_EVENTS: dict[str, str | None] = {
     "ClickButton": None,
 }
 
-# Of these, the ones that TikTok turns into their successor by itself, so that both names count as one event. Source: as
-# above.
-CONVERTED_EVENTS = {"CompletePayment": "Purchase", "SubmitForm": "Lead"}
-
 # TikTok turns these into other events by itself; nobody else may use them. Source: ads.tiktok.com/help, "Reserved
 # events".
 RESERVED_EVENTS = {

@@ -1,6 +1,6 @@
 """Which TikTok events a connection may name: the standard ones; retired ones with a warning, reserved ones never."""
 
-from pipeline.event_names import CONVERTED_EVENTS, RESERVED_EVENTS, RETIRED_EVENTS, STANDARD_EVENTS
+from pipeline.event_names import RESERVED_EVENTS, RETIRED_EVENTS, STANDARD_EVENTS
 from pipeline.problems import Report, nearest, plain, shown
 
 # TikTok's own spelling of each name; a standard one before all others.
@@ -14,15 +14,6 @@ def own_spelling(event: str) -> str:
     ('AddToCart', 'CompletePayment', 'Wave')
     """
     return _SPELLINGS.get(plain(event), event)
-
-
-def counted_as(event: str) -> str:
-    """Returns the event as which TikTok counts one: its present name, where TikTok converts the old one by itself.
-
-    >>> counted_as("CompletePayment"), counted_as("PlaceAnOrder")
-    ('Purchase', 'PlaceAnOrder')
-    """
-    return CONVERTED_EVENTS.get(event, event)
 
 
 def check_event(event: str, where: str, key: str, report: Report) -> str:

@@ -161,3 +161,24 @@ def test_a_feed_is_known_by_its_mark_also_where_attributes_are_read_wholly(shop:
     assert fed.form == "offline"
     (web,) = shop.results(connection, shop.custom_event(attributes={"mParticle Source Feed": " "}))
     assert web.form == "web"
+
+
+def test_an_event_is_not_sent_under_its_old_and_its_new_name(shop: Any) -> None:
+    """TikTok converts CompletePayment to Purchase: an order sent under both would count twice."""
+    connection = shop.read(
+        "custom_mappings:\n"
+        "  - {name: a, match: {message_type: custom_event, attributes: {x: 1}}, send: Purchase}\n"
+        "  - {name: b, match: {message_type: custom_event, attributes: {y: 1}}, send: CompletePayment}\n"
+    )
+    both = shop.custom_event(attributes={"x": 1, "y": 1})
+    assert shop.said(connection, both) == ["Purchase", "skipped duplicate_event CompletePayment"]
+    assert shop.said(connection, shop.custom_event(attributes={"y": 1})) == ["CompletePayment"]
+
+
+def test_the_default_is_not_sent_beside_its_old_name(shop: Any) -> None:
+    connection = shop.read(
+        "event_names: {purchase: Purchase}\n"
+        "custom_mappings:\n"
+        "  - {match: {message_type: commerce_event}, send: CompletePayment, also_default: true}\n"
+    )
+    assert shop.said(connection, shop.commerce()) == ["CompletePayment", "skipped duplicate_event Purchase"]

@@ -22,6 +22,7 @@ from transforms.custom import CustomMapping
 from transforms.mapping import tables, wide, wire
 from transforms.mapping.index import index
 from transforms.mapping.matching import Matcher, Products, action_of, matcher
+from transforms.mapping.parameters import counted_as
 from transforms.mapping.resolve import Target, compile_target
 from transforms.mapping.select import event_names
 from transforms.mapping.sources import NARROW_FIELDS
@@ -100,7 +101,7 @@ def mapper(connection: Connection) -> Mapper | None:
         default = defaults.get(word) if word is not None else None  # only commerce events have one
         if default is None or (sent and not wants_default):
             return customs
-        if default in sent:
+        if counted_as(default) in sent:
             return [*customs, _duplicate(default)]
         _strip(data, has_attributes)
         return [*customs, None]
@@ -164,19 +165,23 @@ def _matches(compiled: tuple[Compiled, ...], found: tuple[int, ...], data: Any) 
 def _resolved(
     matches: list[tuple[Compiled, Products]], data: Any, batch: BatchContext
 ) -> tuple[list[CustomEvent | None], set[str], bool]:
-    """Returns what all mappings of an event make of it; which events are sent; whether its default is wanted too."""
+    """Returns what all mappings of an event make of it; what is sent, as TikTok counts; whether its default goes too."""
     customs: list[CustomEvent] = []
     sent: set[str] = set()
     wants_default = False
     for mapping, products in matches:
         wants_default = wants_default or mapping.also_default
         for target in mapping.targets:
-            custom = _duplicate(target.event) if target.event in sent else target.resolve(data, products, batch)
+            counted = counted_as(target.event)
+            custom = _duplicate(target.event) if counted in sent else target.resolve(data, products, batch)
             if custom.reason is None:
-                sent.add(custom.event)
+                sent.add(counted)
             customs.append(custom)
     # Where another mapping made up for what is missing, the name belongs to the event that is sent.
-    named = [custom if custom.reason is None or custom.event not in sent else _nameless(custom) for custom in customs]
+    named = [
+        custom if custom.reason is None or counted_as(custom.event) not in sent else _nameless(custom)
+        for custom in customs
+    ]
     return [*named], sent, wants_default
 
 

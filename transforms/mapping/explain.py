@@ -11,6 +11,7 @@ import msgspec
 from transforms.connection import Connection
 from transforms.mapping.custom import Compiled, Mapper, Units, compile_mappings, mapper
 from transforms.mapping.matching import Products
+from transforms.mapping.parameters import counted_as
 from transforms.mapping.sources import Source
 from transforms.mapping.values import given
 from transforms.model import BatchContext, Note
@@ -103,13 +104,13 @@ def explain(compiled: Sequence[Compiled], event_type: str, data: Any, batch: Bat
         events = []
         for target in mapping.targets:
             parameters = tuple(_parameter(source, data, kept, batch) for source in target.sources)
-            if target.event in sent:
+            if counted_as(target.event) in sent:
                 result = "another mapping sends it already"
             else:
                 custom = target.resolve(data, kept, batch)
                 result = "sent" if custom.reason is None else f"not sent: {custom.detail} is required and missing"
                 if custom.reason is None:
-                    sent.add(target.event)
+                    sent.add(counted_as(target.event))
             events.append(EventTrace(target.event, result, parameters))
         traces.append(Trace(mapping.label, matched=True, events=tuple(events)))
     return tuple(traces)
