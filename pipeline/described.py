@@ -2,8 +2,8 @@
 
 Two ways, both of Dataflow's runner. With `--template_location` the job object is written and the program ends: this is
 how the launcher of a Flex Template, and whoever stages a classic template, obtains the job. With `--dry_run` the graph
-is built and checked, and nothing is asked of Google Cloud. Neither has a result, so there are no counts, no summary, no
-lock and no manifest.
+is built and checked, and nothing is asked of Google Cloud. Neither has a result, so there are no counts, no summary and
+no lock. The manifest of a job that Dataflow will run says just that (`pipeline.journal.described_journal`).
 """
 
 import sys

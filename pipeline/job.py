@@ -18,7 +18,7 @@ from pipeline.again import duplicates_step, skip_step
 from pipeline.described import describe, is_described, is_graph_check
 from pipeline.dryrun import estimate, read_samples
 from pipeline.flow import build
-from pipeline.journal import keep_journal
+from pipeline.journal import described_journal, keep_journal
 from pipeline.options import RunOptions, beam_runner
 from pipeline.outputs import check_buckets, check_outputs
 from pipeline.partitions import Partitions
@@ -92,8 +92,11 @@ def run(
             tokens=tokens,
         )
 
-    if is_described(beam_options):
+    if is_graph_check(beam_options):
         return describe(beam_options, add_steps)
+    if is_described(beam_options):
+        with described_journal(options, "run", files):
+            return describe(beam_options, add_steps)
     with keep_journal(options, "run", files, beam_options) as finish:
         summary = carry_out(options, beam_options, add_steps, files, prices, files_until_stopped())
         finish(summary, is_stopping())

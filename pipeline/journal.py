@@ -167,13 +167,7 @@ class Journal:
         """
         now = self._now()
         for manifest in read_manifests(self._ledger):
-            # Names of files are what tells runs apart, and they keep fewer letters than an id may have.
-            if file_prefix(manifest.run_id) == file_prefix(self._manifest.run_id):
-                raise UsageError(
-                    f"--run_id {self._manifest.run_id}: this ledger has a run of that name already"
-                    + (f" ({manifest.run_id})" if manifest.run_id != self._manifest.run_id else "")
-                    + ", and rows are told apart by it. Choose another, or leave it out."
-                )
+            _refuse_same_name(manifest.run_id, self._manifest.run_id)
             died = manifest.has_died(now)
             if not died and (manifest.state is not State.FAILED or manifest.unrecorded is not None):
                 continue
@@ -197,6 +191,48 @@ class Journal:
                 write_manifest(self._ledger, manifest)
             except WriteError as failure:
                 _log.warning("%s", failure)
+
+
+def _refuse_same_name(earlier: str, run_id: str) -> None:
+    # Names of files are what tells runs apart, and they keep fewer letters than an id may have.
+    if file_prefix(earlier) == file_prefix(run_id):
+        raise UsageError(
+            f"--run_id {run_id}: this ledger has a run of that name already"
+            + (f" ({earlier})" if earlier != run_id else "")
+            + ", and rows are told apart by it. Choose another, or leave it out."
+        )
+
+
+@contextmanager
+def described_journal(options: RunOptions, command: str, files: Sequence[FileInfo]) -> Iterator[None]:
+    """Writes the manifest of a job that is described inside the `with` block, for Dataflow to run.
+
+    `reconcile` knows the job's rows then, though not its counts. It holds no lock: Dataflow itself refuses a second
+    active job of the same name.
+
+    Args:
+      options: of the job.
+      command: `run` or `replay`.
+      files: the input.
+
+    Raises:
+      UsageError: the ledger cannot be used, or has a run of this name; nothing was described then.
+    """
+    if options.ledger is None:
+        yield
+        return
+    for earlier in read_manifests(options.ledger):
+        _refuse_same_name(earlier.run_id, options.run_id)
+    yield
+    window_ms = (options.since_ms, options.until_ms)
+    manifest = new_manifest(
+        options.run_id, command, options.connection, window_ms, files, options.ledger_flush_secs, datetime.now(UTC)
+    )
+    manifest.state = State.DESCRIBED
+    try:
+        write_manifest(options.ledger, manifest)
+    except WriteError as error:
+        raise UsageError(str(error)) from error
 
 
 @contextmanager

@@ -48,6 +48,8 @@ class State(StrEnum):
     """Ended early on a signal: what it read has its outcomes in the ledger, the rest of its input was not read."""
     FAILED = "failed"
     """Ended by an error; what it had not recorded is lost to the ledger."""
+    DESCRIBED = "described"
+    """Handed to Dataflow, which runs it from a template and keeps its counts; nothing is added here."""
     DIED = "died"
     """Ended without a word; found so by a later run."""
 

@@ -171,6 +171,18 @@ def test_a_stream_keeps_no_manifest_and_is_counted_without_comparison(tmp_path: 
     assert found.runs[0].note.startswith("a stream")
 
 
+def test_a_job_that_dataflow_ran_is_counted_without_comparison(worked: Any) -> None:
+    """Its manifest is written where the job is described; the counts are the job's metrics."""
+    path = worked.ledger / "_manifests" / "run-1.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "state": "described", "counts": None, "ended": None}))
+    found = ask(worked)
+    assert found.adds_up
+    first = found.runs[0]
+    assert (first.run_id, first.ledger, first.agrees) == ("run-1", 902, None)
+    assert "ran on Dataflow" in first.note
+
+
 def test_a_summary_that_says_more_events_than_it_has_outcomes_is_found(worked: Any) -> None:
     path = worked.ledger / "_manifests" / "run-1.json"
     manifest = json.loads(path.read_text())

@@ -165,7 +165,7 @@ def _matches(compiled: tuple[Compiled, ...], found: tuple[int, ...], data: Any) 
 def _resolved(
     matches: list[tuple[Compiled, Products]], data: Any, batch: BatchContext
 ) -> tuple[list[CustomEvent | None], set[str], bool]:
-    """Returns what all mappings of an event make of it; what is sent, as TikTok counts; whether its default goes too."""
+    """Returns what all mappings make of an event; what is sent, as TikTok counts it; whether its default goes too."""
     customs: list[CustomEvent] = []
     sent: set[str] = set()
     wants_default = False

@@ -172,8 +172,8 @@ def test_a_stream_is_described(machine: dict[str, str], buckets: Any) -> None:
     assert names == {step["step"] for step in pinned["steps"]}
 
 
-def test_history_is_described_and_leaves_no_run_behind(machine: dict[str, str], buckets: Any) -> None:
-    """Files are listed at the launch; the ledger gets no manifest and no lock, because nothing has run."""
+def test_history_is_described_and_its_ledger_knows_it(machine: dict[str, str], buckets: Any) -> None:
+    """Files are listed at the launch; the manifest says that Dataflow runs it, and there is no lock."""
     launched(
         machine,
         "--input=gs://acme-export/dt=2024-06-20/a,b.txt.gz,gs://acme-export/**",
@@ -182,13 +182,25 @@ def test_history_is_described_and_leaves_no_run_behind(machine: dict[str, str], 
         "--skip_delivered=true",
         "--drop_duplicates=false",
         "--ledger=gs://acme-tiktok/ledger",
+        "--run_id=nightly",
     )
     job, graph = job_of(buckets)
     check_job(job, graph)
     assert job["type"] == "JOB_TYPE_BATCH"
     assert {"ReadMessages", "SkipDelivered", "WriteToTikTok"} <= steps(graph)
     assert "DropDuplicates" not in steps(graph)
-    assert [blob.name for blob in buckets.list_blobs("acme-tiktok")] == ["connection.yaml"]
+    left = [blob.name for blob in buckets.list_blobs("acme-tiktok")]
+    assert left == ["connection.yaml", "ledger/_manifests/nightly.json"]
+    manifest = json.loads(buckets.bucket("acme-tiktok").blob(left[1]).download_as_bytes())
+    assert (manifest["state"], manifest["run_id"], manifest["command"]) == ("described", "nightly", "run")
+    assert {file["path"] for file in manifest["inputs"]} >= {"gs://acme-export/dt=2024-06-20/a,b.txt.gz"}
+    assert manifest["counts"] is None
+    again = launch(
+        machine, "--input=gs://acme-export/**", CONNECTED, "--run_id=nightly", "--ledger=gs://acme-tiktok/ledger"
+    )
+    assert again.returncode == 2
+    assert "--run_id nightly: this ledger has a run of that name already" in again.stderr
+    buckets.bucket("acme-tiktok").delete_blob(left[1])
 
 
 def test_a_replay_is_described(machine: dict[str, str], buckets: Any, tmp_path: Path) -> None:
@@ -210,7 +222,8 @@ def test_a_replay_is_described(machine: dict[str, str], buckets: Any, tmp_path: 
     assert job["type"] == "JOB_TYPE_BATCH"
     assert {"ReadDeadLetters", "SkipDelivered", "WriteToTikTok"} <= steps(graph)
     left = [blob.name for blob in buckets.list_blobs("acme-tiktok", prefix="letters/")]
-    assert left == [f"letters/{name}" for name in names]
+    (manifest,) = [name for name in left if "/_manifests/" in name]
+    assert sorted({*left} - {manifest}) == [f"letters/{name}" for name in names]
     for name in left:
         buckets.bucket("acme-tiktok").delete_blob(name)
 
