@@ -6,7 +6,7 @@
 # where the window begins, because Dataflow's data has gaps.
 locals {
   stream_selector = "monitored_resource=\"dataflow_job\",job_name=\"${local.stream_job}\""
-  jobs_selector   = "monitored_resource=\"dataflow_job\",job_name=~\"${local.stream_job}|${local.history_job}\""
+  jobs_selector   = "monitored_resource=\"dataflow_job\",job_name=~\"${var.name}-(stream|history)\""
 
   # Counters of the pipeline by what they tell; names are those of transforms/outcomes.py, counters.py, latency.py.
   counters = {
