@@ -121,7 +121,14 @@ def _stage(options: JobOptions, template: str, arguments: argparse.Namespace, kn
     words = staging_words(options, given)
     if check(template, known, given) is None:
         raise UsageError("--connection: a classic template holds its values, so it must be readable from here.")
-    return run(words)
+    try:
+        return run(words)
+    except OSError as error:
+        # Beam's text names its own objects, and a request's address.
+        raise CommandError(
+            f"the template cannot be written to {options.stage}, or the pipeline to {options.temp_location}: these "
+            "buckets must exist, and this account needs roles/storage.objectUser on them."
+        ) from error
 
 
 def _check_update(dataflow: "Dataflow", options: JobOptions) -> None:

@@ -21,6 +21,7 @@ def storage() -> Iterator[Any]:
 
             client = Client.create_anonymous_client()
             bucket = client.create_bucket(BUCKET)
+            client.create_bucket(f"{BUCKET}-temp")
             text = f"event_source_id: A1T8T4UYGVIQA8ORZMX9\naccess_token: {TOKEN}\n"
             for name in ("connection.yaml", NASTY):
                 bucket.blob(name).upload_from_string(text)
