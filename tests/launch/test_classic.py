@@ -106,3 +106,46 @@ def test_staging_starts_nothing_to_wait_for(launch: Launch, flag: str) -> None:
     done = launch(*STAGE, flag)
     assert done.code == 2
     assert f"{flag}: nothing is started with --stage; remove it" in done.err
+
+
+def test_what_the_workers_need_is_staged_with_it(storage: Any, launch: Launch) -> None:
+    words = {
+        "--service_account_email": "worker@acme-prod.iam.gserviceaccount.com",
+        "--network": "private",
+        "--subnetwork": "regions/europe-west3/subnetworks/private",
+        "--kms_key_name": "projects/acme-prod/locations/europe-west3/keyRings/main/cryptoKeys/dataflow",
+        "--machine_type": "n2-standard-2",
+        "--num_workers": "1",
+        "--max_workers": "3",
+        "--worker_zone": "europe-west3-b",
+        "--additional_experiments": "one,two=2",
+        "--dataflow_service_options": "enable_google_cloud_profiler",
+        "--job_name": "tiktok-live",
+    }
+    done = launch(*STAGE, *(word for pair in words.items() for word in pair), "--no_public_ips")
+    assert done.code == 0, done.err
+    options = json.loads(objects(storage)[TEMPLATE])["environment"]["sdkPipelineOptions"]["options"]
+    names = {
+        "--kms_key_name": "dataflow_kms_key",
+        "--max_workers": "max_num_workers",
+        "--additional_experiments": "experiments",
+    }
+    staged = {flag: options[names.get(flag, flag.removeprefix("--"))] for flag in words}
+    assert {"one", "two=2"} <= set(staged.pop("--additional_experiments"))
+    assert {"enable_google_cloud_profiler", "streaming_mode_at_least_once"} <= set(
+        staged.pop("--dataflow_service_options")
+    )
+    # Numbers of JSON.
+    texts = {flag: f"{value:g}" if isinstance(value, float) else value for flag, value in staged.items()}
+    assert texts == {flag: words[flag] for flag in staged}
+    assert options["use_public_ips"] is False
+
+
+def test_a_running_stream_is_updated(launch: Launch, dataflow: Dataflow) -> None:
+    assert launch(*STAGE).code == 0
+    start = ["stream", "--classic", "--template", TEMPLATE]
+    assert launch(*start).code == 0
+    done = launch(*start, "--update", "--transform_name_mapping", '{"A": "B"}')
+    assert done.code == 0, done.err
+    old, new = dataflow.jobs.values()
+    assert (new.replace_job_id, dict(new.transform_name_mapping)) == (old.id, {"A": "B"})
