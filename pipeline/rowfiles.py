@@ -205,6 +205,9 @@ def check_folder(folder: str, layout: Layout) -> None:
       WriteError: it cannot be written to.
     """
     if is_local(folder):
+        for path in (Path(local_path(folder)), *Path(local_path(folder)).parents):
+            if path.exists() and not path.is_dir():
+                raise WriteError(f"{path} is a file, and a folder is needed: name another.")
         probe = Path(local_path(folder), f".probe.{uuid.uuid4().hex}")
         write_atomically(str(probe), b"", folder if layout.private else None)
         probe.unlink()

@@ -78,7 +78,7 @@ def _check_runner(arguments: argparse.Namespace, runner: str, beam_args: Sequenc
     if runner == "DataflowRunner":
         for flag in ("max_messages", "max_seconds"):
             if getattr(arguments, flag) is not None:
-                raise UsageError(f"--{flag}: a stream on Dataflow ends with `gcloud dataflow jobs drain`; remove it.")
+                raise UsageError(f"--{flag}: a stream on Dataflow ends with `launch --drain JOB`; remove it.")
         if any("streaming_mode_exactly_once" in word for word in beam_args):
             raise UsageError(
                 "--dataflow_service_options streaming_mode_exactly_once: remove it. A stream runs at least once: event "

@@ -364,7 +364,7 @@ def test_a_stream_takes_its_bounds_and_no_files() -> None:
         (["--max_seconds", "nan"], '--max_seconds: "nan" is not allowed'),
         (["--runner", "FlinkRunner"], "cannot read a stream safely"),
         (["--runner", "PortableRunner"], "cannot read a stream safely"),
-        (["--runner", "DataflowRunner", "--max_seconds", "5"], "gcloud dataflow jobs drain"),
+        (["--runner", "DataflowRunner", "--max_seconds", "5"], "launch --drain JOB"),
         (["--direct_running_mode=multi_processing"], "start several runs on the same subscription"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -411,3 +411,11 @@ def test_personal_data_stands_where_it_was_asked_for_and_nowhere_else(
     assert not [text for text in clean if "canary" in text]
     assert ORIGINAL_CANARY not in everything_in(folders["dead_letters"])
     assert PAYLOAD_CANARY not in everything_in(folders["quarantine"])
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "ledger"
+    file.write_text("")
+    for path in (file, file / "below"):
+        with pytest.raises(WriteError, match=f"{file} is a file, and a folder is needed"):
+            Records(ledger=str(path), run_id="run").check()

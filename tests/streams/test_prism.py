@@ -89,7 +89,7 @@ def test_killed_inside_a_send_nothing_is_lost(live: Any, prism_args: tuple[str, 
         (["--runner", "PrismRunner"], "--prism_location"),
         (["--runner", "FlinkRunner"], "cannot read a stream safely"),
         (["--direct_running_mode=multi_processing"], "a stream needs one process"),
-        (["--runner", "DataflowRunner", "--max_messages", "5"], "gcloud dataflow jobs drain"),
+        (["--runner", "DataflowRunner", "--max_messages", "5"], "launch --drain JOB"),
         (["--streaming"], "remove it"),
     ],
 )
