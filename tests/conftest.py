@@ -1,10 +1,15 @@
 """What the tests of the command line share, wherever they stand."""
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 
 import pytest
+
+# A shell starts what runs in the background with SIGINT ignored, and the programs that tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LOGGERS = ("", "pipeline", "transforms", "sandbox", "apache_beam.runners.common")
 
