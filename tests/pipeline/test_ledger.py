@@ -283,7 +283,7 @@ def test_a_folder_is_probed_before_anything_is_sent(tmp_path: Path) -> None:
     check_folder(str(tmp_path / "new" / "ledger"), LEDGER_LAYOUT)
     assert list((tmp_path / "new" / "ledger").iterdir()) == []
     tmp_path.joinpath("file").write_text("")
-    with pytest.raises(WriteError, match="/file/"):
+    with pytest.raises(WriteError, match="/file is a file, and a folder is needed"):
         check_folder(str(tmp_path / "file"), LEDGER_LAYOUT)
 
 

@@ -33,10 +33,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    # Several threads of one program ask at the same time; with the usual five, some would be refused.
+    request_queue_size = 64
+
+
 @contextmanager
 def running() -> Iterator[str]:
     """Runs a server and yields its address, as GCE_METADATA_HOST wants it."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+    with _Server(("127.0.0.1", 0), _Handler) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"127.0.0.1:{server.server_port}"

@@ -69,6 +69,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
                 "STORAGE_EMULATOR_HOST": url,
                 "GCE_METADATA_HOST": address,
                 "GCE_METADATA_IP": address,
+                # Three seconds by default, which a machine full of tests may not keep.
+                "GCE_METADATA_TIMEOUT": "30",
                 "CLOUDSDK_CONFIG": str(tmp_path_factory.mktemp("gcloud")),
                 "PYTHONPATH": str(ROOT),
                 "TIKTOK_EVENTS_IMAGE": IMAGE,
