@@ -34,7 +34,8 @@ def test_a_slot_that_passed_unused_is_spare_and_one_that_was_taken_is_not() -> N
 
 def test_slots_of_shards_that_others_hold_are_not_spare() -> None:
     slots = Slots(Budget(10))
-    slots.hold(1, Budget(10).next_slot(1, -1, NOW))
+    first = Budget(10).first_slot(NOW)
+    slots.hold(1, first + (1 - first) % 2)
     assert not slots.is_spare(NOW)
 
 

@@ -70,17 +70,6 @@ class Budget:
         period, place = divmod(slot, self._per_second)
         return period * self._period_secs + _FILLED * place / self._per_second
 
-    def next_slot(self, shard: int, after: int, earliest: float) -> int:
-        """Returns the shard's first slot behind slot `after` whose time is not before `earliest`.
-
-        Args:
-          shard: 0 ≤ shard < shards.
-          after: the last slot this shard used, -1 if none.
-          earliest: epoch seconds.
-        """
-        slot = max(after + 1, self.first_slot(earliest))
-        return slot + (shard - slot) % self.shards
-
     def first_slot(self, earliest: float) -> int:
         """Returns the first slot of all whose time is not before `earliest`, in epoch seconds.
 
