@@ -8,13 +8,17 @@ from threading import Thread
 
 _ACCOUNT = "worker@acme-prod.iam.gserviceaccount.com"
 
-# Source: Compute Engine, "About VM metadata"; google-auth, `compute_engine/_metadata.py`.
+_INFO = json.dumps(
+    {"email": _ACCOUNT, "aliases": ["default"], "scopes": ["https://www.googleapis.com/auth/cloud-platform"]}
+)
+
+# Source: Compute Engine, "About VM metadata"; google-auth, `compute_engine/_metadata.py`. The account answers to its
+# e-mail too: google-auth asks for that once it knows it, as the second of two threads with the same credentials does.
 _ANSWERS = {
     "/computeMetadata/v1/project/project-id": "acme-prod",
     "/computeMetadata/v1/universe/universe-domain": "googleapis.com",
-    "/computeMetadata/v1/instance/service-accounts/default/": json.dumps(
-        {"email": _ACCOUNT, "aliases": ["default"], "scopes": ["https://www.googleapis.com/auth/cloud-platform"]}
-    ),
+    "/computeMetadata/v1/instance/service-accounts/default/": _INFO,
+    f"/computeMetadata/v1/instance/service-accounts/{_ACCOUNT}/": _INFO,
 }
 _TOKEN = json.dumps({"access_token": "a-token-of-no-use", "expires_in": 3600, "token_type": "Bearer"})
 

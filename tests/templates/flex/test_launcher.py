@@ -147,6 +147,16 @@ def launched(machine: dict[str, str], *given: str, **others: Any) -> Any:
 CONNECTED = "--connection=gs://acme-tiktok/connection.yaml"
 
 
+def test_the_stand_in_renews_credentials(machine: dict[str, str]) -> None:
+    """Two threads of a launch may fetch a token at the same time: the second one asks for the account by its e-mail."""
+    program = (
+        "from google.auth.compute_engine import Credentials; from google.auth.transport.requests import Request; "
+        "credentials = Credentials(); credentials.refresh(Request()); credentials.refresh(Request())"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], env=machine, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_a_stream_is_described(machine: dict[str, str], buckets: Any) -> None:
     began = time.monotonic()
     launched(
