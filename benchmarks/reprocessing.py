@@ -27,8 +27,9 @@ import runs
 from pipeline.delivered import LedgerPart, LoadSettled, ledger_files, relevant
 from pipeline.records import Records
 from pipeline.rowfiles import RowFiles
-from transforms.model import Form, Kind, Outcome, Stage
+from transforms.model import Outcome
 from transforms.skip import DropDuplicates, SkipDelivered
+from transforms.vocabulary import Form, Kind, Stage
 
 _EVENT = "PlaceAnOrder"
 _LIST = 1_000

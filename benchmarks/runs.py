@@ -18,11 +18,12 @@ from sandbox.generator import purchases, write_parquet
 from transforms.connection import Connection, Consent
 from transforms.known import Settled
 from transforms.mapping.convert import converter
-from transforms.model import Form, Outcome, Payload
+from transforms.model import Outcome, Payload
 from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.tiktok.client import EventsApi, Reply
 from transforms.tiktok.request import Body, envelope
 from transforms.tiktok.runtime import Transport
+from transforms.vocabulary import Form
 
 SEED = 20240620
 ROWS_PER_GROUP = 20_000

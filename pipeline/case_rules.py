@@ -7,7 +7,7 @@ from pipeline.event_rules import own_spelling
 from pipeline.problems import Report, shown, suggestion
 from pipeline.values import item_path, read_items
 from transforms.custom import Case, Expected
-from transforms.model import Reason
+from transforms.vocabulary import Reason
 
 _REASONS = tuple(Reason)
 _EVENTS = (*STANDARD_EVENTS, *RETIRED_EVENTS)

@@ -21,9 +21,10 @@ from pipeline.letters import WITH_PAYLOAD, SharedPlan
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
 from transforms.mapping.convert import converter
-from transforms.model import Form, Kind, Message, Note, Outcome, Payload, Reason, Stage
+from transforms.model import Message, Outcome, Payload
 from transforms.skip import ended
 from transforms.stages import OUTCOMES, Split, SplitHint, defect
+from transforms.vocabulary import Form, Kind, Note, Reason, Stage
 
 # Letters that are decoded at a time.
 _ROWS = 1_000

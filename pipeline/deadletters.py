@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.rowfiles import Layout
-from transforms.model import Kind, Outcome
+from transforms.model import Outcome
+from transforms.vocabulary import Kind
 
 _TIME = pa.timestamp("ms", tz="UTC")
 

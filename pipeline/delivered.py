@@ -33,7 +33,7 @@ from pipeline.source_files import expand_patterns, open_file
 from pipeline.source_paths import FileInfo, NoInputError, is_local
 from transforms.digests import BUILD_BYTES_PER_KEY, Digests, DigestTable, digests, seed
 from transforms.known import Settled, table
-from transforms.model import Kind
+from transforms.vocabulary import Kind
 
 _log = logging.getLogger(__name__)
 

@@ -14,8 +14,9 @@ import msgspec
 
 from transforms.connection import Connection
 from transforms.mapping.convert import converter
-from transforms.model import Form, MatchKey, Message, Outcome, Payload
+from transforms.model import Message, Outcome, Payload
 from transforms.tiktok.request import path
+from transforms.vocabulary import Form, MatchKey
 
 # Fields of the legacy form → the same in Events API 2.0. Source: `transforms.mapping.forms`.
 _RENAMED = {

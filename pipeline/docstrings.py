@@ -15,7 +15,7 @@ from functools import cache
 def member_docs(enumeration: type[StrEnum]) -> dict[str, str]:
     """Returns the sentence under each member, by the member's value, on one line.
 
-    >>> from transforms.model import Kind
+    >>> from transforms.vocabulary import Kind
     >>> member_docs(Kind)["undelivered"]
     'Could be sent again as it is: replay.'
 

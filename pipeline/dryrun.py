@@ -12,9 +12,9 @@ from rich.text import Text
 from pipeline.prices import Prices
 from transforms.connection import Connection
 from transforms.counters import NAMESPACE, UNITS
-from transforms.model import Reason
 from transforms.rehearse import SAMPLE
 from transforms.tiktok.budget import Budget
+from transforms.vocabulary import Reason
 
 # On Dataflow what is between gathering, coalescing and sending is shuffled: all payloads, twice.
 _SHUFFLES = 2

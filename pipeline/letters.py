@@ -21,7 +21,8 @@ from apache_beam.utils.shared import Shared
 from pipeline.deadletters import DEAD_LETTER_SCHEMA, QUARANTINE_SCHEMA
 from pipeline.delivered import columns_of, opened
 from transforms.digests import Digests, DigestTable, digests, seed
-from transforms.model import Kind, Outcome, Reason, Stage
+from transforms.model import Outcome
+from transforms.vocabulary import Kind, Reason, Stage
 
 # Steps in which an event has its finished payload.
 WITH_PAYLOAD = frozenset({Stage.DUPLICATES, Stage.SKIP, Stage.BATCH, Stage.WRITE, Stage.REPLAY})

@@ -24,7 +24,7 @@ from pipeline.source_files import open_file
 from pipeline.source_paths import FileInfo, is_local
 from pipeline.summary import Summary
 from transforms.connection import Connection
-from transforms.model import Kind
+from transforms.vocabulary import Kind
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from transforms.mapping.contacts import has_contact
 from transforms.mapping.parameters import CONTENT_PARAMETERS, PARAMETER_TYPES, is_personal
 from transforms.mapping.sources import converter
 from transforms.mapping.tables import COMMERCE_EVENT
-from transforms.model import Note
+from transforms.vocabulary import Note
 
 # Which fields an event has that is no commerce event.
 _FIELDS = {"custom_event": ("event_name",), "screen_view": ("screen_name",)}

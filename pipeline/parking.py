@@ -9,7 +9,8 @@ import msgspec
 from apache_beam import typehints
 
 from pipeline.letters import SharedPlan
-from transforms.model import Outcome, Reason
+from transforms.model import Outcome
+from transforms.vocabulary import Reason
 
 
 @dataclass

@@ -20,10 +20,10 @@ from rich.text import Text
 from pipeline.source_report import BYTES, FILES, ROW_GROUPS
 from transforms.connection import Connection
 from transforms.counters import REQUESTS
-from transforms.model import Form, Kind
 from transforms.tiktok.client import Reply
 from transforms.tiktok.request import Body
 from transforms.tiktok.runtime import Transport
+from transforms.vocabulary import Form, Kind
 
 # Seconds between two lines in a log, and between two looks at a terminal.
 LINE_SECS = 10.0

@@ -19,7 +19,7 @@ from pipeline.ledger import LEDGER_SCHEMA
 from pipeline.manifest import Manifest, State, files_by_run, read_manifests
 from pipeline.rowfiles import file_prefix
 from transforms.digests import Digests, DigestSet, digests
-from transforms.model import Kind
+from transforms.vocabulary import Kind
 
 _COLUMNS = ["run_id", "event", "kind", "reason", "recorded_time"]
 _UNIT = ["input_ref", "input_index"]

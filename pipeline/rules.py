@@ -20,10 +20,10 @@ from transforms.mapping.tables import (
     PRODUCT_ACTIONS,
     PURCHASE_LIKE_EVENTS,
 )
-from transforms.model import Form
 from transforms.tiktok import token
 from transforms.tiktok.budget import Budget
 from transforms.tiktok.request import check_api_url
+from transforms.vocabulary import Form
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -30,7 +30,7 @@ from transforms.custom import (
 )
 from transforms.mapping.parameters import EVENT_PARAMETERS, PARAMETER_TYPES
 from transforms.mapping.tables import COMMERCE_EVENT, IDENTITY_TYPE_BY_SPELLING
-from transforms.model import Reason
+from transforms.vocabulary import Reason
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NULL = {"type": "null"}

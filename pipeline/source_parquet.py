@@ -19,7 +19,8 @@ from pipeline.row_groups import Span, TimeWindow, spans
 from pipeline.source_paths import Trouble, UnreadableFileError, is_local
 from pipeline.source_report import BYTES, PRUNED_ROW_GROUPS, PRUNED_ROWS, ROW_GROUPS, ReadReport
 from pipeline.source_text import BATCH_BYTES, BATCH_MESSAGES
-from transforms.model import Kind, Message, Outcome, Reason, Stage
+from transforms.model import Message, Outcome
+from transforms.vocabulary import Kind, Reason, Stage
 
 MAGIC = b"PAR1"
 

@@ -18,7 +18,8 @@ from pipeline.source_files import open_file
 from pipeline.source_paths import FileInfo, Trouble, UnreadableFileError
 from pipeline.source_report import BYTES, ReadReport
 from pipeline.warehouse import RowReader
-from transforms.model import Kind, Message, Outcome, Reason, Stage
+from transforms.model import Message, Outcome
+from transforms.vocabulary import Kind, Reason, Stage
 
 # Parquet files above this are divided among the workers by row groups. Smaller ones are opened once.
 PART_BYTES = 64 << 20

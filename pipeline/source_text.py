@@ -12,7 +12,8 @@ from typing import BinaryIO
 import msgspec
 
 from pipeline.source_paths import Trouble, UnreadableFileError
-from transforms.model import Kind, Message, Outcome, Reason, Stage
+from transforms.model import Message, Outcome
+from transforms.vocabulary import Kind, Reason, Stage
 
 # A batch is about 1 MB at most, and Pub/Sub ends at 10 MB (mParticle, "Default Service Limits"; Google, "Pub/Sub quotas
 # and limits"): what is longer is no batch. Without a bound, a file without newlines would fill the memory.

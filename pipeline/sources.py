@@ -30,9 +30,10 @@ from pipeline.source_reading import FilePart, divide, iter_messages, read
 from pipeline.source_report import FILES, OF_PROGRESS, PARTS, PRUNED_BYTES, PRUNED_FILES, ROWS, ReadReport
 from pipeline.stopping import is_stopping
 from transforms.counters import NAMESPACE, UNITS
-from transforms.model import Message, Outcome, Reason
+from transforms.model import Message, Outcome
 from transforms.outcomes import BeamCounters
 from transforms.stages import OUTCOMES
+from transforms.vocabulary import Reason
 
 _log = logging.getLogger(__name__)
 

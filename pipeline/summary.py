@@ -16,8 +16,8 @@ from pipeline.rowfiles import write_atomically
 from pipeline.source_report import CUT_OFF, PRUNED
 from transforms.counters import MESSAGES, NAMESPACE, REQUESTS, RETRIES, THROTTLED, UNITS
 from transforms.latency import EVENT, PAST_MERGE_WINDOW, PUBLISH, percentile
-from transforms.model import Kind, Reason
 from transforms.outcomes import MATCH_KEY_NAMES
+from transforms.vocabulary import Kind, Reason
 
 # Everything settled; finished, but something is undelivered or unknown.
 EXIT_SETTLED, EXIT_UNSETTLED = 0, 3

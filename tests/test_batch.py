@@ -10,8 +10,9 @@ from apache_beam.testing.util import assert_that
 
 from transforms.batch import BatchPayloads, Limits, _CoalesceFn
 from transforms.connection import Connection
-from transforms.model import Form, Fragment, Payload
+from transforms.model import Fragment, Payload
 from transforms.tiktok.request import envelope
+from transforms.vocabulary import Form
 
 
 def payloads(count: int, form: Form = Form.WEB, size: int = 100, start: int = 0) -> list[Payload]:

@@ -19,9 +19,9 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from transforms import Connection, ForwardToTikTok, Kind, Message, Outcome, Payload, Reason, WriteToTikTok
 from transforms.coders import ValueCoder
 from transforms.connection import Consent
-from transforms.model import Form
 from transforms.tiktok.client import Reply
 from transforms.tiktok.request import Body
+from transforms.vocabulary import Form
 
 
 class Accepting:

@@ -5,7 +5,8 @@ import pytest
 
 from transforms.digests import DigestSet, DigestTable, digests, seed
 from transforms.known import Keys, Settled, empty, is_late, table
-from transforms.model import Form, Payload, Reason
+from transforms.model import Payload
+from transforms.vocabulary import Form, Reason
 
 HOUR = 3600
 NOW = 1_800_000_000.0

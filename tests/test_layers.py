@@ -15,6 +15,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 # The lowest layer first; the first prefix that fits a module decides. `transforms` itself re-exports the public names.
 LAYERS = (
     ("transforms.vocabulary", 1),
+    ("transforms.parts", 1),
     ("transforms.model", 1),
     ("transforms.custom", 1),
     ("transforms.connection", 1),
@@ -27,6 +28,7 @@ LAYERS = (
 SIDE_BY_SIDE = {("transforms.mapping", "transforms.tiktok"), ("transforms.tiktok", "transforms.mapping")}
 WITHOUT_BEAM = (
     "transforms.vocabulary",
+    "transforms.parts",
     "transforms.model",
     "transforms.custom",
     "transforms.connection",

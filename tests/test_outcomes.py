@@ -9,8 +9,9 @@ from apache_beam.metrics.metric import MetricsFilter
 
 from pipeline.records import RecordOutcomes, Records
 from transforms.counters import NAMESPACE
-from transforms.model import Kind, MatchKey, Note, Outcome, Reason, Stage
+from transforms.model import Outcome
 from transforms.outcomes import OutcomeTally
+from transforms.vocabulary import Kind, MatchKey, Note, Reason, Stage
 
 
 def delivered(event: str = "PlaceAnOrder", match_keys: int = 0, notes: tuple[Note, ...] = ()) -> Outcome:

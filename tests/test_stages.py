@@ -10,8 +10,9 @@ from apache_beam.testing.util import assert_that
 
 from transforms import stages
 from transforms.connection import Connection
-from transforms.model import Kind, Message, MParticleEvent, Outcome, Reason, Stage
+from transforms.model import Message, MParticleEvent, Outcome
 from transforms.stages import DecodeMessages, SelectEvents
+from transforms.vocabulary import Kind, Reason, Stage
 
 GOOD = b'{"environment":"production","events":[{"event_type":"session_start","data":{"x":1}}]}'
 

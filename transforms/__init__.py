@@ -11,19 +11,20 @@ if TYPE_CHECKING:
     from transforms.connection import Connection, Consent
     from transforms.deliver import WriteToTikTok
     from transforms.forward import ForwardToTikTok
-    from transforms.model import Form, Kind, Message, Outcome, Payload, Reason
+    from transforms.model import Message, Outcome, Payload
     from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
     from transforms.stream import Stream
+    from transforms.vocabulary import Form, Kind, Reason
 
 _PUBLIC = {
     "Connection": "transforms.connection",
     "Consent": "transforms.connection",
     "Message": "transforms.model",
     "Payload": "transforms.model",
-    "Form": "transforms.model",
+    "Form": "transforms.vocabulary",
     "Outcome": "transforms.model",
-    "Kind": "transforms.model",
-    "Reason": "transforms.model",
+    "Kind": "transforms.vocabulary",
+    "Reason": "transforms.vocabulary",
     "DecodeMessages": "transforms.stages",
     "SelectEvents": "transforms.stages",
     "HashIdentities": "transforms.stages",

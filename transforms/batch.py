@@ -32,10 +32,11 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.coders import ValueCoder
 from transforms.connection import Connection
-from transforms.model import Form, Fragment, Payload
+from transforms.model import Fragment, Payload
 from transforms.stream import Stream
 from transforms.tiktok.budget import Budget
 from transforms.tiktok.request import envelope
+from transforms.vocabulary import Form
 
 _GLOBAL = GlobalWindow()
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from transforms.custom import Case, CustomMapping
-from transforms.model import Form
+from transforms.vocabulary import Form
 
 ReplyClass = Literal[
     "success",

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.digests import Digests, DigestTable, digests, seed
-from transforms.model import Payload, Reason
+from transforms.model import Payload
+from transforms.vocabulary import Reason
 
 # TikTok drops copies for 48 h from the first one it received. Source: TikTok help center, "Event deduplication".
 DEDUPLICATION_SECS = 48 * 3600

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
-from transforms.model import Kind, Outcome
+from transforms.model import Outcome
 from transforms.outcomes import BeamCounters, OutcomeFn
+from transforms.vocabulary import Kind
 
 EVENT, PUBLISH, PAST_MERGE_WINDOW = "latency_event", "latency_publish", "past_merge_window"
 

@@ -24,7 +24,8 @@ from apache_beam import typehints
 from apache_beam.metrics import Metrics
 
 from transforms.counters import NAMESPACE
-from transforms.model import Kind, MatchKey, Note, Outcome, Reason
+from transforms.model import Outcome
+from transforms.vocabulary import Kind, MatchKey, Note, Reason
 
 # Names of one family (details, events) that one worker counts by themselves; the rest are counted as `other`.
 # Monitoring systems bound the number of metrics, and details come from the data.

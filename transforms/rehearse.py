@@ -22,12 +22,13 @@ from apache_beam.metrics import Metrics
 from transforms.batch import BatchPayloads
 from transforms.connection import Connection
 from transforms.counters import NAMESPACE
-from transforms.model import Form, Fragment, Kind, Outcome, Payload, Reason
+from transforms.model import Fragment, Outcome, Payload
 from transforms.tiktok.exchange import Request
 from transforms.tiktok.reply import Verdict
 from transforms.tiktok.request import envelope
 from transforms.tiktok.sample import redacted
 from transforms.tiktok.settle import settled
+from transforms.vocabulary import Form, Kind, Reason
 
 SAMPLE = "sample:"
 

@@ -17,8 +17,9 @@ from apache_beam.utils.shared import Shared
 
 from transforms.digests import DigestSet
 from transforms.known import Keys, Settled, empty
-from transforms.model import Kind, Outcome, Payload, Reason, Stage
+from transforms.model import Outcome, Payload
 from transforms.stages import OUTCOMES, SplitHint, StepFn, split
+from transforms.vocabulary import Kind, Reason, Stage
 
 
 @dataclass

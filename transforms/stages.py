@@ -20,7 +20,8 @@ from transforms import coders as coders  # registers the coder of all values
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
 from transforms.mapping import custom, decode, identity, payload, select
-from transforms.model import IdentifiedEvent, Kind, Message, MParticleEvent, Outcome, Payload, Reason, Stage, Units
+from transforms.model import IdentifiedEvent, Message, MParticleEvent, Outcome, Payload, Units
+from transforms.vocabulary import Kind, Reason, Stage
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from transforms.connection import Connection
-from transforms.model import Form, Note
+from transforms.vocabulary import Form, Note
 
 # Field of an event in Events API 2.0 → its source. Source: the rules in `transforms/mapping`.
 _TRACK = {

@@ -4,7 +4,7 @@ import msgspec
 
 from pipeline.problems import Finding
 from transforms.connection import Connection, ReplyClass
-from transforms.model import Form
+from transforms.vocabulary import Form
 
 
 class Probe(msgspec.Struct, frozen=True):

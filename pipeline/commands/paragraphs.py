@@ -9,7 +9,8 @@ import msgspec
 from pipeline.commands.previews import ExplainedPreview, Explanation, Preview
 from pipeline.console import coloured, has_colours
 from pipeline.docstrings import member_docs
-from transforms.model import Note, Outcome, Payload, Reason
+from transforms.model import Outcome, Payload
+from transforms.vocabulary import Note, Reason
 
 _COLOURS = {"send": "32", "skipped": "33", "rejected": "31"}
 _WIDTH = 100

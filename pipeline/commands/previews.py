@@ -8,8 +8,9 @@ from pipeline.commands.fieldsources import field_sources
 from transforms.connection import Connection
 from transforms.mapping.convert import converter
 from transforms.mapping.explain import Trace, watched
-from transforms.model import Form, Message, Note, Outcome, Payload, Reason
+from transforms.model import Message, Outcome, Payload
 from transforms.tiktok.request import envelope, path
+from transforms.vocabulary import Form, Note, Reason
 
 
 class Preview(msgspec.Struct, frozen=True):

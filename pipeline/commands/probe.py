@@ -10,11 +10,12 @@ from pipeline.docstrings import member_docs
 from pipeline.problems import CommandError, UsageError
 from transforms.connection import Connection, ReplyClass
 from transforms.mapping.convert import converter
-from transforms.model import Form, Message, Payload, Reason
+from transforms.model import Message, Payload
 from transforms.tiktok import reply as replies
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.codes import NAMES
 from transforms.tiktok.request import envelope, path
+from transforms.vocabulary import Form, Reason
 
 # Which reason, and so which remedy, belongs to each class of reply.
 _REASONS: dict[ReplyClass, Reason] = {

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from transforms.mapping import context
-from transforms.model import BatchContext, MParticleEvent
+from transforms.model import MParticleEvent
+from transforms.parts import BatchContext
 
 Event = Callable[[Any], MParticleEvent]
 Context = Callable[..., BatchContext]

@@ -9,7 +9,8 @@ import pytest
 
 from transforms.mapping import salvage
 from transforms.mapping.decode import decode
-from transforms.model import Kind, Message, MParticleEvent, Outcome, Reason, Stage
+from transforms.model import Message, MParticleEvent, Outcome
+from transforms.vocabulary import Kind, Reason, Stage
 
 Decoded = Callable[[Any], list[Any]]
 Event = Callable[[Any], MParticleEvent]

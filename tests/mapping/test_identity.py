@@ -8,7 +8,9 @@ import pytest
 from transforms.connection import Connection, Consent
 from transforms.mapping import identity
 from transforms.mapping.identity import hasher
-from transforms.model import BatchContext, Form, IdentifiedEvent, MatchKey, MParticleEvent, Note
+from transforms.model import IdentifiedEvent, MParticleEvent
+from transforms.parts import BatchContext
+from transforms.vocabulary import Form, MatchKey, Note
 
 USER_AGENT = "Mozilla/5.0"
 BATCH: dict[str, Any] = {

@@ -18,7 +18,7 @@ from pipeline.problems import CommandError
 from sandbox.control import Sandbox
 from sandbox.faults import Answer
 from sandbox.generator import purchases, write_ndjson
-from transforms.model import Note, Reason
+from transforms.vocabulary import Note, Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "act.CanaryCanary4f1d9e0b"

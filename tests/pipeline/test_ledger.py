@@ -18,10 +18,11 @@ from xxhash import xxh3_128_digest
 
 from pipeline.ledger import LEDGER_LAYOUT, LEDGER_SCHEMA, LedgerRows
 from pipeline.rowfiles import Layout, RowFiles, WriteError, check_folder, write_atomically
-from transforms.model import Form, Kind, MatchKey, Note, Outcome, Payload, Reason, Stage
+from transforms.model import Outcome, Payload
 from transforms.tiktok.exchange import Request
 from transforms.tiktok.reply import Verdict
 from transforms.tiktok.settle import settled
+from transforms.vocabulary import Form, Kind, MatchKey, Note, Reason, Stage
 
 CONSTANTS = {"connection": "shop.yaml", "event_source_id": "C0FFEE", "run_id": "run-1", "mapping_version": "7"}
 

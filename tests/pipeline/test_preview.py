@@ -15,7 +15,7 @@ from pipeline import cli
 from pipeline.commands.messages import split_messages
 from sandbox import warehouse
 from sandbox.generator import batches
-from transforms.model import Note, Reason
+from transforms.vocabulary import Note, Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 

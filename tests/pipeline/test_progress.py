@@ -20,7 +20,7 @@ from pipeline.source_reading import FilePart, read
 from pipeline.source_report import ReadReport
 from sandbox.control import Sandbox
 from sandbox.generator import purchases, write_ndjson, write_parquet
-from transforms.model import Kind
+from transforms.vocabulary import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -27,7 +27,8 @@ from pipeline.records import RecordOutcomes, Records
 from pipeline.rowfiles import RowFiles, WriteError
 from pipeline.summary import read_counters, summarize, write_summary
 from transforms import coders as coders  # registers the coder of outcomes
-from transforms.model import Form, Kind, MatchKey, Note, Outcome, Payload, Reason, Stage
+from transforms.model import Outcome, Payload
+from transforms.vocabulary import Form, Kind, MatchKey, Note, Reason, Stage
 
 # Stand for what may be known of a person: in a payload, and in an original message.
 PAYLOAD_CANARY = "canary-payload@example.com"

@@ -23,7 +23,8 @@ from pipeline.source_reading import FilePart, divide, read
 from pipeline.source_text import BATCH_BYTES, BATCH_MESSAGES, MAX_LINE_BYTES
 from pipeline.sources import ReadMessages, expand_patterns, iter_messages
 from transforms.counters import NAMESPACE
-from transforms.model import Kind, Message, Outcome, Reason, Stage
+from transforms.model import Message, Outcome
+from transforms.vocabulary import Kind, Reason, Stage
 
 PURCHASE = json.dumps(
     {

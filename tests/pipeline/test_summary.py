@@ -15,7 +15,7 @@ from rich.console import Console
 from pipeline.rowfiles import WriteError
 from pipeline.summary import Summary, exit_code, read_counters, render, summarize, write_summary
 from transforms.counters import NAMESPACE
-from transforms.model import Reason
+from transforms.vocabulary import Reason
 
 COUNTERS = {
     "messages": 900,

@@ -21,7 +21,8 @@ from sandbox import warehouse
 from sandbox.generator import batches, write_ndjson
 from transforms.connection import Connection
 from transforms.mapping.convert import converter
-from transforms.model import Kind, Message, Outcome, Payload, Reason
+from transforms.model import Message, Outcome, Payload
+from transforms.vocabulary import Kind, Reason
 
 CONNECTION = Connection(
     event_source_id="PIXEL", enable_web_migration=True, event_source_type="web", require_ip_and_user_agent="never"

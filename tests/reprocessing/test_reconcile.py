@@ -18,7 +18,8 @@ from pipeline.reconciliation import Reconciliation, reconcile
 from pipeline.records import Records
 from pipeline.rowfiles import RowFiles
 from sandbox.faults import Answer, InvalidEvents
-from transforms.model import Kind, Outcome, Stage
+from transforms.model import Outcome
+from transforms.vocabulary import Kind, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime.now(UTC)

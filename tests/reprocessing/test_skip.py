@@ -222,7 +222,8 @@ def test_rows_go_to_the_file_of_their_day_or_to_the_one_ahead(tmp_path: Path) ->
 
     import pyarrow.parquet as pq
 
-    from transforms.model import Kind, Outcome, Stage
+    from transforms.model import Outcome
+    from transforms.vocabulary import Kind, Stage
 
     noon = datetime(2024, 6, 20, 12, tzinfo=UTC).timestamp()
     edge_ms = int(datetime(2024, 6, 22, tzinfo=UTC).timestamp() * 1000)

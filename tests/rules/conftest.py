@@ -9,7 +9,8 @@ import pytest
 
 from transforms.connection import Connection
 from transforms.mapping.convert import converter
-from transforms.model import Kind, Message, Outcome, Payload
+from transforms.model import Message, Outcome, Payload
+from transforms.vocabulary import Kind
 
 PIXEL = "A1T8T4UYGVIQA8ORZMX9"
 USER_AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36"

@@ -17,7 +17,8 @@ import pytest
 from transforms.connection import Connection
 from transforms.custom import CustomMapping, Match, Parameter, Target
 from transforms.mapping.convert import converter
-from transforms.model import Kind, Message, Outcome, Payload
+from transforms.model import Message, Outcome, Payload
+from transforms.vocabulary import Kind
 
 CHUNKS, ROUNDS = 8, 25_000
 EMPTY_HASH = b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -9,7 +9,8 @@ import pytest
 
 from transforms.connection import Connection, Consent
 from transforms.mapping.tables import identity_type
-from transforms.model import Form, Outcome, Payload
+from transforms.model import Outcome, Payload
+from transforms.vocabulary import Form
 
 WEB = {"enable_web_migration": True}
 OFFLINE = {"input": "feed", "event_source_type": "feed"}

@@ -17,8 +17,9 @@ from sandbox.publishing import PubSub
 from transforms.batch import BatchPayloads
 from transforms.connection import Connection
 from transforms.deliver import WriteToTikTok
-from transforms.model import Form, Fragment, Payload
+from transforms.model import Fragment, Payload
 from transforms.stream import Stream
+from transforms.vocabulary import Form
 
 _SENT: list[list[str]] = []
 

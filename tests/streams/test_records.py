@@ -14,7 +14,8 @@ from sandbox.faults import Html, InvalidEvents
 from sandbox.generator import purchases
 from sandbox.publishing import PROJECT, PubSub
 from transforms.latency import LatencyTally, percentile
-from transforms.model import Kind, Outcome, Reason, Stage
+from transforms.model import Outcome
+from transforms.vocabulary import Kind, Reason, Stage
 
 
 def test_ledger_files_are_closed_every_flush_secs_whatever_the_number_of_bundles(

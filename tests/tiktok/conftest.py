@@ -9,11 +9,12 @@ from collections.abc import Callable
 import pytest
 
 from transforms.connection import Connection
-from transforms.model import Form, Fragment, Outcome, Payload
+from transforms.model import Fragment, Outcome, Payload
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
 from transforms.tiktok.client import Reply, Trouble
 from transforms.tiktok.delivery import Delivery
 from transforms.tiktok.exchange import Answer, Circuit, Request
+from transforms.vocabulary import Form
 
 
 class SimulatedSender:

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from transforms.connection import Connection
-from transforms.model import Form
 from transforms.tiktok.client import MAX_REPLY_BYTES, EventsApi, Reply, Trouble
+from transforms.vocabulary import Form
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 BODY = b'{"event_source":"web","event_source_id":"P1","data":[{"event":"Purchase","city":"canary-town"}]}'

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from transforms.model import Kind, Reason
 from transforms.tiktok.client import Trouble
 from transforms.tiktok.exchange import Circuit
+from transforms.vocabulary import Kind, Reason
 
 Deliver = Callable[..., Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from transforms.model import Kind, Reason
 from transforms.tiktok.exchange import Circuit, CircuitOpenError
+from transforms.vocabulary import Kind, Reason
 
 Deliver = Callable[..., Any]
 

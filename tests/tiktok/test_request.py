@@ -5,8 +5,8 @@ import json
 import pytest
 
 from transforms.connection import Connection
-from transforms.model import Form
 from transforms.tiktok.request import check_api_url, envelope, path, url
+from transforms.vocabulary import Form
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from transforms.connection import Connection
-from transforms.model import Form, Fragment, Kind, Payload
+from transforms.model import Fragment, Payload
 from transforms.tiktok.client import Reply
 from transforms.tiktok.delivery import Delivery
 from transforms.tiktok.request import Body
 from transforms.tiktok.runtime import PooledSender, Runtime
+from transforms.vocabulary import Form, Kind
 
 ACCEPTED = b'{"code":0,"message":"OK","request_id":"R1"}'
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from transforms.model import Form, Kind, Payload
+from transforms.model import Payload
 from transforms.tiktok.client import Trouble
 from transforms.tiktok.exchange import Request, joined
 from transforms.tiktok.sieve import Sieve
+from transforms.vocabulary import Form, Kind
 
 Deliver = Callable[..., Any]
 

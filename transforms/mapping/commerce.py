@@ -11,7 +11,8 @@ from typing import Any
 from transforms.mapping import tables
 from transforms.mapping.forms import Content
 from transforms.mapping.values import amount, given, identifier, scalar
-from transforms.model import Note, Product, ProductAction
+from transforms.parts import Product, ProductAction
+from transforms.vocabulary import Note
 
 # TikTok's `quantity` is an int; more than a signed 32-bit one is a mistake of the sender.
 _MAX_QUANTITY = 2.0**31 - 1

@@ -7,7 +7,7 @@ from typing import Any
 from transforms.mapping import tables, wire
 from transforms.mapping.salvage import parse
 from transforms.mapping.values import epoch_ms, given, identifier, integer
-from transforms.model import BatchContext
+from transforms.parts import BatchContext
 
 _FEED_ATTRIBUTE = tables.FEED_ATTRIBUTE
 _TYPES: Mapping[Any, str] = tables.IDENTITY_TYPE_BY_SPELLING

@@ -26,7 +26,8 @@ from transforms.mapping.parameters import counted_as
 from transforms.mapping.resolve import Target, compile_target
 from transforms.mapping.select import event_names
 from transforms.mapping.sources import NARROW_FIELDS
-from transforms.model import BatchContext, CustomEvent, Reason
+from transforms.parts import BatchContext, CustomEvent
+from transforms.vocabulary import Reason
 
 
 class Compiled(NamedTuple):

@@ -15,7 +15,9 @@ from transforms.mapping.custom import Mapper
 from transforms.mapping.tables import JUNK
 from transforms.mapping.values import epoch_ms, identifier
 from transforms.mapping.wide import NARROW
-from transforms.model import BatchContext, EventData, Kind, Message, MParticleEvent, Outcome, Reason, Stage
+from transforms.model import Message, MParticleEvent, Outcome
+from transforms.parts import BatchContext, EventData
+from transforms.vocabulary import Kind, Reason, Stage
 
 # Nothing to look at for these; every other reason of this step is a rejection.
 _SKIPPED = frozenset(

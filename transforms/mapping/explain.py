@@ -14,7 +14,8 @@ from transforms.mapping.matching import Products
 from transforms.mapping.parameters import counted_as
 from transforms.mapping.sources import Source
 from transforms.mapping.values import given
-from transforms.model import BatchContext, Note
+from transforms.parts import BatchContext
+from transforms.vocabulary import Note
 
 
 class ParameterTrace(msgspec.Struct, frozen=True):

@@ -16,7 +16,9 @@ from transforms.mapping.normalise import public_ip
 from transforms.mapping.phone import e164
 from transforms.mapping.tables import JUNK, JUNK_NAMES
 from transforms.mapping.values import first_scalar, is_hash
-from transforms.model import BatchContext, EventData, Form, IdentifiedEvent, MatchKey, MParticleEvent, Note, User
+from transforms.model import IdentifiedEvent, MParticleEvent
+from transforms.parts import BatchContext, EventData, User
+from transforms.vocabulary import Form, MatchKey, Note
 
 _EMAIL, _PHONE, _EXTERNAL_ID = int(MatchKey.EMAIL), int(MatchKey.PHONE), int(MatchKey.EXTERNAL_ID)
 _TTP, _IP_AND_USER_AGENT = int(MatchKey.TTP), int(MatchKey.IP_AND_USER_AGENT)

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from transforms.mapping import tables
 from transforms.mapping.values import first_scalar
-from transforms.model import Note
+from transforms.vocabulary import Note
 
 # What the URL of a page starts with. Source: the customer's specification, section 7.
 SCHEMES = ("https://", "http://")

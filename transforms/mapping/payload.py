@@ -27,21 +27,9 @@ from transforms.mapping.page import SCHEMES, click_id, read_flag, web_url
 from transforms.mapping.select import canonical_action, event_names
 from transforms.mapping.tables import CLICK_ID_FLAG, CLICK_ID_PREFIX, CURRENCIES, REFERRER_FLAG, URL_FLAG
 from transforms.mapping.values import identifier, iso_8601
-from transforms.model import (
-    CustomEvent,
-    CustomProperties,
-    Form,
-    IdentifiedEvent,
-    Kind,
-    MatchKey,
-    Note,
-    Outcome,
-    Payload,
-    ProductAction,
-    Reason,
-    Stage,
-    User,
-)
+from transforms.model import IdentifiedEvent, Outcome, Payload
+from transforms.parts import CustomEvent, CustomProperties, ProductAction, User
+from transforms.vocabulary import Form, Kind, MatchKey, Note, Reason, Stage
 
 # Looking up a member of an enum costs more than comparing it.
 _LEGACY, _WEB = Form.LEGACY, Form.WEB

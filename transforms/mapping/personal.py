@@ -8,7 +8,7 @@ from typing import Any
 
 from transforms.mapping.contacts import FEWEST_DIGITS, has_address, has_contact, is_number_of
 from transforms.mapping.values import first_scalar
-from transforms.model import BatchContext
+from transforms.parts import BatchContext
 
 # User attributes whose value may not turn up in another attribute. Source: `tables.USER_ATTRIBUTES` without places.
 _NAMES = ("$firstname", "$lastname", "$zip", "$mobile", "$address")

@@ -16,7 +16,8 @@ from transforms.custom import Parameter
 from transforms.mapping.matching import Products
 from transforms.mapping.parameters import CONTENT_PARAMETERS, PARAMETER_TYPES
 from transforms.mapping.sources import NAMES, Source, compile_source
-from transforms.model import BatchContext, CustomContent, CustomEvent, CustomProperties, Note, Reason
+from transforms.parts import BatchContext, CustomContent, CustomEvent, CustomProperties
+from transforms.vocabulary import Note, Reason
 
 # In the order of `CustomProperties`, after the contents and their ids.
 _OF_EVENT = ("currency", "value", "query", "query", "description")

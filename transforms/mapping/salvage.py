@@ -14,7 +14,7 @@ import msgspec
 
 from transforms.mapping import tables, wire
 from transforms.mapping.wide import NARROW, Kinds
-from transforms.model import Reason
+from transforms.vocabulary import Reason
 
 # What a gzip member starts with. Source: RFC 1952, section 2.3.1.
 _GZIP_MAGIC = b"\x1f\x8b"

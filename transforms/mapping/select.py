@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from transforms.connection import Connection
 from transforms.mapping import tables
-from transforms.model import BatchContext, EventData, Form, Kind, MParticleEvent, Outcome, Reason, Stage
+from transforms.model import MParticleEvent, Outcome
+from transforms.parts import BatchContext, EventData
+from transforms.vocabulary import Form, Kind, Reason, Stage
 
 _ENVIRONMENTS = frozenset(tables.ENVIRONMENTS)
 _EVENT_TYPES = frozenset(tables.EVENT_TYPES)

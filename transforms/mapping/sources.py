@@ -16,7 +16,8 @@ from transforms.mapping.page import read_flag
 from transforms.mapping.parameters import PARAMETER_TYPES
 from transforms.mapping.personal import is_phone_of, tells_who
 from transforms.mapping.values import amount, first_scalar, given, scalar
-from transforms.model import BatchContext, Note
+from transforms.parts import BatchContext
+from transforms.vocabulary import Note
 
 # TikTok's `quantity` is an int, as in `commerce`.
 _MAX_QUANTITY = 2.0**31 - 1

@@ -175,7 +175,7 @@ WEB_SDK_CHANNELS = frozenset({"", "javascript", "unknown"})
 # Source: mparticle-web-sdk pull request 1280 (2026-06), release 2.72.0.
 FIRST_WEB_SDK_WITH_TOTAL = (2, 72, 0)
 
-# mParticle user attributes in the order of `transforms.model.User`. Source: the customer's specification, section 5.
+# mParticle user attributes in the order of `transforms.parts.User`. Source: the customer's specification, section 5.
 USER_ATTRIBUTES = ("$FirstName", "$LastName", "$Zip", "$City", "$State", "$Country")
 
 # Custom flags. Source: the customer's specification, section 7.

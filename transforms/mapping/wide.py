@@ -1,6 +1,6 @@
 """The batch with the fields that only custom mappings read; decoded for connections that have mappings, never else.
 
-What is read here beyond `transforms.model` ends in `transforms.mapping.custom`: an event that leaves the step of
+What is read here beyond `transforms.parts` ends in `transforms.mapping.custom`: an event that leaves the step of
 decoding holds none of it.
 """
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from transforms.mapping import wire
-from transforms.model import EventData, Product, ProductAction
+from transforms.parts import EventData, Product, ProductAction
 
 
 class Kinds(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from transforms.model import EventData
+from transforms.parts import EventData
 
 
 class _Part(msgspec.Struct, gc=False):

@@ -24,10 +24,10 @@ import requests
 import urllib3
 
 from transforms.connection import Connection
-from transforms.model import Form
 from transforms.tiktok import request
 from transforms.tiktok.deadline import DeadlineAdapter
 from transforms.tiktok.request import Body, sliced
+from transforms.vocabulary import Form
 
 # TikTok's replies have some hundred bytes; what is longer than this is no reply of the Events API.
 MAX_REPLY_BYTES: Final = 1 << 20

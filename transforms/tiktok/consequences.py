@@ -6,7 +6,7 @@ Used by `transforms.tiktok.delivery`, under its lock.
 from collections.abc import Callable, Sequence
 
 from transforms.connection import Connection
-from transforms.model import Fragment, Kind, Outcome, Reason
+from transforms.model import Fragment, Outcome
 from transforms.tiktok import reply as replies
 from transforms.tiktok import told
 from transforms.tiktok.exchange import Circuit, Request, Sender, Tally
@@ -14,6 +14,7 @@ from transforms.tiktok.line import Line
 from transforms.tiktok.settle import halved, settled, without
 from transforms.tiktok.sieve import Sieve
 from transforms.tiktok.slots import Slots
+from transforms.vocabulary import Kind, Reason
 
 # Back-off, in seconds: ceiling of the first wait, and of every wait. Full jitter draws between 0 and the ceiling, so
 # that workers that failed together do not come back together.

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from transforms.connection import Connection
-from transforms.model import Form, Fragment, Outcome
+from transforms.model import Fragment, Outcome
 from transforms.tiktok import reply as replies
 from transforms.tiktok import told
 from transforms.tiktok.budget import Budget
@@ -31,6 +31,7 @@ from transforms.tiktok.exchange import Answer, Circuit, CircuitOpenError, Reques
 from transforms.tiktok.line import Line
 from transforms.tiktok.request import envelope
 from transforms.tiktok.slots import Slots
+from transforms.vocabulary import Form
 
 # Fragments that one bundle holds beyond those in flight, in multiples of `max_in_flight`: keeps the sender busy while
 # requests wait for their back-off, and bounds memory.

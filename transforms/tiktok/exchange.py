@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from transforms.model import Form, Payload, Reason
+from transforms.model import Payload
 from transforms.tiktok.client import Reply
 from transforms.tiktok.reply import Verdict
+from transforms.vocabulary import Form, Reason
 
 # A failure so long ago says nothing about the present: between the two nobody tried. Twice the longest back-off.
 _FORGOTTEN_SECS = 120.0

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from transforms.connection import Connection
-from transforms.model import Form
+from transforms.vocabulary import Form
 
 # Paths end with a slash. Source: tiktok-business-api-sdk f809c39, `event_callback_api.py`,
 # "/open_api/v1.3/pixel/batch/"; Events API 2.0, "/open_api/v1.3/event/track/".

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from transforms.connection import Connection
-from transforms.model import Form
 from transforms.tiktok.budget import TOLERANCE_SECS
 from transforms.tiktok.client import EventsApi, Reply
 from transforms.tiktok.exchange import Answer, Circuit, Request
 from transforms.tiktok.request import Body, envelope
 from transforms.tiktok.token import TokenSource
+from transforms.vocabulary import Form
 
 
 class Transport(Protocol):

@@ -3,9 +3,10 @@
 import itertools
 from collections.abc import Iterable, Sequence
 
-from transforms.model import Kind, Outcome, Payload, Reason, Stage
+from transforms.model import Outcome, Payload
 from transforms.tiktok.exchange import Request, joined
 from transforms.tiktok.reply import Verdict
+from transforms.vocabulary import Kind, Reason, Stage
 
 
 class SettledTogether(list[Outcome]):

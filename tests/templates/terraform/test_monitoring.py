@@ -10,7 +10,7 @@ import pytest
 from terraform_module import MODULE, example, queries
 
 from transforms import counters, latency
-from transforms.model import Kind, Reason
+from transforms.vocabulary import Kind, Reason
 
 ROOT = Path(__file__).resolve().parents[3]
 
