@@ -23,7 +23,7 @@ from transforms.counters import MESSAGES, NAMESPACE, UNITS
 from transforms.mapping.convert import converter
 from transforms.model import Message, Outcome, Payload
 from transforms.skip import ended
-from transforms.stages import OUTCOMES, Split, SplitHint, defect
+from transforms.step import OUTCOMES, Split, SplitHint, defect
 from transforms.vocabulary import Form, Kind, Note, Reason, Stage
 
 # Letters that are decoded at a time.

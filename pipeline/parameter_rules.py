@@ -6,8 +6,8 @@ from pipeline.problems import Report, shown
 from transforms.custom import SOURCES, Parameter
 from transforms.mapping.contacts import has_contact
 from transforms.mapping.parameters import CONTENT_PARAMETERS, PARAMETER_TYPES, is_personal
-from transforms.mapping.sources import converter
 from transforms.mapping.tables import COMMERCE_EVENT
+from transforms.mapping.typed import converter
 from transforms.vocabulary import Note
 
 # Which fields an event has that is no commerce event.

@@ -32,7 +32,7 @@ from pipeline.stopping import is_stopping
 from transforms.counters import NAMESPACE, UNITS
 from transforms.model import Message, Outcome
 from transforms.outcomes import BeamCounters
-from transforms.stages import OUTCOMES
+from transforms.step import OUTCOMES
 from transforms.vocabulary import Reason
 
 _log = logging.getLogger(__name__)

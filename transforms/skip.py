@@ -18,7 +18,7 @@ from apache_beam.utils.shared import Shared
 from transforms.digests import DigestSet
 from transforms.known import Keys, Settled, empty
 from transforms.model import Outcome, Payload
-from transforms.stages import OUTCOMES, SplitHint, StepFn, split
+from transforms.step import OUTCOMES, SplitHint, StepFn, split
 from transforms.vocabulary import Kind, Reason, Stage
 
 

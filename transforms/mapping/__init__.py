@@ -8,8 +8,8 @@ Where a rule stands, in the order in which an event meets them:
 - `identity`: who the event is about, hashed; `normalise` (names, places, addresses) and `phone` say what is hashed;
 - `payload`: what TikTok gets; `page` (URL, click id), `commerce` (contents, value, currency), `forms` (the JSON);
 - `custom`: what custom mappings make of an event, as part of decoding; `matching` and `index` say when they match,
-  `resolve` and `sources` where a parameter comes from, `parameters` which ones TikTok takes, `personal` what is not
-  sent in clear, `wide` what is read for them, and `explain` why they did or did not;
+  `resolve` and `sources` where a parameter comes from, `parameters` which ones TikTok takes, `typed` in which type,
+  `personal` what is not sent in clear, `wide` what is read for them, and `explain` why they did or did not;
 - `convert`: the four steps in a row.
 
 What is data stands in `tables`; `values` knows the forms in which mParticle writes numbers, ids and nothing.
