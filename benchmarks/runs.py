@@ -16,6 +16,7 @@ from pipeline.sources import ReadMessages, iter_messages
 from pipeline.summary import Summary, read_counters, summarize
 from sandbox.generator import purchases, write_parquet
 from transforms.connection import Connection, Consent
+from transforms.forward import Scope, Sending
 from transforms.known import Settled
 from transforms.mapping.convert import converter
 from transforms.model import Outcome, Payload
@@ -99,7 +100,8 @@ def run(
     began = time.perf_counter()
     pipeline = beam.Pipeline(options=PipelineOptions(["--no_save_main_session", "--runner=FnApiRunner"]))
     read = ReadMessages([str(files)])
-    build(pipeline, read, settings, records or Records(), transport=transport, skip=skip, duplicates=duplicates)
+    scope = Scope(skip=skip, duplicates=duplicates)
+    build(pipeline, read, settings, records or Records(), scope, Sending(transport))
     result = pipeline.run()
     result.wait_until_finish()
     summary = summarize(read_counters(result.metrics()), time.perf_counter() - began, "benchmark")

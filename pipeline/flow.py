@@ -1,20 +1,15 @@
 """The whole pipeline on one screen: read, forward, record."""
 
 import copy
-from collections.abc import Callable
 
 import apache_beam as beam
 
 from pipeline.records import RecordOutcomes, Records
 from pipeline.sources import ReadResult
 from transforms.connection import Connection
-from transforms.forward import forward
+from transforms.forward import ALL_EVENTS, OVER_HTTP, Scope, Sending, forward
 from transforms.latency import CountLatency
-from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.stream import Stream
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.runtime import Transport
-from transforms.tiktok.token import TokenSource
 
 
 def build(
@@ -22,15 +17,10 @@ def build(
     read: beam.PTransform,
     connection: Connection,
     records: Records,
-    since_ms: int | None = None,
-    until_ms: int | None = None,
-    transport: Callable[[Connection], Transport] = EventsApi,
-    dry_run: bool = False,
-    skip: SkipDelivered | None = None,
-    duplicates: DropDuplicates | None = None,
+    scope: Scope = ALL_EVENTS,
+    sending: Sending = OVER_HTTP,
     stream: Stream | None = None,
     record: beam.PTransform | None = None,
-    tokens: Callable[[str], TokenSource] = TokenSource,
 ) -> None:
     """Adds all steps to a pipeline.
 
@@ -42,31 +32,16 @@ def build(
       read: the only step that knows where messages come from: `ReadMessages`, or what returns messages alone.
       connection: what is sent, where to, and how.
       records: ledger, dead letters, quarantine.
-      since_ms: events before this time are skipped, UTC epoch milliseconds.
-      until_ms: events at or after this time are skipped.
-      transport: makes what carries requests.
-      dry_run: send nothing.
-      skip: leaves out what earlier runs have delivered.
-      duplicates: leaves out what the input holds again.
+      scope: which events are sent; the default is all that the connection wants.
+      sending: what carries requests, or that nothing is sent.
       stream: how to deal with unbounded messages; None: they are bounded.
       record: the last step; None: `RecordOutcomes(records)`, and for a stream `CountLatency`.
-      tokens: makes the source of the token from its reference.
     """
     source = pipeline | "ReadMessages" >> read
     files = isinstance(source, ReadResult)
-    outcomes = forward(
-        source.messages if files else source,
-        connection,
-        since_ms,
-        until_ms,
-        keep_original=records.quarantine is not None,
-        transport=transport,
-        dry_run=dry_run,
-        skip=skip,
-        duplicates=duplicates,
-        stream=stream,
-        tokens=tokens,
-    )
+    messages = source.messages if files else source
+    keep_original = records.quarantine is not None
+    outcomes = forward(messages, connection, scope, sending, stream, keep_original)
     steps = {"read": source.outcomes} if files else {}
     for step, ended in {**steps, **outcomes.branches()}.items():
         _ = ended | f"Record{step.capitalize()}" >> copy.copy(record or RecordOutcomes(records))

@@ -31,6 +31,7 @@ from pipeline.sources import FileInfo, Layout, ReadMessages, expand_patterns
 from pipeline.stopping import files_until_stopped, is_stopping
 from pipeline.summary import Summary, exit_code, read_counters, render, summarize, write_summary
 from transforms.connection import Connection
+from transforms.forward import Scope, Sending
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
 from transforms.tiktok.token import TokenSource
@@ -78,19 +79,14 @@ def run(
         raise UsageError(str(error)) from error
 
     def add_steps(pipeline: beam.Pipeline) -> None:
-        build(
-            pipeline,
-            read,
-            options.connection,
-            records,
+        scope = Scope(
             options.since_ms,
             options.until_ms,
-            functools.partial(CountedTransport, transport),
-            dry_run=options.dry_run,
-            skip=skip_step(options, read),
-            duplicates=duplicates_step(options, runner, beam_options),
-            tokens=tokens,
+            skip_step(options, read),
+            duplicates_step(options, runner, beam_options),
         )
+        sending = Sending(functools.partial(CountedTransport, transport), tokens, options.dry_run)
+        build(pipeline, read, options.connection, records, scope, sending)
 
     if is_graph_check(beam_options):
         return describe(beam_options, add_steps)
@@ -152,12 +148,10 @@ def plan_stream(
             planned.read,
             options.connection,
             records,
-            options.since_ms,
-            options.until_ms,
-            functools.partial(CountedTransport, transport),
-            stream=planned.stream,
-            record=planned.record,
-            tokens=tokens,
+            Scope(options.since_ms, options.until_ms),
+            Sending(functools.partial(CountedTransport, transport), tokens),
+            planned.stream,
+            planned.record,
         )
 
     return planned, beam_options, add_steps

@@ -39,48 +39,77 @@ class Outcomes(NamedTuple):
         return {name: outcomes for name, outcomes in self._asdict().items() if outcomes is not None}
 
 
+@dataclass(frozen=True)
+class Scope:
+    """Which of the events that the connection wants are sent.
+
+    Attributes:
+      since_ms: events before this time are skipped, UTC epoch milliseconds.
+      until_ms: events at or after this time are skipped.
+      skip: leaves out what earlier runs have delivered.
+      duplicates: leaves out what the input holds again.
+    """
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    skip: SkipDelivered | None = None
+    duplicates: DropDuplicates | None = None
+
+
+@dataclass(frozen=True)
+class Sending:
+    """What carries requests to TikTok, and whether any are made.
+
+    Attributes:
+      transport: makes what carries requests.
+      tokens: makes the source of the token from its reference.
+      dry_run: send nothing; what would be sent is skipped as `dry_run`.
+    """
+
+    transport: Callable[[Connection], Transport] = EventsApi
+    tokens: Callable[[str], TokenSource] = TokenSource
+    dry_run: bool = False
+
+
+ALL_EVENTS = Scope()
+OVER_HTTP = Sending()
+
+
 def forward(
     messages: beam.PCollection[Message],
     connection: Connection,
-    since_ms: int | None = None,
-    until_ms: int | None = None,
-    keep_original: bool = False,
-    transport: Callable[[Connection], Transport] = EventsApi,
-    dry_run: bool = False,
-    skip: SkipDelivered | None = None,
-    duplicates: DropDuplicates | None = None,
+    scope: Scope = ALL_EVENTS,
+    sending: Sending = OVER_HTTP,
     stream: Stream | None = None,
-    tokens: Callable[[str], TokenSource] = TokenSource,
+    keep_original: bool = False,
 ) -> Outcomes:
     """Forwards mParticle messages to TikTok.
 
     Args:
       messages: mParticle batches in any of their forms.
       connection: what is sent, where to, and how.
-      since_ms: events before this time are skipped, UTC epoch milliseconds.
-      until_ms: events at or after this time are skipped.
-      keep_original: keep the message with outcomes that are `rejected`, for a quarantine.
-      transport: makes what carries requests.
-      dry_run: send nothing; what would be sent is skipped as `dry_run`.
-      skip: leaves out what earlier runs have delivered.
-      duplicates: leaves out what the input holds again.
+      scope: which events are sent; the default is all that the connection wants.
+      sending: what carries requests, or that nothing is sent.
       stream: how to deal with unbounded messages; None: they are bounded.
-      tokens: makes the source of the token from its reference.
+      keep_original: keep the message with outcomes that are `rejected`, for a quarantine.
 
     Returns:
       The outcomes of every step.
     """
     decoded = messages | "DecodeMessages" >> DecodeMessages(keep_original, connection, stream and stream.tell_units)
-    selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, since_ms, until_ms)
+    selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, scope.since_ms, scope.until_ms)
     hashed = selected.passed | "HashIdentities" >> HashIdentities(connection)
     built = hashed.passed | "BuildPayloads" >> BuildPayloads(connection)
     payloads = built.passed
     skipped = dropped = None
-    if skip is not None:
-        payloads, skipped = payloads | "SkipDelivered" >> skip
-    if duplicates is not None:
-        payloads, dropped = payloads | "DropDuplicates" >> duplicates
-    write = RehearseDelivery(connection) if dry_run else WriteToTikTok(connection, transport, stream, tokens)
+    if scope.skip is not None:
+        payloads, skipped = payloads | "SkipDelivered" >> scope.skip
+    if scope.duplicates is not None:
+        payloads, dropped = payloads | "DropDuplicates" >> scope.duplicates
+    if sending.dry_run:
+        write: beam.PTransform = RehearseDelivery(connection)
+    else:
+        write = WriteToTikTok(connection, sending.transport, stream, sending.tokens)
     written = payloads | "WriteToTikTok" >> write
     return Outcomes(decoded.outcomes, selected.outcomes, hashed.outcomes, built.outcomes, written, skipped, dropped)
 
