@@ -2,7 +2,7 @@
 # it: `since = "-1d"` is counted from the moment the job starts.
 #
 # The job's name is constant on purpose: Dataflow refuses a second active job of a name, so a night that is still running
-# is not overtaken. The refusal is an error of the schedule (409), which is not tried again and raises an alert.
+# is not overtaken. The refusal is an error of the schedule (409) and raises an alert.
 locals {
   # None or one.
   history_parameters = [
@@ -52,7 +52,8 @@ resource "google_cloud_scheduler_job" "history" {
   paused           = var.history.paused
   attempt_deadline = "180s"
 
-  # Only the launch is tried again, and only if Dataflow could not be asked; the job has its own retries.
+  # Only the launch is tried again; the job has its own retries. Cloud Scheduler does so after every answer but 2xx, also
+  # after a refusal, which the job's name makes harmless.
   retry_config {
     retry_count          = 3
     min_backoff_duration = "60s"

@@ -28,12 +28,11 @@ locals {
   # Service agents: accounts of Google's, which exist once their API is on.
   agents = {
     for name, domain in {
-      compute         = "compute-system"
-      dataflow        = "dataflow-service-producer-prod"
-      pubsub          = "gcp-sa-pubsub"
-      secretmanager   = "gcp-sa-secretmanager"
-      artifacts       = "gcp-sa-artifactregistry"
-      cloud_scheduler = "gcp-sa-cloudscheduler"
+      compute       = "compute-system"
+      dataflow      = "dataflow-service-producer-prod"
+      pubsub        = "gcp-sa-pubsub"
+      secretmanager = "gcp-sa-secretmanager"
+      artifacts     = "gcp-sa-artifactregistry"
     } : name => "serviceAccount:service-${data.google_project.this.number}@${domain}.iam.gserviceaccount.com"
   }
 }

@@ -58,6 +58,14 @@ def test_there_are_commands_for_a_look_a_run_a_count_and_a_replay() -> None:
     assert [shlex.split(command)[1] for command in _commands()] == ["check", "run", "reconcile", "replay"]
 
 
+def test_an_empty_project_gets_the_apis_that_terraform_cannot_switch_on_itself() -> None:
+    # Terraform asks for the project while it plans.
+    module = "".join(path.read_text("utf-8") for path in MODULE.glob("*.tf"))
+    assert 'data "google_project"' in module
+    enabled = README.index("gcloud services enable cloudresourcemanager.googleapis.com serviceusage.googleapis.com")
+    assert enabled < README.index("terraform plan -var-file")
+
+
 def test_every_file_that_it_names_exists() -> None:
     names = set(re.findall(r"`(?:\.\./)?((?:examples|pipeline|terraform)/[\w./-]*)`", README))
     names.remove("terraform/acme.tfvars")  # made by the reader
