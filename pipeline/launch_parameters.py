@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import re
 from collections.abc import Mapping, Sequence
 
 from pipeline.commands.replay import parse_replay
@@ -12,14 +11,12 @@ from pipeline.options import RunOptions
 from pipeline.problems import ConfigurationError, UsageError, plain
 from pipeline.settings import read_text
 from pipeline.template_forms import as_text
-from pipeline.template_parameters import Parameter, check_parameters, command
+from pipeline.template_parameters import LOOKS_LIKE_TOKEN, Parameter, check_parameters, command
 from pipeline.values import BOOLEANS
 from transforms.tiktok.token import SECRET
 
 _log = logging.getLogger(__name__)
 
-# TikTok's access tokens have 40 hex digits. Paths are left out: folders are named for commits, which look the same.
-_TOKEN = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{40}(?![0-9A-Za-z])")
 _PATHS = ("GCS_",)
 _REMEDY = (
     "put the token into Secret Manager and name its version, such as projects/acme-prod/secrets/tiktok-token/versions/"
@@ -118,7 +115,8 @@ def _refuse_secrets(given: Mapping[str, str]) -> None:
             reason = "env: and file: name things of this machine, which workers on Dataflow do not have"
         raise UsageError(f"--access_token: {reason}; {_REMEDY}.")
     for name, value in given.items():
-        if _TOKEN.search(value) and not value.startswith("gs://"):
+        # Paths are left out: folders are named for commits, which look the same.
+        if LOOKS_LIKE_TOKEN.search(value) and not value.startswith("gs://"):
             raise UsageError(
                 f"--{name}: this value looks like an access token, and everybody who may see the job would read it; "
                 f"{_REMEDY}, as --access_token."

@@ -27,6 +27,8 @@ _PUBSUB_NAME = r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
 # TikTok have 40 hex digits.
 _WORDS = r"^_*[A-Za-z0-9]{1,31}(?:[ ,._/+-]+[A-Za-z0-9]{1,31})*_*$"
 _IN_BRACES = r"^\{[^\n\r]*\}$"
+# No 32 hex digits in a row, for the same reason, where other long words are in order.
+_NO_LONG_HEX = r"^(?:[0-9A-Fa-f]{0,31}[^0-9A-Fa-f\n\r])*[0-9A-Fa-f]{0,31}$"
 _WHOLE = r"^[0-9]{1,9}$"
 _NUMBER = r"^[0-9]{1,9}(?:\.[0-9]{1,9})?$"
 _DURATION = r"(?:[0-9]{1,6}[wdhms]){1,5}"
@@ -94,13 +96,13 @@ FORMS = {
     "subscription": Form(
         param_type="PUBSUB_SUBSCRIPTION",
         example="projects/acme-prod/subscriptions/mparticle",
-        regexes=(rf"^{_PROJECT}/subscriptions/{_PUBSUB_NAME}$",),
+        regexes=(rf"^{_PROJECT}/subscriptions/{_PUBSUB_NAME}$", _NO_LONG_HEX),
         help_text="full name of the Pub/Sub subscription that is read until the job is drained",
     ),
     "dead_letter_topic": Form(
         param_type="PUBSUB_TOPIC",
         example="projects/acme-prod/topics/tiktok-dead-letters",
-        regexes=(rf"^{_PROJECT}/topics/{_PUBSUB_NAME}$",),
+        regexes=(rf"^{_PROJECT}/topics/{_PUBSUB_NAME}$", _NO_LONG_HEX),
     ),
     "since": Form(example="-1d", regexes=(_TIME,)),
     "history until": _until("events"),
@@ -164,7 +166,9 @@ def form_of_key(name: str) -> Form | None:
         return Form(param_type="ENUM", example=example, enum_options=tuple(map(str, kind.values)), help_text=said)
     if isinstance(kind, types.BoolType):
         return Form(param_type="ENUM", example=example, enum_options=("true", "false"), help_text=said)
-    return Form(example=example, regexes=(_KEY_REGEXES.get(name) or _regex_of(kind),), help_text=said)
+    regex = _KEY_REGEXES.get(name) or _regex_of(kind)
+    may_hide = regex == _IN_BRACES or name == "api_url"
+    return Form(example=example, regexes=(regex, _NO_LONG_HEX) if may_hide else (regex,), help_text=said)
 
 
 def _regex_of(kind: types.Type) -> str:

@@ -24,6 +24,9 @@ from pipeline.template_forms import CONNECTION_LEFT_OUT, FORMS, Form, form_of_ke
 
 TEMPLATES = ("stream", "history", "replay")
 
+# TikTok's access tokens have 40 hex digits.
+LOOKS_LIKE_TOKEN = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{40}(?![0-9A-Za-z])")
+
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """One parameter of a template.
@@ -75,6 +78,11 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
             return (
                 "access_token: a reference to the token is needed, never the token itself; put the token into Secret "
                 f"Manager and name its version, such as {self.example}."
+            )
+        if LOOKS_LIKE_TOKEN.search(value) and not value.startswith("gs://"):
+            return (
+                f"{self.name}: this value looks like an access token, and everybody who may see the job would read it; "
+                "put the token into Secret Manager and name its version as access_token."
             )
         wanted = f"one of {', '.join(self.enum_options)}" if self.enum_options else f"a value such as {self.example}"
         return f"{self.name}: this value is not allowed; {wanted} is needed."

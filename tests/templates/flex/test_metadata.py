@@ -216,6 +216,26 @@ def test_no_parameter_takes_a_token(template: str, parameter: Parameter) -> None
         assert token not in objection
 
 
+@every_parameter
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{{gdpr_purpose: {}}}",
+        "https://shop.example/{}/",
+        "https://{}.example/",
+        "projects/acme-prod/topics/t-{}",
+        "projects/acme-prod/subscriptions/s-{}",
+    ],
+)
+def test_no_parameter_hides_a_token_in_what_it_may_say(template: str, parameter: Parameter, form: str) -> None:
+    """From the console, Terraform or a schedule, nothing but the regexes stands between a token and the job's page."""
+    objection = parameter.objection(form.format(TOKENS[0]))
+    assert objection is not None
+    assert TOKENS[0] not in objection
+    if parameter.param_type not in ("BOOLEAN", "ENUM"):
+        assert "Secret Manager" in objection
+
+
 @pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize(
     "value", ["env:TIKTOK_TOKEN", "file:/secrets/token", "projects/acme-prod/secrets/tiktok-token"]
