@@ -175,9 +175,14 @@ def _drain(options: JobOptions, template: str | None) -> int:
             f"`gcloud dataflow jobs cancel {job.id} --region {dataflow.region} --project {dataflow.project}`, then "
             "start it again with --skip_delivered."
         )
+    if state is State.JOB_STATE_UPDATED:
+        raise CommandError(
+            f"{job.id} was replaced by a newer job, which goes on; name that one: --drain "
+            f"{job.replaced_by_job_id or job.name}."
+        )
     if state in FINAL:
         say(f"{job.name}: {words(state)} already")
-        return _end(dataflow, job, options, EXIT_SETTLED)
+        return _end(dataflow, job, options, EXIT_SETTLED if state is DRAINED else EXIT_FAILURE)
     if state is not State.JOB_STATE_DRAINING:
         dataflow.drain(job.id)
     say(f"{job.name} drains: it reads nothing more, and ends once all that it has read is settled.")

@@ -140,6 +140,25 @@ def test_a_stream_is_drained_by_name_or_id(dataflow: Dataflow, launch: Launch, b
     assert (again.code, again.out) == (0, "tiktok-stream: drained already\n")
 
 
+def test_an_id_from_before_an_update_does_not_pass_for_drained(dataflow: Dataflow, launch: Launch) -> None:
+    launch(*STREAM)
+    launch(*STREAM, "--update")
+    old, new = dataflow.jobs.values()
+    done = launch("--drain", old.id)
+    assert (done.code, done.out) == (1, "")
+    assert f"{old.id} was replaced by a newer job, which goes on; name that one: --drain {new.id}." in done.err
+    assert new.current_state != State.JOB_STATE_DRAINING
+
+
+@pytest.mark.parametrize("state", [State.JOB_STATE_FAILED, State.JOB_STATE_CANCELLED])
+def test_a_stream_that_ended_otherwise_was_not_drained(dataflow: Dataflow, launch: Launch, state: State) -> None:
+    dataflow.lives.append((state,))
+    launch(*STREAM)
+    (job,) = dataflow.jobs.values()
+    done = launch("--drain", job.id)
+    assert (done.code, done.out) == (1, f"tiktok-stream: {state.name[10:].lower()} already\n")
+
+
 def test_a_batch_is_not_drained(dataflow: Dataflow, launch: Launch) -> None:
     launch(*HISTORY)
     done = launch("--drain", "tiktok-history")
