@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pipeline.flags import StrictParser, settings
-from pipeline.problems import UsageError, shown
+from pipeline.problems import ConfigurationError, UsageError, shown
 from pipeline.settings import read_text
 from pipeline.template_parameters import Parameter
 
@@ -53,6 +53,7 @@ _FORMS = {
     "sdk_container_image": (_WORD, "europe-docker.pkg.dev/acme-prod/tiktok/events:1"),
 }
 _NUMBERS = ("num_workers", "max_workers")
+_MOST_WORKERS = 4000
 
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +162,7 @@ def job_options(arguments: argparse.Namespace, template: str | None) -> JobOptio
     given: dict[str, Any] = {
         "project": arguments.project or os.environ.get("GOOGLE_CLOUD_PROJECT"),
         "region": arguments.region or os.environ.get("GOOGLE_CLOUD_REGION"),
-        "job_name": arguments.job_name or f"tiktok-{template or 'stream'}",
+        "job_name": f"tiktok-{template or 'stream'}" if arguments.job_name is None else arguments.job_name,
     }
     for name in ("project", "region"):
         if not given[name]:
@@ -186,6 +187,13 @@ def job_options(arguments: argparse.Namespace, template: str | None) -> JobOptio
         additional_experiments=_words(arguments.additional_experiments),
         dataflow_service_options=_words(arguments.dataflow_service_options),
     )
+    if options.drain is not None and not options.drain.strip():
+        raise UsageError("--drain: is empty; give the name or the id of the stream, such as tiktok-stream.")
+    if (options.num_workers or 0) > (options.max_workers or _MOST_WORKERS):
+        raise UsageError(
+            f"--num_workers: {options.num_workers} is above --max_workers {options.max_workers}; lower it, or raise "
+            "the other."
+        )
     if options.mapping and not options.update:
         raise UsageError("--transform_name_mapping: belongs to --update; add it, or remove the mapping.")
     if options.update and template != "stream":
@@ -232,8 +240,8 @@ def _is_label(*words: str) -> bool:
 def _number(name: str, text: str | None) -> int | None:
     if text is None:
         return None
-    if not text.isdecimal() or not 0 < int(text) <= 4000:
-        raise UsageError(f"--{name}: {shown(text)} is not allowed; a number from 1 to 4000 is needed.")
+    if not text.isdecimal() or not 0 < int(text) <= _MOST_WORKERS:
+        raise UsageError(f"--{name}: {shown(text)} is not allowed; a number from 1 to {_MOST_WORKERS} is needed.")
     return int(text)
 
 
@@ -242,11 +250,13 @@ def _words(texts: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _mapping(text: str | None) -> dict[str, str]:
-    """Returns names of steps of the running stream by those of the new one, from JSON or a file with it."""
+    """Returns names of steps of the new stream by those of the running one, from JSON or a file with it."""
     if text is None:
         return {}
     try:
         found = json.loads(text if text.lstrip().startswith("{") else read_text(text))
+    except ConfigurationError as error:
+        raise UsageError(f"--transform_name_mapping: {shown(text)} is neither JSON nor a file.\n{error}") from None
     except json.JSONDecodeError as error:
         raise UsageError(f"--transform_name_mapping: no JSON (line {error.lineno}, column {error.colno}).") from None
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):

@@ -84,7 +84,7 @@ def check(template: str, known: Sequence[Parameter], given: Mapping[str, str]) -
     """
     _refuse_secrets(given)
     _refuse_local_paths(known, given)
-    check_parameters(template, dict(given))
+    check_parameters(template, dict(given), dashes="--")
     words = [f"--{name}={value}" for name, value in given.items()]
     if not _is_readable(given.get("connection", "")):
         stand_ins = [flag for name, flag in _STAND_INS.items() if name not in given]

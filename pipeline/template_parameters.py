@@ -163,8 +163,13 @@ def command(template: str) -> str:
     return "replay" if template == "replay" else "run"
 
 
-def check_parameters(template: str, given: dict[str, str]) -> None:
+def check_parameters(template: str, given: dict[str, str], dashes: str = "") -> None:
     """Checks names and values of parameters before anything is launched.
+
+    Args:
+      template: its name.
+      given: name to value.
+      dashes: stand before each name that is told, where they were given as flags.
 
     Raises:
       UsageError: with every problem, one a line; no value is repeated.
@@ -177,7 +182,7 @@ def check_parameters(template: str, given: dict[str, str]) -> None:
         elif objection := known[name].objection(value):
             problems.append(objection)
     if problems:
-        raise UsageError("\n".join(problems))
+        raise UsageError("\n".join(f"{dashes}{problem}" for problem in problems))
 
 
 def parser_of(template: str) -> argparse.ArgumentParser:

@@ -85,6 +85,16 @@ def rows_wanted(arguments: argparse.Namespace, flag: str = "rows") -> int | None
     return int(text)
 
 
+def missing_token(command: str, runner: str) -> UsageError:
+    """Returns the error of a connection that names no token; workers on Dataflow have no variables of this machine."""
+    on_dataflow = runner == "DataflowRunner"
+    example = "projects/acme-prod/secrets/tiktok-token/versions/latest" if on_dataflow else "env:TIKTOK_TOKEN"
+    return UsageError(
+        f"access_token is missing: `{command}` needs a reference to the token, such as {example}, in the connection "
+        "file or as --access_token."
+    )
+
+
 def refuse_empty(arguments: argparse.Namespace, *names: str) -> None:
     """Refuses flags whose value is empty: nothing would be written, and nobody would notice.
 

@@ -41,11 +41,11 @@ def execute(argv: list[str]) -> int:
     parser = parser_of_launch(f"launch {template or 'stream|history|replay'} --template PATH", _DESCRIPTION)
     add_template_flags(parser, known)
     arguments = parser.parse_strictly(rest)
-    options = job_options(arguments, template)
-    if options.drain is not None:
-        return _drain(options, template)
-    if template is None:
+    if template is None and arguments.drain is None:
         raise UsageError(f"launch: name what to start, {', '.join(TEMPLATES)}, or give --drain JOB.")
+    options = job_options(arguments, template)
+    if template is None or options.drain is not None:
+        return _drain(options, template)
     if options.classic or options.stage:
         return _classic(options, template, arguments, known)
     return _flex(options, template, arguments, known)

@@ -4,7 +4,7 @@ import argparse
 import datetime
 
 from pipeline.commands.again import add_flush_flag, add_unknown_flags, flush_seconds, megabytes, whole_number
-from pipeline.commands.common import add_shared_flags, read_and_warn, refuse_empty, window
+from pipeline.commands.common import add_shared_flags, missing_token, read_and_warn, refuse_empty, window
 from pipeline.flags import StrictParser
 from pipeline.options import (
     DEFAULT_RUNNER,
@@ -63,10 +63,7 @@ def parse_replay(argv: list[str]) -> ReplayOptions:
         raise UsageError("--dead_letters is missing: name the folder that `run --dead_letters` wrote.")
     connection = read_and_warn(arguments)
     if connection.access_token is None:
-        raise UsageError(
-            "access_token is missing: `replay` needs a reference to the token, such as env:TIKTOK_TOKEN, in the "
-            "connection file or as --access_token."
-        )
+        raise missing_token("replay", runner)
     return ReplayOptions(
         connection=connection,
         inputs=(arguments.dead_letters,),

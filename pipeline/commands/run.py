@@ -16,6 +16,7 @@ from pipeline.commands.common import (
     add_shared_flags,
     add_window_flags,
     layout_name,
+    missing_token,
     names_in,
     read_and_warn,
     refuse_empty,
@@ -87,10 +88,7 @@ def parse_run(argv: list[str]) -> RunOptions:
     connection = read_and_warn(arguments, {"input": kinds[-1]} if kinds else {})
     sends_nothing = dry_run(arguments) and not graph_only
     if connection.access_token is None and not sends_nothing:
-        raise UsageError(
-            "access_token is missing: `run` needs a reference to the token, such as env:TIKTOK_TOKEN, in the "
-            "connection file or as --access_token."
-        )
+        raise missing_token("run", runner)
     check_again_flags(arguments)
     refuse_empty(arguments, "ledger", "dead_letters", "quarantine", "summary")
     return RunOptions(

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from dataflow import Dataflow
@@ -19,7 +20,11 @@ TOKEN = "0123456789abcdef0123456789abcdef01234567"
         ([], "launch: name what to start, stream, history, replay, or give --drain JOB."),
         (["straem"], '"straem" is no template; one of stream, history, replay is needed. Did you mean "stream"?'),
         ([*STREAM, "--ledgr", "gs://acme-b/l"], "unknown flag --ledgr. Did you mean --ledger?"),
-        ([*STREAM, "--input", "gs://acme-b/x"], "input: this value is not allowed; one of auto, feed, web is needed."),
+        (
+            [*STREAM, "--input", "gs://acme-b/x"],
+            "--input: this value is not allowed; one of auto, feed, web is",
+        ),
+        (STREAM[:-2], "--subscription is missing."),
         ([*STREAM, "--layout", "auto"], "unknown flag --layout."),
         (STREAM[:1] + STREAM[3:], "--template is missing: name the container spec"),
         ([*STREAM, "--template", "stream.json"], "--template:"),
@@ -42,7 +47,11 @@ TOKEN = "0123456789abcdef0123456789abcdef01234567"
         (["stream", "--classic"], "give --stage PATH to write the template, or --template PATH to start it."),
         (["history", "--update", "--template", "gs://acme-b/t"], "--update: only a stream can be updated"),
         ([*STREAM, "--consent", "{}", "--consent.gdpr_missing", "drop"], "give one of them"),
-        ([*STREAM, "--since", "yesterday"], "since:"),
+        ([*STREAM, "--since", "yesterday"], "--since:"),
+        ([*STREAM, "--job_name", ""], '--job_name: "" is not allowed'),
+        (["--drain", ""], "--drain: is empty; give the name or the id of the stream"),
+        ([*STREAM, "--num_workers", "5", "--max_workers", "2"], "--num_workers: 5 is above --max_workers 2"),
+        ([*STREAM, "--update", "--transform_name_mapping", "steps.jsn"], '--transform_name_mapping: "steps.jsn" is'),
     ],
     ids=lambda value: " ".join(value[-2:])[:30] if isinstance(value, list) else "",
 )
@@ -51,6 +60,22 @@ def test_a_mistake_is_told_with_its_remedy(dataflow: Dataflow, launch: Launch, w
     assert done.code == 2
     assert said in done.err
     assert dataflow.calls == []
+
+
+def test_what_to_start_is_asked_for_first(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    from pipeline import cli
+
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    assert cli.main(["launch"]) == 2
+    assert "launch: name what to start" in capfd.readouterr().err
+
+
+def test_a_connection_without_a_token_is_told_what_workers_can_follow(storage: Any, launch: Launch) -> None:
+    storage.bucket(BUCKET).blob("bare.yaml").upload_from_string("event_source_id: A1T8T4UYGVIQA8ORZMX9\n")
+    done = launch(*STREAM, "--connection", f"gs://{BUCKET}/bare.yaml")
+    assert done.code == 2
+    assert "such as projects/acme-prod/secrets/tiktok-token/versions/latest" in done.err
+    assert "env:" not in done.err
 
 
 def test_project_and_region_may_be_those_of_the_environment(
