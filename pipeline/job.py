@@ -74,7 +74,7 @@ def run(
             check_buckets(options)
         records = checked_records(options, beam_options)
         if not options.dry_run:
-            check_token(options, runner, tokens)
+            check_token(options, beam_options, tokens)
     except (ValueError, RuntimeError) as error:
         raise UsageError(str(error)) from error
 
@@ -137,7 +137,7 @@ def plan_stream(
         if not is_graph_check(beam_options):
             check_buckets(options)
         records = checked_records(options, beam_options)
-        check_token(options, runner, tokens)
+        check_token(options, beam_options, tokens)
         planned = plan(options, runner, records)
     except (ValueError, RuntimeError) as error:
         raise UsageError(str(error)) from error

@@ -6,13 +6,13 @@ from importlib import metadata
 
 import msgspec
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from pipeline.described import is_graph_check
 from pipeline.options import RunOptions, beam_runner
 from pipeline.records import Records
 from transforms.connection import Connection
-from transforms.tiktok.token import TokenSource
+from transforms.tiktok.token import SECRET, TokenReferenceError, TokenSource
 
 _LOCAL = "FnApiRunner"
 _DATAFLOW = "DataflowRunner"
@@ -32,14 +32,25 @@ def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOption
     return runner, beam_options
 
 
-def check_token(options: RunOptions, runner: str, tokens: Callable[[str], TokenSource] = TokenSource) -> None:
-    """Resolves the token where this machine is the one that sends.
+def check_token(
+    options: RunOptions, beam_options: PipelineOptions, tokens: Callable[[str], TokenSource] = TokenSource
+) -> None:
+    """Resolves the token where this machine is the one that sends; refuses a reference that Dataflow cannot follow.
 
     Raises:
       TokenReferenceError: it cannot be read.
     """
+    reference = options.connection.access_token or ""
+    runner = beam_options.view_as(StandardOptions).runner
     if runner == _LOCAL:
-        tokens(options.connection.access_token or "").get()
+        tokens(reference).get()
+    elif runner == _DATAFLOW and not is_graph_check(beam_options) and not SECRET.fullmatch(reference):
+        # A stream would fail, and be started again, without end.
+        raise TokenReferenceError(
+            "access_token: env: and file: name things of one machine, which workers on Dataflow do not have; put the "
+            "token into Secret Manager and name its version, such as "
+            "projects/acme-prod/secrets/tiktok-token/versions/latest, in the connection file or as access_token."
+        )
 
 
 def checked_records(options: RunOptions, beam_options: PipelineOptions) -> Records:

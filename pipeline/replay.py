@@ -79,7 +79,7 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
         if not is_graph_check(beam_options):
             check_buckets(options)
         records = checked_records(options, beam_options)
-        check_token(options, runner)
+        check_token(options, beam_options)
     except (ValueError, WriteError, TokenReferenceError) as error:
         raise UsageError(str(error)) from error
 

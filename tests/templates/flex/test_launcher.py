@@ -266,6 +266,26 @@ def test_what_cannot_work_is_told_by_the_launcher(machine: dict[str, str], given
     assert CANARY not in ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["--subscription=projects/acme-prod/subscriptions/mparticle", "--input=gs://acme-export/**"],
+    ids=["stream", "history"],
+)
+def test_a_connection_with_a_token_of_one_machine_is_refused(
+    machine: dict[str, str], buckets: Any, source: str
+) -> None:
+    """Workers would fail for want of it, again and again."""
+    text = "event_source_id: A1T8T4UYGVIQA8ORZMX9\naccess_token: env:TIKTOK_TOKEN\n"
+    buckets.bucket("acme-tiktok").blob("env.yaml").upload_from_string(text)
+    try:
+        ended = launch(machine, source, "--connection=gs://acme-tiktok/env.yaml")
+    finally:
+        buckets.bucket("acme-tiktok").delete_blob("env.yaml")
+    assert ended.returncode == 2
+    assert "put the token into Secret Manager and name its version, such as projects/" in ended.stderr
+    assert not list(buckets.list_blobs("acme-staging"))
+
+
 def test_workers_without_the_image_are_refused(machine: dict[str, str]) -> None:
     """With Beam's own image every worker would fail for want of this package, again and again."""
     bare = {name: value for name, value in machine.items() if name != "TIKTOK_EVENTS_IMAGE"}
