@@ -100,8 +100,9 @@ def _answer(error: exceptions.GoogleAPICallError, asked: Asked) -> CommandError:
             return CommandError(begin + _missing(said, asked))
         case exceptions.AlreadyExists() | exceptions.Aborted():
             return UsageError(
-                f"{begin}a job of this name is active in {asked.region}. Replace it with --update (streams), end it "
-                f"with `tiktok-events launch --drain {asked.job}`, or give another --job_name."
+                f"{begin}a job of this name is active in {asked.region}. A stream is replaced with --update, or "
+                f"ended with `tiktok-events launch --drain {asked.job}`; wait for the end of a batch, or give another "
+                "--job_name."
             )
         case exceptions.ResourceExhausted():
             return CommandError(

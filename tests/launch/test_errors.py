@@ -80,8 +80,8 @@ CASES = {
     "a job of the name": (
         (Code.ALREADY_EXISTS, "There is already an active job named tiktok-stream."),
         2,
-        "Replace it with --update (streams), end it with `tiktok-events launch --drain tiktok-stream`, or give another "
-        "--job_name.",
+        "A stream is replaced with --update, or ended with `tiktok-events launch --drain tiktok-stream`; wait for the "
+        "end of a batch, or give another --job_name.",
     ),
     "a parameter": (
         (Code.INVALID_ARGUMENT, "The template parameters are invalid.", invalid("ledger", "Unrecognized\nparameter")),
