@@ -61,7 +61,7 @@ variable "publishers" {
 }
 
 variable "operators" {
-  description = "Who may read the ledger and dead letters and run replays, such as group:shop-data@example.com."
+  description = "Who may read the ledger and dead letters, such as group:shop-data@example.com."
   type        = set(string)
   default     = []
 }

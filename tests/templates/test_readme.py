@@ -66,6 +66,17 @@ def test_an_empty_project_gets_the_apis_that_terraform_cannot_switch_on_itself()
     assert enabled < README.index("terraform plan -var-file")
 
 
+def test_a_launch_by_hand_has_the_name_of_the_scheduled_job() -> None:
+    # The examples of the README have the module's default name.
+    name = re.search(r'variable "name" \{.*?default += "(.*?)"', (MODULE / "variables.tf").read_text(), re.DOTALL)
+    assert name is not None
+    assert f"--job_name {name[1]}-history`" in README.replace("\n", " ")
+
+
+def test_a_subnetwork_of_another_project_is_told_to_need_a_grant() -> None:
+    assert "`roles/compute.networkUser`" in README
+
+
 def test_every_file_that_it_names_exists() -> None:
     names = set(re.findall(r"`(?:\.\./)?((?:examples|pipeline|terraform)/[\w./-]*)`", README))
     names.remove("terraform/acme.tfvars")  # made by the reader

@@ -131,6 +131,14 @@ def test_the_value_of_the_secret_stands_nowhere() -> None:
     assert [value for value in values if re.search(r"\b[0-9a-f]{40}\b", value)] == []
 
 
+def test_the_variable_of_those_who_read_promises_no_writing() -> None:
+    """A replay writes a ledger and reads the token; README.md says who may."""
+    text = (MODULE / "variables.tf").read_text()
+    description = re.search(r'variable "operators" \{\s+description = "(.*)"', text)
+    assert description is not None
+    assert "replay" not in description[1]
+
+
 def test_what_is_personal_is_not_kept_after_it_is_deleted() -> None:
     kept = example("hardened").resources["google_storage_bucket.kept"]
     assert kept["quarantine"]["soft_delete_policy"]["retention_duration_seconds"] == 0
