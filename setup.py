@@ -20,6 +20,7 @@ setup(
         "google-cloud-pubsub>=2.30,<3",
         "google-cloud-secret-manager>=2.20,<3",
         "google-crc32c>=1.5,<2",
+        "httptools>=0.6.4,<0.10",
         "msgspec>=0.20,<0.23",
         "numpy>=2,<3",
         "phonenumbers>=9,<10",
@@ -32,8 +33,6 @@ setup(
         "xxhash>=3.5,<5",
     ],
     extras_require={
-        # The stand-in for TikTok: `tiktok-events sandbox`, `make demo`, the tests and the benchmarks.
-        "sandbox": ["httptools>=0.6.4,<0.10"],
         "dev": [
             "cryptography>=45",
             "hypothesis>=6.130,<7",

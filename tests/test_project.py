@@ -88,7 +88,7 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize("requirement", declared("dev", "sandbox"), ids=str)
+@pytest.mark.parametrize("requirement", declared("dev"), ids=str)
 def test_the_lock_pins_every_direct_dependency_within_its_range(requirement: Requirement, python: str) -> None:
     environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.5"}
     pinned = [
@@ -110,7 +110,7 @@ def test_the_lock_names_no_place_to_install_from() -> None:
     assert re.findall(r"(?i)https?:|index-url|find-links|trusted-host|file:|^-[ef] | @ |\n\.*/", text) == []
 
 
-@pytest.mark.parametrize("requirement", declared("dev", "sandbox"), ids=str)
+@pytest.mark.parametrize("requirement", declared("dev"), ids=str)
 def test_every_dependency_is_a_range(requirement: Requirement) -> None:
     assert {part.operator for part in requirement.specifier} <= {">=", "<"}
     assert ">=" in {part.operator for part in requirement.specifier}
@@ -147,18 +147,14 @@ def distributions(modules: set[str]) -> set[str]:
     return {canonicalize_name(name) for name in found}
 
 
-@pytest.mark.parametrize(
-    ("packages", "extras"), [(("pipeline", "transforms"), ()), (PACKAGES, ("sandbox",))], ids=["base", "with-sandbox"]
-)
-def test_what_is_imported_is_declared_and_what_is_declared_is_imported(
-    packages: tuple[str, ...], extras: tuple[str, ...]
-) -> None:
-    names = {canonicalize_name(requirement.name) for requirement in declared(*extras)}
+@pytest.mark.parametrize("packages", [("pipeline", "transforms"), PACKAGES], ids=["base", "with-sandbox"])
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported(packages: tuple[str, ...]) -> None:
+    names = {canonicalize_name(requirement.name) for requirement in declared()}
     assert distributions(imports_of(packages)) == names
 
 
 def test_what_tests_and_benchmarks_import_is_declared() -> None:
-    names = {canonicalize_name(requirement.name) for requirement in declared("dev", "sandbox")}
+    names = {canonicalize_name(requirement.name) for requirement in declared("dev")}
     assert distributions(imports_of(("tests", "benchmarks"))) - names == set()
 
 

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from transforms.connection import Connection
-from transforms.tiktok.client import MAX_REPLY_BYTES, EventsApi, Reply, Trouble
+from transforms.tiktok.client import EventsApi, Reply, Trouble
+from transforms.tiktok.wire import MAX_REPLY_BYTES
 from transforms.vocabulary import Form
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -335,6 +336,38 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(serve: Serve,
     assert server.connections == 3
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        http_reply(ACCEPTED, headers="Connection: close\r\n"),
+        http_reply(ACCEPTED) + http_reply(ACCEPTED),
+        http_reply(ACCEPTED) + b"and more",
+    ],
+    ids=["close", "two replies", "more than the reply"],
+)
+def test_a_connection_that_is_not_to_be_trusted_any_more_is_replaced(
+    serve: Serve, connect: Connect, reply: bytes
+) -> None:
+    server = serve(reply)
+    api = connect(server.port)
+    assert [outcome(api.post(Form.WEB, BODY, TOKEN)) for _ in range(3)] == [(200, None, True)] * 3
+    assert server.connections == 3
+
+
+def test_connections_are_closed_with_the_client(serve: Serve, connect: Connect) -> None:
+    closed = threading.Event()
+
+    def answer(server: Server, conn: socket.socket) -> None:
+        server.answer(conn, http_reply(ACCEPTED))
+        closed.set()
+
+    api = connect(serve(behave=answer).port)
+    api.post(Form.WEB, BODY, TOKEN)
+    assert not closed.is_set()
+    api.close()
+    assert closed.wait(2)
+
+
 # Trouble before the body
 
 
@@ -431,7 +464,7 @@ def test_a_reset_in_the_middle_of_the_body_is_ambiguous(serve: Serve, connect: C
     assert outcome(reply) == (None, Trouble.BROKEN, True)
 
 
-@pytest.mark.parametrize("how", ["resets", "closes", "babbles", "stops in the headers"])
+@pytest.mark.parametrize("how", ["resets", "closes", "babbles", "upgrades", "stops in the headers"])
 def test_a_connection_that_ends_without_a_reply_is_ambiguous(serve: Serve, connect: Connect, how: str) -> None:
     def end(server: Server, conn: socket.socket) -> None:
         server.requests.append(read_request(conn))
@@ -439,14 +472,14 @@ def test_a_connection_that_ends_without_a_reply_is_ambiguous(serve: Serve, conne
             reset(conn)
         elif how == "babbles":
             conn.sendall(b"220 smtp.example.com ESMTP\r\n")
+        elif how == "upgrades":
+            conn.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n")
         elif how == "stops in the headers":
             conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Le")
 
     server = serve(behave=end)
     reply = connect(server.port).post(Form.WEB, BODY, TOKEN)
-    # Headers without their end are read as complete by Python's http.client, with an empty body.
-    expected = (200, None, True) if how == "stops in the headers" else (None, Trouble.BROKEN, True)
-    assert outcome(reply) == expected
+    assert outcome(reply) == (None, Trouble.BROKEN, True)
     assert reply.body == b""
 
 
@@ -456,6 +489,18 @@ def test_half_a_reply_is_ambiguous(serve: Serve, connect: Connect) -> None:
         conn.sendall(http_reply(ACCEPTED)[:-20])
 
     assert outcome(connect(serve(behave=half).port).post(Form.WEB, BODY, TOKEN)) == (200, Trouble.BROKEN, True)
+
+
+def test_headers_without_end_are_not_kept(serve: Serve, connect: Connect) -> None:
+    def pour(server: Server, conn: socket.socket) -> None:
+        server.requests.append(read_request(conn))
+        conn.sendall(b"HTTP/1.1 200 OK\r\n")
+        while not server.over.is_set():
+            conn.sendall(b"X-More: 1\r\n" * 1_000)
+
+    reply = connect(serve(behave=pour).port, read_timeout_secs=5).post(Form.WEB, BODY, TOKEN)
+    assert outcome(reply) == (None, Trouble.BROKEN, True)
+    assert reply.elapsed_secs < 2
 
 
 def test_a_reply_that_does_not_come_in_time_is_ambiguous(serve: Serve, connect: Connect) -> None:
@@ -497,7 +542,7 @@ def test_a_reply_that_floods_in_tiny_pieces_ends_with_the_read_time_out(serve: S
         server.requests.append(read_request(conn))
         conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         while not server.over.is_set():
-            conn.sendall(b"1\r\nx\r\n" * 10_000)
+            conn.sendall((b"1;" + b"y" * 1_000 + b"\r\nx\r\n") * 100)
 
     reply = connect(serve(behave=flood).port).post(Form.WEB, BODY, TOKEN)
     assert outcome(reply) == (200, Trouble.TIMED_OUT, True)
@@ -523,6 +568,42 @@ def test_a_body_that_is_taken_too_slowly_ends_in_time(serve: Serve, connect: Con
 
 
 # Replies
+
+
+def test_an_announcement_is_not_the_reply(serve: Serve, connect: Connect) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
+    server = serve(b"HTTP/1.1 100 Continue\r\n\r\n" + early + http_reply(ACCEPTED))
+    api = connect(server.port)
+    for _ in range(2):
+        reply = api.post(Form.WEB, BODY, TOKEN)
+        assert outcome(reply) == (200, None, True)
+        assert reply.body == ACCEPTED
+    assert server.connections == 1
+
+
+def test_a_reply_without_a_length_ends_with_its_connection(serve: Serve, connect: Connect) -> None:
+    def end(server: Server, conn: socket.socket) -> None:
+        server.requests.append(read_request(conn))
+        conn.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        conn.sendall(ACCEPTED)
+
+    server = serve(behave=end)
+    api = connect(server.port)
+    for _ in range(2):
+        reply = api.post(Form.WEB, BODY, TOKEN)
+        assert outcome(reply) == (200, None, True)
+        assert reply.body == ACCEPTED
+    assert server.connections == 2
+
+
+def test_a_reply_that_comes_before_the_body_was_taken_is_read(serve: Serve, connect: Connect) -> None:
+    def refuse(_: Server, conn: socket.socket) -> None:
+        conn.recv(4096)
+        conn.sendall(http_reply(b"too large", "413 Content Too Large"))
+
+    reply = connect(serve(behave=refuse).port, read_timeout_secs=5).post(Form.WEB, b"x" * 20_000_000, TOKEN)
+    assert outcome(reply) == (413, None, True)
+    assert reply.body == b"too large"
 
 
 def test_an_html_page_of_a_gateway_is_a_reply(serve: Serve, connect: Connect) -> None:
@@ -560,6 +641,17 @@ def test_a_compressed_reply_is_decoded(serve: Serve, connect: Connect, framing: 
     api = connect(server.port)
     assert [api.post(Form.WEB, BODY, TOKEN).body for _ in range(2)] == [ACCEPTED, ACCEPTED]
     assert server.connections == 1
+
+
+def test_a_reply_that_was_compressed_in_two_parts_is_decoded(serve: Serve, connect: Connect) -> None:
+    packed = gzip.compress(ACCEPTED[:20]) + gzip.compress(ACCEPTED[20:])
+    server = serve(http_reply(packed, headers="Content-Encoding: gzip\r\n"))
+    assert connect(server.port).post(Form.WEB, BODY, TOKEN).body == ACCEPTED
+
+
+def test_a_reply_that_was_cut_after_it_was_compressed_is_ambiguous(serve: Serve, connect: Connect) -> None:
+    server = serve(http_reply(gzip.compress(ACCEPTED)[:-10], headers="Content-Encoding: gzip\r\n"))
+    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (200, Trouble.BROKEN, True)
 
 
 def test_a_reply_that_unpacks_to_far_more_is_cut(serve: Serve, connect: Connect) -> None:

@@ -3,11 +3,10 @@
 Trouble of the network is a value (`Trouble`), not an exception. What the reply means is read in
 `transforms.tiktok.reply`; whether to try again is decided above both.
 
-Built on the `HTTPAdapter` of `requests`, without a `Session`: a session adds cookies, redirects (it reads the whole
-body of a redirect, however long), `.netrc` and proxies of the environment. Workers read no environment: what stands
-there differs from machine to machine, and a proxy would be handed the token. One pool of the adapter's serves all
-threads, urllib3 makes it for that. A call asks the pool itself: what the adapter adds to each call (looking the pool up
-again, cookies, a `Response`) takes as long as sending 250 events.
+Connections are those of an `HTTPAdapter` of `requests`, without a `Session`: a session adds cookies, redirects (it
+reads the whole body of a redirect, however long), `.netrc` and proxies of the environment. Workers read no environment:
+what stands there differs from machine to machine, and a proxy would be handed the token. One pool of the adapter's
+serves all threads, urllib3 makes it for that. What goes over a connection is in `transforms.tiktok.wire`.
 """
 
 import email.utils
@@ -16,35 +15,25 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum, unique
 from typing import Final
+from urllib.parse import urlsplit
 
+import msgspec
 import requests
-import urllib3
 
 from transforms.connection import Connection
-from transforms.tiktok import request
-from transforms.tiktok.deadline import DeadlineAdapter
+from transforms.tiktok import request, wire
 from transforms.tiktok.request import Body, sliced
 from transforms.vocabulary import Form
 
-# TikTok's replies have some hundred bytes; what is longer than this is no reply of the Events API.
-MAX_REPLY_BYTES: Final = 1 << 20
-
-# A time-out holds for one piece: 256 KiB within `connect_timeout_secs` is far below any usable line. Larger ones cost
-# fresh memory for each, smaller ones more turns of Python's lock.
+# Larger pieces cost fresh memory for each, smaller ones more turns of Python's lock.
 _PIECE_BYTES: Final = 1 << 18
-
-# Of a reply; what is compressed can be a thousand times as much when unpacked.
-_READ_BYTES: Final = 1 << 16
 
 # zlib on 1,000 web events (758 kB): level 1 took 7.6 ms for 31 % of the size, level 6 14.5 ms for 29 %; hashes and ids
 # do not shrink.
 _GZIP_LEVEL: Final = 1
 _GZIP_WBITS: Final = 31
-
-_NETWORK_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 @unique
@@ -61,13 +50,12 @@ class Trouble(StrEnum):
     """The other side's certificate was refused, or it speaks no TLS: nothing was sent, and waiting does not help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What came back for one request.
 
     Attributes:
       status: the HTTP status, None if there was none; may be set beside `trouble` when the body broke off.
-      body: the reply's body, decoded from gzip, cut at `MAX_REPLY_BYTES`; it may repeat values that were sent.
+      body: the reply's body, decoded from gzip, cut at `wire.MAX_REPLY_BYTES`; it may repeat values that were sent.
       trouble: why there is no complete reply, None if there is one.
       retry_after_secs: the header Retry-After, if it is there and readable; not negative.
       sent: whether anything of the body was handed to the network.
@@ -76,37 +64,24 @@ class Reply:
     """
 
     status: int | None
-    body: bytes = field(repr=False)
+    body: bytes
     trouble: Trouble | None
     retry_after_secs: float | None
     sent: bool
     started_at: float
     elapsed_secs: float
 
-
-class _Upload:
-    """A body on its way: sent piece by piece, so that it is known whether any of it left, and has an end in time."""
-
-    def __init__(self, pieces: Iterator[bytes | memoryview], limit_secs: float) -> None:
-        self._pieces = pieces
-        self._limit_secs = limit_secs
-        self.begun = False
-
-    def __iter__(self) -> Iterator[bytes | memoryview]:
-        self.begun = True
-        deadline = time.monotonic() + self._limit_secs
-        for piece in self._pieces:
-            if time.monotonic() > deadline:
-                raise TimeoutError("timed out")
-            yield piece
+    def __repr__(self) -> str:
+        """Returns all but the body."""
+        return f"Reply({self.status}, {self.trouble}, sent={self.sent}, {self.elapsed_secs:.3f} s)"
 
 
 class EventsApi:
     """The Events API as one connection sees it. Safe to share between threads.
 
-    A call ends after `connect_timeout_secs` to connect (for each address of the host), `read_timeout_secs` to send (and
-    `connect_timeout_secs` more for a last piece that nobody takes) and `read_timeout_secs` for the whole reply. How
-    long it takes to resolve the host's name is up to the operating system.
+    A call ends after `connect_timeout_secs` to connect (for each address of the host), `read_timeout_secs` to send
+    (once more for a last piece that nobody takes) and `read_timeout_secs` for the whole reply. How long it takes to
+    resolve the host's name is up to the operating system.
     """
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
@@ -120,20 +95,12 @@ class EventsApi:
           ValueError: `api_url` is no URL that a token may be sent to.
         """
         self._clock = clock
-        self._upload_secs = connection.read_timeout_secs
-        self._timeout = urllib3.Timeout(connect=connection.connect_timeout_secs, read=connection.read_timeout_secs)
+        self._connect_timeout_secs = connection.connect_timeout_secs
+        self._read_timeout_secs = connection.read_timeout_secs
         self._gzip = connection.gzip_requests
-        self._adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=connection.max_in_flight, max_retries=0)
-        self._headers = {
-            "Content-Type": "application/json",
-            "User-Agent": _user_agent(),
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-        }
-        if self._gzip:
-            self._headers["Content-Encoding"] = "gzip"
+        self._adapter = wire.Connections(pool_connections=1, pool_maxsize=connection.max_in_flight, max_retries=0)
         prepared = {form: requests.Request("POST", request.url(connection, form)).prepare() for form in Form}
-        self._targets = {form: each.path_url for form, each in prepared.items()}
+        self._heads = {form: self._head(each) for form, each in prepared.items()}
         # All forms have the same host.
         self._pool = self._adapter.pool(prepared[Form.WEB])
 
@@ -151,45 +118,51 @@ class EventsApi:
         if not (token.isascii() and token.isprintable() and token and " " not in token):
             raise ValueError("The access token is empty or holds characters that no HTTP header can carry.")
         started_at, begun = self._clock(), time.monotonic()
-        pieces, size = self._pieces(body)
-        upload = _Upload(pieces, self._upload_secs)
-        # A plain dict will do, as each name is in it once.
-        headers = {**self._headers, "Content-Length": str(size), "Access-Token": token}
-        status, received, trouble, retry_after = None, b"", None, None
+        exchange, received, trouble = wire.Exchange(), b"", None
         try:
-            response = self._pool.urlopen(
-                "POST",
-                self._targets[form],
-                upload,  # type: ignore[arg-type]  # the stubs know no iterables of memoryviews
-                headers,
-                retries=self._adapter.max_retries,
-                redirect=False,
-                assert_same_host=False,
-                timeout=self._timeout,
-                preload_content=False,
+            exchange.run(
+                self._pool, self._pieces(form, body, token), self._connect_timeout_secs, self._read_timeout_secs
             )
-            status = response.status
-            retry_after = _retry_after(response.headers.get("Retry-After"), self._clock)
-            received = _receive(response)
-        except _NETWORK_ERRORS as error:
-            # The error holds the request, and with it the token: it ends here.
-            trouble = _trouble(error, upload.begun)
+            received = exchange.body()
+        except wire.ERRORS as error:
+            # The error may hold what was sent, and with it the token: it ends here.
+            trouble = _trouble(error, exchange.begun)
         elapsed_secs = time.monotonic() - begun
-        return Reply(status, received, trouble, retry_after, upload.begun, started_at, elapsed_secs)
+        retry_after = _retry_after(exchange.retry_after, self._clock)
+        return Reply(exchange.status, received, trouble, retry_after, exchange.begun, started_at, elapsed_secs)
 
     def close(self) -> None:
         """Closes the connections that are kept open."""
         self._adapter.close()
+        self._pool.close()
 
-    def _pieces(self, body: bytes | Body) -> tuple[Iterator[bytes | memoryview], int]:
-        """Returns what goes over the line, in pieces, and its size."""
+    def _head(self, prepared: requests.PreparedRequest) -> bytes:
+        """Returns request line and headers of all requests to an address, but for the length and the token."""
+        headers = {
+            "Host": urlsplit(prepared.url or "").netloc,
+            "Content-Type": "application/json",
+            "User-Agent": _user_agent(),
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+        }
+        if self._gzip:
+            headers["Content-Encoding"] = "gzip"
+        lines = [f"POST {prepared.path_url} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+
+    def _pieces(self, form: Form, body: bytes | Body, token: str) -> Iterator[bytes | memoryview]:
+        """Yields what goes over the line, in pieces; the headers are in the first one."""
         if self._gzip:
             packer = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WBITS)
             whole = [body] if isinstance(body, bytes) else body.pieces(_PIECE_BYTES)
             body = b"".join([*map(packer.compress, whole), packer.flush()])
+        size = len(body) if isinstance(body, bytes) else body.size
+        head = b"%bContent-Length: %d\r\nAccess-Token: %b\r\n\r\n" % (self._heads[form], size, token.encode("ascii"))
         if isinstance(body, bytes):
-            return sliced(body, _PIECE_BYTES), len(body)
-        return body.pieces(_PIECE_BYTES), body.size
+            yield head + body[:_PIECE_BYTES]
+            yield from sliced(body, _PIECE_BYTES, _PIECE_BYTES)
+        else:
+            yield from body.pieces(_PIECE_BYTES, head)
 
 
 def _user_agent() -> str:
@@ -198,20 +171,6 @@ def _user_agent() -> str:
         return "tiktok-events-pipeline/" + importlib.metadata.version("tiktok-events-pipeline")
     except importlib.metadata.PackageNotFoundError:
         return "tiktok-events-pipeline"
-
-
-def _receive(response: urllib3.BaseHTTPResponse) -> bytes:
-    """Reads a body up to the limit; a longer one is cut and its connection not used again."""
-    received = bytearray()
-    try:
-        for piece in response.stream(_READ_BYTES, decode_content=True):
-            received += piece
-            if len(received) > MAX_REPLY_BYTES:
-                response.close()
-                break
-    finally:
-        response.release_conn()
-    return bytes(received[:MAX_REPLY_BYTES])
 
 
 def _retry_after(value: str | None, clock: Callable[[], float]) -> float | None:
@@ -235,8 +194,7 @@ def _trouble(error: BaseException, begun: bool) -> Trouble:
     """Returns the kind of trouble, by what was raised and whether anything of the body was sent."""
     causes = list(_causes(error))
     if begun:
-        late = (TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout)
-        return Trouble.TIMED_OUT if any(isinstance(cause, late) for cause in causes) else Trouble.BROKEN
+        return Trouble.TIMED_OUT if any(isinstance(cause, TimeoutError) for cause in causes) else Trouble.BROKEN
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Trouble.TLS

@@ -12,7 +12,7 @@ f809c39, `python_sdk/docs/PixelBatchBody.md` (`pixel_code`, `batch`).
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -67,8 +67,7 @@ class Envelope:
         return Body(self, bodies, self.size + sum(map(len, bodies)) + len(bodies) - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """The body of one request, of `Envelope.around`.
 
     Attributes:
@@ -78,18 +77,27 @@ class Body:
     """
 
     envelope: Envelope
-    bodies: Sequence[bytes] = field(repr=False)
+    bodies: Sequence[bytes]
     size: int
 
-    def pieces(self, piece_bytes: int) -> Iterator[bytes | memoryview]:
-        """Yields the whole in pieces of about so many bytes, and never more than twice as many."""
+    def __repr__(self) -> str:
+        """Returns its size only."""
+        return f"Body({self.size} bytes)"
+
+    def pieces(self, piece_bytes: int, before: bytes = b"") -> Iterator[bytes | memoryview]:
+        """Yields the whole in pieces of about so many bytes, and never more than twice as many.
+
+        Args:
+          piece_bytes: of the body.
+          before: what goes out in front of it, with the first piece.
+        """
         bodies, envelope = self.bodies, self.envelope
         # By the average: adding the lengths up one by one would take longer than to join them.
         step = max(1, len(bodies) * piece_bytes // self.size)
         for start in range(0, len(bodies), step):
             group = list(bodies[start : start + step])
             if start == 0:
-                group[0] = envelope.header + group[0]
+                group[0] = before + envelope.header + group[0]
             if start + step >= len(bodies):
                 group[-1] += envelope.footer
             else:
@@ -101,10 +109,10 @@ class Body:
                 yield from sliced(piece, piece_bytes)
 
 
-def sliced(body: bytes, piece_bytes: int) -> Iterator[memoryview]:
-    """Yields bytes in pieces, without a copy."""
+def sliced(body: bytes, piece_bytes: int, first: int = 0) -> Iterator[memoryview]:
+    """Yields bytes from a position on in pieces, without a copy."""
     view = memoryview(body)
-    for start in range(0, len(view), piece_bytes):
+    for start in range(first, len(view), piece_bytes):
         yield view[start : start + piece_bytes]
 
 
