@@ -115,7 +115,12 @@ class _DeliverFn(beam.DoFn):
         self._held: set[int] = set()
         self._sender = PooledSender(self._runtime)
         self._delivery = Delivery(
-            self._connection, self._sender, self._runtime.circuit, random.SystemRandom().random, self._stopping
+            self._connection,
+            self._sender,
+            self._runtime.circuit,
+            random.SystemRandom().random,
+            self._stopping,
+            self._runtime.refusals,
         )
 
     def process(

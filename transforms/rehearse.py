@@ -79,7 +79,7 @@ class _RehearseFn(beam.DoFn):
     def process(self, element: tuple[int, Fragment]) -> Iterator[list[Outcome]]:
         _, fragment = element
         form, payloads = fragment.form, fragment.payloads
-        request = Request(form, payloads)
+        request = Request.of(form, payloads)
         size = self._sizes[form] + fragment.body_bytes
         if size > self._most_bytes:
             # As in the delivery: a payload that is larger than a request stands alone.

@@ -24,15 +24,16 @@ class SimulatedSender:
         self.clock = 1_700_000_000.0
         self.started: list[tuple[float, list[str]]] = []
         self.renewals = [False]
+        self.told = 0
         self._answer = answer
         self._latency_secs = latency_secs
-        self._due: list[tuple[float, int, Answer, Callable[[Answer], None]]] = []
+        self._due: list[tuple[float, int, Answer, Callable[[Answer], bool]]] = []
         self._order = itertools.count()
 
     def now(self) -> float:
         return self.clock
 
-    def start(self, request: Request, at: float, answered: Callable[[Answer], None]) -> None:
+    def start(self, request: Request, at: float, answered: Callable[[Answer], bool]) -> None:
         if self.clock > at + TOLERANCE_SECS:
             heapq.heappush(self._due, (self.clock, next(self._order), Answer(request, None), answered))
             return
@@ -46,11 +47,12 @@ class SimulatedSender:
         heapq.heappush(self._due, (due, next(self._order), Answer(request, reply), answered))
 
     def wait(self, until: float) -> bool:
-        if self._due and self._due[0][0] <= max(until, self.clock):
+        while self._due and self._due[0][0] <= max(until, self.clock):
             due, _, answer, answered = heapq.heappop(self._due)
             self.clock = max(self.clock, due)
-            answered(answer)
-            return True
+            if answered(answer):
+                self.told += 1
+                return True
         assert until < math.inf, "the delivery would wait for ever"
         self.clock = max(self.clock, until)
         return False

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from transforms.tiktok.redact import Redactor, redact
+from transforms.tiktok.redact import _VALUE_AT_ALL, Redactor, _typical_spans, redact
 
 EVENT = json.dumps(
     {
@@ -193,6 +193,12 @@ def test_a_value_that_was_sent_is_never_shown(canary: str, frame: str, change: o
     assert canary not in shown
     assert sent not in shown
     assert one_line.casefold() not in shown.casefold()
+
+
+@settings(max_examples=2_000, deadline=1_000)
+@given(text=st.text(alphabet="ab0129 .,:;+-()[]{}@/'\"`“‘«www", max_size=40))
+def test_the_first_look_passes_over_nothing_that_looks_like_a_value(text: str) -> None:
+    assert _VALUE_AT_ALL.search(text) or not list(_typical_spans(text))
 
 
 @settings(max_examples=300, deadline=1_000)

@@ -46,6 +46,12 @@ def test_while_the_first_is_named_each_event_is_sent_a_few_times_only(deliver: D
     assert len(sender.started) <= len(BAD) + 3
 
 
+def test_the_bundles_thread_is_not_woken_for_each_event_that_is_named(deliver: Deliver, replies: Any) -> None:
+    outcomes, sender, _ = deliver([BATCH], naming(BAD, replies), **SPARE)
+    check(outcomes, sender, BAD)
+    assert sender.told == 1
+
+
 def test_a_dirty_source_is_sent_in_parts_from_the_start(deliver: Deliver, replies: Any) -> None:
     batches = [[f"{batch}-{event_id}" for event_id in BATCH] for batch in range(6)]
     bad = {f"{batch}-{event_id}" for batch in range(6) for event_id in BAD}
@@ -102,10 +108,10 @@ def test_what_waits_behind_a_request_ends_too_when_that_one_ends_badly(
     def answer(sender: Any, request: Any) -> Any:
         nonlocal count
         count += 1
-        return name(sender, request) if count < 4 else replies.api(code, "no")
+        return name(sender, request) if count < 2 else replies.api(code, "no")
 
     outcomes, _, _ = deliver([BATCH], answer, **SPARE)
-    assert Counter(outcome.kind for outcome in outcomes.values()) == {Kind.REJECTED: 3, kind: 797}
+    assert Counter(outcome.kind for outcome in outcomes.values()) == {Kind.REJECTED: 1, kind: 799}
 
 
 def test_an_outage_amid_a_batch_leaves_all_that_was_not_accepted_undelivered(deliver: Deliver, replies: Any) -> None:
@@ -134,23 +140,27 @@ def test_several_named_at_once_are_rejected_at_once(deliver: Deliver, replies: A
 
 def test_what_may_have_been_accepted_is_not_mixed_with_what_was_not(payload: Callable[[str], Payload]) -> None:
     sieve = Sieve()
-    request = Request(Form.WEB, [payload(str(number)) for number in range(100)], attempts=2, ambiguous=True)
-    other = Request(Form.WEB, [payload("x")], attempts=1)
+    batch = Request.of(Form.WEB, [payload(str(number)) for number in range(101)])
+    request, other = batch.part(0, 100), batch.part(100, 101)
+    request.attempts, request.ambiguous, other.attempts = 2, True, 1
     request.behind = [other]
     parts = sieve.onward(*sieve.named(request, 30), spare=True)
     assert sorted((len(part.payloads), part.ambiguous) for part in parts) == [(1, False), (99, True)]
 
 
 def test_joined_requests_know_the_attempts_of_each_payload(payload: Callable[[str], Payload]) -> None:
-    first = Request(Form.WEB, [payload("a"), payload("b")], attempts=1)
-    second = Request(Form.WEB, [payload("c"), payload("d"), payload("e")], attempts=3)
+    batch = Request.of(Form.WEB, [payload(name) for name in "abcdef"])
+    first, second, last = batch.part(0, 2), batch.part(2, 5), batch.part(5, 6)
+    first.attempts, second.attempts, last.attempts = 1, 3, 9
     whole = joined([first, second])
     assert whole is not None
     assert list(whole.attempts_of(0, 5)) == [1, 1, 3, 3, 3]
     part = whole.part(1, 4)
     part.attempts += 1
     assert list(part.attempts_of(0, 3)) == [2, 4, 4]
-    again = joined([part, Request(Form.WEB, [payload("f")], attempts=9)])
+    again = joined([part, last])
     assert again is not None
+    assert [one.event_id for one in again.payloads] == ["b", "c", "d", "f"]
+    assert [len(body) for body in again.payloads.bodies()] == [len(one.body) for one in again.payloads]
     assert list(again.attempts_of(0, 4)) == [2, 4, 4, 9]
     assert joined([]) is None

@@ -19,6 +19,17 @@ def test_the_earliest_slot_of_the_held_shards_is_taken_and_none_twice() -> None:
     assert taken == [(slot % budget.shards, budget.time(slot)) for slot in free[:9]]
 
 
+def test_a_slot_that_has_just_begun_is_taken_and_an_older_one_is_not() -> None:
+    budget = Budget(100)
+    slots = Slots(budget)
+    for shard in range(budget.shards):
+        slots.hold(shard, -1)
+    begun = budget.time(budget.first_slot(NOW + 0.5))
+    assert slots.take(begun + 0.003)[1] == begun
+    assert slots.take(begun + 0.003)[1] == pytest.approx(begun + 0.0085)
+    assert slots.take(begun + 0.1)[1] > begun + 0.09
+
+
 def test_a_slot_that_passed_unused_is_spare_and_one_that_was_taken_is_not() -> None:
     budget = Budget(10)
     slots = Slots(budget)

@@ -10,7 +10,7 @@ a new slot. Both leave the rest of the second for the way to TikTok: what was st
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Share of a whole second that holds slots. The rest (150 ms) absorbs thread wake-up and the way to the server.
 _FILLED = 0.85
@@ -30,6 +30,9 @@ class Budget:
     Args:
       requests_per_second: of the whole job, above 0.
 
+    Attributes:
+      shards: their fixed number.
+
     >>> budget = Budget(10)
     >>> budget.shards
     2
@@ -38,23 +41,18 @@ class Budget:
     """
 
     requests_per_second: float
+    shards: int = field(init=False)
+    _per_second: int = field(init=False, repr=False)
+    _period_secs: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.requests_per_second > 0:
-            raise ValueError(f"requests_per_second must be above 0, not {self.requests_per_second}")
-
-    @property
-    def shards(self) -> int:
-        """Returns the fixed number of shards of this budget."""
-        return max(1, min(_MAX_SHARDS, math.ceil(self.requests_per_second / _REQUESTS_PER_SHARD)))
-
-    @property
-    def _per_second(self) -> int:
-        return max(1, math.floor(self.requests_per_second))
-
-    @property
-    def _period_secs(self) -> int:
-        return 1 if self.requests_per_second >= 1 else math.ceil(1 / self.requests_per_second)
+        budget = self.requests_per_second
+        if not budget > 0:
+            raise ValueError(f"requests_per_second must be above 0, not {budget}")
+        # Worked out once: a delivery asks for them several times for each request.
+        object.__setattr__(self, "shards", max(1, min(_MAX_SHARDS, math.ceil(budget / _REQUESTS_PER_SHARD))))
+        object.__setattr__(self, "_per_second", max(1, math.floor(budget)))
+        object.__setattr__(self, "_period_secs", 1 if budget >= 1 else math.ceil(1 / budget))
 
     @property
     def used(self) -> float:

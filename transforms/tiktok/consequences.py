@@ -145,7 +145,7 @@ class Consequences:
 
     def end_oversized(self, fragment: Fragment) -> None:
         """Ends a payload that no request may carry; `BatchPayloads` leaves such a one alone in its fragment."""
-        request = Request(fragment.form, fragment.payloads)
+        request = Request.of(fragment.form, fragment.payloads)
         message = f"{fragment.body_bytes} bytes; a request may have {self._connection.max_request_bytes}"
         verdict = replies.Verdict(cls="too_large", code=None, message=message, request_id=None)
         self._end_all(request, Kind.REJECTED, Reason.EVENT_TOO_LARGE, verdict)

@@ -34,8 +34,8 @@ from transforms.tiktok.slots import Slots
 from transforms.vocabulary import Form
 
 # Fragments that one bundle holds beyond those in flight, in multiples of `max_in_flight`: keeps the sender busy while
-# requests wait for their back-off, and bounds memory.
-_HELD = 4
+# requests wait for their back-off, and bounds memory and what is still to be sent when the input is at its end.
+_HELD = 2
 
 
 class Delivery:
@@ -47,6 +47,7 @@ class Delivery:
       circuit: shared by all bundles of the process.
       jitter: returns a number in [0, 1).
       stopping: says whether a stream is to end; None: there is no stream, and an open circuit ends everything.
+      refusals: tells the log, for all bundles of the process; None: for this one alone.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class Delivery:
         circuit: Circuit,
         jitter: Callable[[], float],
         stopping: Callable[[], bool] | None = None,
+        refusals: told.Refusals | None = None,
     ) -> None:
+        self._refusals = refusals or told.Refusals()
         self._connection = connection
         self._sender = sender
         self._circuit = circuit
@@ -77,7 +80,7 @@ class Delivery:
         while self.is_full():
             self.wait()
         with self._lock:
-            for request in self._then.next([], [Request(fragment.form, fragment.payloads)]):
+            for request in self._then.next([], [Request.of(fragment.form, fragment.payloads)]):
                 self._line.add(request)
         self.wait(0.0)
 
@@ -150,11 +153,17 @@ class Delivery:
         while answered:
             answered = self._sender.wait(0.0)
 
-    def _answered(self, answer: Answer) -> None:
-        """Acts on an answer, and starts what may start now; on any thread."""
+    def _answered(self, answer: Answer) -> bool:
+        """Acts on an answer, and starts what may start now; on any thread.
+
+        Returns:
+          Whether the bundle's thread has reason to look: not if the next part of the same batch is on its way instead.
+          To wake it for each event that TikTok names costs as much as to send one.
+        """
         request, reply = answer.request, answer.reply
         verdict = None if reply is None else self._read(request, reply)
         with self._lock:
+            before = self._line.state
             try:
                 self._line.answered(request)
                 if verdict is None:
@@ -163,6 +172,7 @@ class Delivery:
                 else:
                     self._then.act(request, verdict)
                 self._start_due(self._sender.now())
+                return self._line.state != before or self._circuit.reason is not None
             except BaseException as defect:
                 # What the line has lost would be missed by nobody: the bundle's thread is told before it looks again.
                 self._defect = defect
@@ -174,9 +184,9 @@ class Delivery:
         request.sent_at, request.answered_at = reply.started_at, reply.started_at + reply.elapsed_secs
         request.first_at = request.first_at or reply.started_at
         request.since = request.since or reply.started_at
-        verdict = replies.read(reply, request.bodies, self._connection.codes)
+        verdict = replies.read(reply, request.payloads.bodies(), self._connection.codes)
         if verdict.cls != "success":
-            told.refused(request, reply, verdict)
+            self._refusals.tell(request, reply, verdict)
         return verdict
 
     def _start_due(self, now: float) -> None:

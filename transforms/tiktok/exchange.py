@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from transforms.model import Payload
 from transforms.tiktok.client import Reply
+from transforms.tiktok.excerpt import Excerpt
 from transforms.tiktok.reply import Verdict
 from transforms.vocabulary import Form, Reason
 
@@ -16,8 +19,7 @@ from transforms.vocabulary import Form, Reason
 _FORGOTTEN_SECS = 120.0
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct, eq=False):
     """One request on its way: the same payloads through all its attempts.
 
     Attributes:
@@ -38,7 +40,7 @@ class Request:
     """
 
     form: Form
-    payloads: Sequence[Payload]
+    payloads: Excerpt
     shard: int = -1
     attempts: int = 0
     failures: int = 0
@@ -48,19 +50,20 @@ class Request:
     answered_at: float = 0.0
     ambiguous: bool = False
     renewed: bool = False
-    token: str = field(default="", repr=False)
-    spared: "list[Request]" = field(default_factory=list, repr=False)
-    behind: "list[Request]" = field(default_factory=list, repr=False)
+    token: str = ""
+    spared: "list[Request]" = msgspec.field(default_factory=list)
+    behind: "list[Request]" = msgspec.field(default_factory=list)
     presumed: int = 0
     fewer: Sequence[tuple[int, int]] = ()
-    _bodies: list[bytes] | None = field(default=None, repr=False)
 
-    @property
-    def bodies(self) -> list[bytes]:
-        """Returns the JSON objects of the payloads; made once."""
-        if self._bodies is None:
-            self._bodies = [payload.body for payload in self.payloads]
-        return self._bodies
+    def __repr__(self) -> str:
+        """Returns its size only: neither the token nor what is sent."""
+        return f"Request({len(self.payloads)} payloads)"
+
+    @classmethod
+    def of(cls, form: Form, payloads: Sequence[Payload]) -> "Request":
+        """Returns a request for all payloads of a batch."""
+        return cls(form, Excerpt(payloads))
 
     def part(self, start: int, stop: int) -> "Request":
         """Returns a request for some of the payloads, from `start` to before `stop`, with this one's history."""
@@ -93,13 +96,12 @@ def joined(parts: Sequence[Request]) -> Request | None:
         return parts[0] if parts else None
     latest = max(parts, key=lambda part: part.attempts)
     whole = latest.part(0, 0)
-    payloads: list[Payload] = []
     fewer: list[tuple[int, int]] = []
     for part in parts:
-        payloads += part.payloads
         missed = latest.attempts - part.attempts
         fewer += [(count, less + missed) for count, less in part.fewer or [(len(part.payloads), 0)]]
-    whole.payloads, whole.fewer = payloads, fewer
+    whole.payloads = parts[0].payloads.with_more([part.payloads for part in parts[1:]])
+    whole.fewer = fewer
     return whole
 
 
@@ -114,8 +116,7 @@ def _cut(runs: Sequence[tuple[int, int]], start: int, stop: int) -> list[tuple[i
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a sender hands back: the reply, or None if the request was not started because its slot had passed."""
 
     request: Request
@@ -129,18 +130,21 @@ class Sender(Protocol):
         """Returns epoch seconds."""
         ...
 
-    def start(self, request: Request, at: float, answered: Callable[[Answer], None]) -> None:
+    def start(self, request: Request, at: float, answered: Callable[[Answer], bool]) -> None:
         """Sends a request at a time, or hands it back unsent if it is more than `TOLERANCE_SECS` late.
 
         Args:
           request: not on its way yet.
           at: epoch seconds.
-          answered: called with the answer, from any thread.
+          answered: called with the answer, from any thread; returns whether `wait` should tell of it.
         """
         ...
 
     def wait(self, until: float) -> bool:
-        """Returns True when an answer has been acted on that no call told of yet, False if none is before a time."""
+        """Returns True when an answer has been acted on that is to be told and no call told of yet.
+
+        False if none is before a time.
+        """
         ...
 
     def renew_token(self, request: Request) -> bool:

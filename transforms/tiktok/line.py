@@ -22,6 +22,11 @@ class Line:
         return len(self._ready) + len(self._waiting) + len(self._started)
 
     @property
+    def state(self) -> tuple[int, int, int]:
+        """Returns how many requests wait for their turn, for the end of a back-off, and for an answer."""
+        return len(self._ready), len(self._waiting), len(self._started)
+
+    @property
     def ready(self) -> int:
         """Returns how many requests could start."""
         return len(self._ready)

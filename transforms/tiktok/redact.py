@@ -68,6 +68,8 @@ _VALUES: Final = (
     re.compile(r"\+\d[\d\s().-]*\d|(?<![\w.\[])\d(?:[\s().-]{0,2}\d){6,}"),  # phone
     re.compile(r"(?<![\w.\[])[-+]?\d+[.,]\d+(?![\w.])"),  # amount
 )
+# What all of these, and quotes, have at least. Most messages have none of it, and one look is enough.
+_VALUE_AT_ALL: Final = re.compile(r"""[@+"'`“‘«]|://|www\.|:[^:]*:|\d{4}|\d[\s().,-]{1,2}\d""")
 # Within one component. Two digits in a word of six is an id, not a word; %xx and \uxxxx hide what they spell.
 _VALUE_WITHIN: Final = re.compile(r"[0-9A-Fa-f]{16}|\d{4}|[%\\]\w|^(?=.*\d.*\d)(?=.*[^\W\d]).{6}")
 _LONGEST_WORD: Final = 19
@@ -103,11 +105,11 @@ class Redactor:
 
     def _redact(self, message: str) -> str:
         text = _clean(message)
-        hidden = bytearray(len(text))
-        spans = list(_typical_spans(text))
+        spans = list(_typical_spans(text)) if _VALUE_AT_ALL.search(text) else []
         if not all(map(_stays, _COMPONENT.findall(text))):
             # Words beside TikTok's own: only now the bodies are looked through, which takes a hundred times as long.
             spans += (*_known_spans(text, self._values), *_word_spans(text, self._values))
+        hidden = bytearray(len(text))
         for start, end in spans:
             hidden[start:end] = b"\x01" * (end - start)
         # Where the message was cut a value may stand in half, unrecognised; one that begins well before is complete.
@@ -248,6 +250,9 @@ def _begins_within(joined: str, word: str) -> bool:
 
 def _rendered(text: str, hidden: Iterable[int]) -> str:
     """Returns the text with one sign for each row of hidden parts, cut to its greatest length."""
-    shown = "".join(HIDDEN if hide else character for character, hide in zip(text, hidden, strict=True))
-    shown = re.sub(rf"{HIDDEN}(?:\s*{HIDDEN})+", HIDDEN, shown).strip()
+    shown = text
+    if any(hidden):
+        shown = "".join(HIDDEN if hide else character for character, hide in zip(text, hidden, strict=True))
+        shown = re.sub(rf"{HIDDEN}(?:\s*{HIDDEN})+", HIDDEN, shown)
+    shown = shown.strip()
     return shown if len(shown) <= MAX_MESSAGE_CHARS else shown[: MAX_MESSAGE_CHARS - 1] + HIDDEN

@@ -17,7 +17,6 @@ event nor what 20001 has in `data`.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 import msgspec
@@ -49,8 +48,7 @@ _TROUBLE_TEXTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What a reply means for the events of its request. Positions are 0-based and within the request.
 
     Attributes:

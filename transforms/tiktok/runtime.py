@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from transforms.connection import Connection
 from transforms.tiktok.budget import TOLERANCE_SECS
@@ -16,6 +17,7 @@ from transforms.tiktok.client import EventsApi, Reply
 from transforms.tiktok.exchange import Answer, Circuit, Request
 from transforms.tiktok.request import Body, envelope
 from transforms.tiktok.token import TokenSource
+from transforms.tiktok.told import Refusals
 from transforms.vocabulary import Form
 
 
@@ -46,6 +48,7 @@ class Runtime:
         tokens: Callable[[str], TokenSource] = TokenSource,
     ) -> None:
         self.circuit = Circuit()
+        self.refusals = Refusals()
         self.envelopes = {form: envelope(connection, form) for form in Form}
         self.transport = transport(connection)
         self._pool = ThreadPoolExecutor(connection.max_in_flight, thread_name_prefix="tiktok")
@@ -71,13 +74,12 @@ class Runtime:
         work()
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(msgspec.Struct, frozen=True):
     """A request to be sent, when, and who is told of its answer."""
 
     request: Request
     at: float
-    answered: Callable[[Answer], None]
+    answered: Callable[[Answer], bool]
 
 
 class _Worker(threading.local):
@@ -98,7 +100,7 @@ class PooledSender:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._worker = _Worker()
-        # One entry for each answer; None: it was acted on, else what was raised meanwhile.
+        # One entry for each answer that is to be told; None: it was acted on, else what was raised meanwhile.
         self._over: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._abandoned = threading.Event()
 
@@ -106,7 +108,7 @@ class PooledSender:
         """Returns epoch seconds."""
         return time.time()
 
-    def start(self, request: Request, at: float, answered: Callable[[Answer], None]) -> None:
+    def start(self, request: Request, at: float, answered: Callable[[Answer], bool]) -> None:
         """Hands a request to a thread: to this one, if it has just got an answer, as waking another takes longer.
 
         Unless another bundle's request waits for a thread: then it is that one's turn.
@@ -122,9 +124,10 @@ class PooledSender:
         self._abandoned.set()
 
     def wait(self, until: float) -> bool:
-        """Returns whether an answer has been acted on that no call told of yet; False if none is before a time.
+        """Returns True when an answer has been acted on that is to be told and no call told of yet.
 
-        A defect that raised in a thread is raised here, on the bundle's thread, and fails the bundle.
+        False if none is before a time. A defect that raised in a thread is raised here, on the bundle's thread, and
+        fails the bundle.
         """
         try:
             if until == math.inf:
@@ -147,22 +150,24 @@ class PooledSender:
         """Sends a request, and then what this thread is handed while its answer is acted on."""
         worker = self._worker
         while job is not None:
-            error = None
+            error, news = None, True
             try:
                 answer = Answer(job.request, self._post(job.request, job.at))
                 worker.is_free = not self._abandoned.is_set()
                 if worker.is_free:
-                    job.answered(answer)
+                    news = job.answered(answer)
             except BaseException as raised:  # noqa: BLE001  # raised again in `wait`
                 error = raised
             job, worker.job, worker.is_free = worker.job, None, False
-            self._over.put(error)
+            if news:
+                self._over.put(error)
 
     def _post(self, request: Request, at: float) -> Reply | None:
         runtime = self._runtime
-        body = runtime.envelopes[request.form].around(request.bodies)
+        body = runtime.envelopes[request.form].around(request.payloads.bodies())
         token = request.token = runtime.tokens.get()
         early = at - time.time()
-        if early < -TOLERANCE_SECS or self._abandoned.wait(max(early, 0.0)):
+        # Nearly always it is time already, and a wait of no length is still a wait.
+        if early < -TOLERANCE_SECS or (self._abandoned.wait(early) if early > 0 else self._abandoned.is_set()):
             return None
         return runtime.transport.post(request.form, body, token)

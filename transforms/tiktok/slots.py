@@ -8,6 +8,10 @@ from collections import Counter
 
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
 
+# A slot that passed unused so short a time ago is taken first: nobody has to wait for the next one, and most of
+# `TOLERANCE_SECS` is left for the way to a thread.
+_LATE_SECS = 0.01
+
 # A throttled shard uses at least every 16th of its slots, so that it notices when the throttling ends.
 _SLOWEST_STRIDE = 16
 
@@ -32,8 +36,8 @@ class Slots:
         return self._last[shard]
 
     def take(self, now: float) -> tuple[int, float]:
-        """Returns the shard whose slot comes first, and when that begins: not before now, in epoch seconds."""
-        slot = max(self._budget.first_slot(now), 1 + min(self._last.values()))
+        """Returns the shard whose slot comes first, and when that begins, in epoch seconds; it may have just begun."""
+        slot = max(self._budget.first_slot(now - _LATE_SECS), 1 + min(self._last.values()))
         while not self._is_free(slot):
             slot += 1
         shard = slot % self._budget.shards
