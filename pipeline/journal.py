@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
+from pipeline.letter_filter import LetterFilter
 from pipeline.lock_stores import lock_store
 from pipeline.locks import HeldLock, Lock, LostError, Store, new_lock
 from pipeline.manifest import (
@@ -204,7 +205,9 @@ def _refuse_same_name(earlier: str, run_id: str) -> None:
 
 
 @contextmanager
-def described_journal(options: RunOptions, command: str, files: Sequence[FileInfo]) -> Iterator[None]:
+def described_journal(
+    options: RunOptions, command: str, files: Sequence[FileInfo], letters: LetterFilter | None = None
+) -> Iterator[None]:
     """Writes the manifest of a job that is described inside the `with` block, for Dataflow to run.
 
     `reconcile` knows the job's rows then, though not its counts. It holds no lock: Dataflow itself refuses a second
@@ -214,6 +217,7 @@ def described_journal(options: RunOptions, command: str, files: Sequence[FileInf
       options: of the job.
       command: `run` or `replay`.
       files: the input.
+      letters: what narrows a replay.
 
     Raises:
       UsageError: the ledger cannot be used, or has a run of this name; nothing was described then.
@@ -225,8 +229,9 @@ def described_journal(options: RunOptions, command: str, files: Sequence[FileInf
         _refuse_same_name(earlier.run_id, options.run_id)
     yield
     window_ms = (options.since_ms, options.until_ms)
+    now = datetime.now(UTC)
     manifest = new_manifest(
-        options.run_id, command, options.connection, window_ms, files, options.ledger_flush_secs, datetime.now(UTC)
+        options.run_id, command, options.connection, window_ms, files, options.ledger_flush_secs, now, letters
     )
     manifest.state = State.DESCRIBED
     try:
@@ -237,7 +242,12 @@ def described_journal(options: RunOptions, command: str, files: Sequence[FileInf
 
 @contextmanager
 def keep_journal(
-    options: RunOptions, command: str, files: Sequence[FileInfo], beam_options: Any, task: str | None = None
+    options: RunOptions,
+    command: str,
+    files: Sequence[FileInfo],
+    beam_options: Any,
+    task: str | None = None,
+    letters: LetterFilter | None = None,
 ) -> Iterator[Callable[[Summary, bool], None]]:
     """Keeps the journal of a run that writes a ledger, and nothing else.
 
@@ -249,6 +259,7 @@ def keep_journal(
       files: the input.
       beam_options: Beam's, which may hold credentials.
       task: what is locked, if it is no window of events.
+      letters: what narrows a replay.
 
     Raises:
       UsageError: another run is at work on the same, or the ledger cannot be used.
@@ -259,7 +270,7 @@ def keep_journal(
     window_ms = (options.since_ms, options.until_ms)
     now = datetime.now(UTC)
     manifest = new_manifest(
-        options.run_id, command, options.connection, window_ms, files, options.ledger_flush_secs, now
+        options.run_id, command, options.connection, window_ms, files, options.ledger_flush_secs, now, letters
     )
     edges = (None, None) if task else window_ms
     lock = new_lock(options.run_id, options.connection.event_source_id, *edges, task)

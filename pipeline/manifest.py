@@ -18,6 +18,7 @@ import xxhash
 
 from pipeline.delivered import listed, opened, statistics
 from pipeline.holder import Holder, this_process
+from pipeline.letter_filter import LetterFilter
 from pipeline.locks import EXPIRY_SECS
 from pipeline.rowfiles import file_prefix, write_atomically
 from pipeline.source_files import open_file
@@ -87,6 +88,7 @@ class Manifest(msgspec.Struct, kw_only=True):
       event_source_id: whose events.
       connection_digest: XXH3-128 of all settings; no secret is in them.
       since, until: the window of events; None: open.
+      letters: of a replay: what narrowed it; None: older versions did not note it.
       inputs: the files, in the order of their names.
       versions: of Python packages, the mapping's included.
       ledger_flush_secs: what a killed run has not recorded is not older than this.
@@ -110,6 +112,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     ended: datetime | None = None
     since: datetime | None = None
     until: datetime | None = None
+    letters: LetterFilter | None = None
     inputs: list[InputFile] = []
     counts: Summary | None = None
     unrecorded: Span | None = None
@@ -128,6 +131,7 @@ def new_manifest(
     files: Sequence[FileInfo],
     flush_secs: float,
     now: datetime,
+    letters: LetterFilter | None = None,
 ) -> Manifest:
     """Returns the manifest of a run that starts now.
 
@@ -139,6 +143,7 @@ def new_manifest(
       files: the input.
       flush_secs: `--ledger_flush_secs`.
       now: UTC.
+      letters: what narrows a replay.
     """
     since, until = (None if edge is None else datetime.fromtimestamp(edge / 1000, UTC) for edge in window_ms)
     return Manifest(
@@ -151,6 +156,7 @@ def new_manifest(
         connection_digest=xxhash.xxh3_128_hexdigest(msgspec.json.encode(connection)),
         since=since,
         until=until,
+        letters=letters,
         inputs=[InputFile(path=file.path, size=file.size) for file in files],
         versions={name: metadata.version(name) for name in _DISTRIBUTIONS},
         ledger_flush_secs=flush_secs,

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from pipeline.delivered import columns_of, epoch_ms, listed, opened, statistics
 from pipeline.ledger import LEDGER_SCHEMA
+from pipeline.letter_filter import holds
 from pipeline.manifest import Manifest, State, files_by_run, read_manifests
 from pipeline.rowfiles import file_prefix
 from transforms.digests import Digests, DigestSet, digests
@@ -289,6 +290,6 @@ def _covers(other: Manifest, manifest: Manifest) -> bool:
         and other.started >= manifest.started
         and other.event_source_id == manifest.event_source_id
         and {file.path for file in other.inputs}.issuperset(file.path for file in manifest.inputs)
-        and (other.since is None or (manifest.since is not None and other.since <= manifest.since))
-        and (other.until is None or (manifest.until is not None and other.until >= manifest.until))
+        and holds((other.since, other.until), (manifest.since, manifest.until))
+        and (other.command != "replay" or (other.letters is not None and other.letters.covers(manifest.letters)))
     )

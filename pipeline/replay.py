@@ -21,6 +21,7 @@ from pipeline.delivered import (
 from pipeline.described import describe, is_described, is_graph_check
 from pipeline.job import carry_out, report
 from pipeline.journal import described_journal, keep_journal
+from pipeline.letter_filter import letter_filter
 from pipeline.letters import Selection, SharedPlan
 from pipeline.options import ReplayOptions
 from pipeline.outputs import check_buckets, check_outputs
@@ -88,12 +89,13 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
         plan = SharedPlan(selection)
         build(pipeline, options, plan, records, _skip_step(options, plan), duplicates, transport)
 
+    narrowed = letter_filter(options, bool(originals))
     if is_graph_check(beam_options):
         return describe(beam_options, add_steps)
     if is_described(beam_options):
-        with described_journal(options, "replay", files):
+        with described_journal(options, "replay", files, narrowed):
             return describe(beam_options, add_steps)
-    with keep_journal(options, "replay", files, beam_options, task="replay") as finish:
+    with keep_journal(options, "replay", files, beam_options, "replay", narrowed) as finish:
         summary = carry_out(options, beam_options, add_steps)
         finish(summary, False)
     return report(summary, options.summary)

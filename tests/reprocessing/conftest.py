@@ -1,6 +1,9 @@
 """A shop whose events are run, run again and replayed against the sandbox, over real sockets and real Parquet."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +21,7 @@ from sandbox.control import Sandbox
 from sandbox.generator import purchases, write_ndjson
 from transforms.connection import Connection, Consent
 
+ROOT = Path(__file__).resolve().parents[2]
 WEEK_SECS = 7 * 86400
 
 
@@ -76,6 +80,30 @@ class Shop:
                 ReplayOptions(inputs=(str(self.dead_letters),), drop_duplicates=True, **{**shared, **options})
             ),
             connection,
+        )
+
+    def start_replay(self, *flags: str, **changes: Any) -> "subprocess.Popen[str]":
+        """Starts a replay as an operator does, in a process of its own.
+
+        Args:
+          flags: further ones.
+          changes: to the connection.
+        """
+        self.runs += 1
+        settings = msgspec.to_builtins(self.connection(**changes))
+        connection = self.folder / "connection.yaml"
+        connection.write_bytes(msgspec.yaml.encode({key: value for key, value in settings.items() if value}))
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "pipeline", "replay", "--connection", str(connection), "--no_progress"),
+                *("--dead_letters", str(self.dead_letters), "--ledger", str(self.ledger)),
+                *("--run_id", f"run-{self.runs}", "--summary", str(self.folder / f"summary-{self.runs}.json"), *flags),
+            ],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def _summary(self, work: Any, connection: Connection | None) -> dict[str, int]:

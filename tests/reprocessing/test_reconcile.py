@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.letter_filter import LetterFilter
 from pipeline.problems import UsageError
 from pipeline.reconciliation import Reconciliation, reconcile
 from pipeline.records import Records
 from pipeline.rowfiles import RowFiles
-from sandbox.faults import Answer, InvalidEvents
+from sandbox.faults import Answer, Delay, InvalidEvents
 from transforms.model import Outcome
 from transforms.vocabulary import Kind, Stage
 
@@ -147,6 +149,97 @@ def test_a_run_that_was_stopped_is_named_until_a_later_one_has_done_its_window(s
     found = ask(shop)
     assert found.adds_up
     assert found.runs[0].note == "stopped early; run run-2 has done its window since"
+
+
+def test_a_replay_that_was_killed_is_done_by_one_of_as_many_letters_and_by_no_narrower_one(
+    shop: Any, orders: list[bytes]
+) -> None:
+    shop.sandbox.fault(Answer(code=50000, status=500, skip=2))
+    shop.run(shop.write([b"no JSON", *orders[:300]]), shop.connection(max_in_flight=1))
+    shop.sandbox.set_faults(Delay(secs=30.0))
+    sent = shop.sandbox.stats().requests
+    process = shop.start_replay("--reason", "outage,unreadable_message", "--until", "2090-01-01", max_in_flight=1)
+    while process.poll() is None and shop.sandbox.stats().requests == sent:
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    shop.sandbox.set_faults()
+    assert shop.manifest(2)["letters"] == {
+        "reasons": ["outage", "unreadable_message"],
+        "since": None,
+        "until": "2090-01-01T00:00:00Z",
+        "quarantine": None,
+        "max_attempts": 100,
+        "resend_unknown": False,
+    }
+    shop.replay(reasons=frozenset({"unreadable_message"}))
+    shop.replay(recorded_since_ms=int(time.time() * 1000))
+    found = ask(shop)
+    assert [run.agrees for run in found.runs] == [True, False, True, True]
+    assert found.runs[1].note == "did not finish: run it again"
+    shop.replay()
+    found = ask(shop)
+    assert found.adds_up
+    assert found.runs[1].note == "did not finish; run run-5 has done its window since"
+
+
+def test_a_replay_of_an_older_version_stands_for_none_and_is_done_by_one_of_all_letters(
+    shop: Any, orders: list[bytes]
+) -> None:
+    """Its manifest does not say what narrowed it."""
+    shop.sandbox.fault(Answer(code=50000, status=500))
+    shop.run(shop.write(orders[:10]))
+    shop.replay()
+    shop.replay()
+    for run, state in ((2, "died"), (3, "finished")):
+        manifest = shop.manifest(run) | {"state": state}
+        del manifest["letters"]
+        (shop.ledger / "_manifests" / f"run-{run}.json").write_text(json.dumps(manifest | {"counts": None}))
+    assert ask(shop).runs[1].note == "did not finish: run it again"
+    shop.replay(reasons=frozenset({"outage"}))
+    assert ask(shop).runs[1].note == "did not finish: run it again"
+    shop.replay()
+    assert ask(shop).runs[1].note == "did not finish; run run-5 has done its window since"
+
+
+JUNE, JULY = datetime(2024, 6, 1, tzinfo=UTC), datetime(2024, 7, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ({}, {"reasons": ("outage",)}),
+        ({"reasons": ("outage", "throttled")}, {"reasons": ("outage",)}),
+        ({"reasons": ("outage", "parked")}, {"reasons": ("outage",)}),
+        ({}, {"since": JUNE}),
+        ({"since": JUNE}, {"since": JULY}),
+        ({}, {"until": JULY}),
+        ({"until": JULY}, {"until": JUNE}),
+        ({"quarantine": "q"}, {}),
+        ({"resend_unknown": True}, {}),
+        ({"max_attempts": 101}, {}),
+    ],
+)
+def test_a_replay_is_done_by_a_wider_one_and_not_by_a_narrower_one(wide: Any, narrow: Any) -> None:
+    one, other = LetterFilter(**wide), LetterFilter(**narrow)
+    assert one.covers(one)
+    assert one.covers(other)
+    assert not other.covers(one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"reasons": ("parked",)}),
+        ({"reasons": ("outage",)}, {"reasons": ("throttled",)}),
+        ({"quarantine": "q"}, {"quarantine": "r"}),
+        ({"since": JUNE}, {"until": JULY}),
+        ({"quarantine": "q"}, {"resend_unknown": True}),
+    ],
+)
+def test_of_two_replays_of_different_letters_neither_is_done_by_the_other(one: Any, other: Any) -> None:
+    assert not LetterFilter(**one).covers(LetterFilter(**other))
+    assert not LetterFilter(**other).covers(LetterFilter(**one))
 
 
 @pytest.mark.parametrize("content", [None, '{"run_id": "run-1"', "{}"], ids=["gone", "cut off", "empty"])
