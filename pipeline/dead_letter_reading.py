@@ -18,6 +18,7 @@ from apache_beam.pvalue import PBegin, TaggedOutput
 
 from pipeline.delivered import opened
 from pipeline.letters import WITH_PAYLOAD, SharedPlan
+from pipeline.stopping import is_stopping
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
 from transforms.mapping.convert import converter
@@ -95,7 +96,8 @@ class _ReadFn(beam.DoFn):
     def process(self, source: _Source) -> Iterator[list[Payload]]:
         source = _Source(*source)
         letters = self._from_letters(source.path) if source.first_original is None else self._from_originals(source)
-        for results in letters:
+        # Looked at before more is read: what was read is counted, and goes its way.
+        while not is_stopping() and (results := next(letters, None)) is not None:
             payloads = [result for result in results if type(result) is Payload]
             outcomes = [result for result in results if type(result) is Outcome]
             self._units.inc(len(results))

@@ -27,9 +27,10 @@ from pipeline.options import ReplayOptions
 from pipeline.outputs import check_buckets, check_outputs
 from pipeline.parking import ParkRefused
 from pipeline.preparation import beam_settings, check_token, checked_records
-from pipeline.problems import UsageError
+from pipeline.problems import CommandError, UsageError
 from pipeline.records import RecordOutcomes, Records
 from pipeline.rowfiles import WriteError
+from pipeline.stopping import files_until_stopped, is_stopping
 from transforms.connection import Connection
 from transforms.deliver import WriteToTikTok
 from transforms.skip import DropDuplicates, SkipDelivered
@@ -51,6 +52,7 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
 
     Raises:
       UsageError: a folder or the token reference cannot be used; nothing has been sent.
+      CommandError: a signal ended it early; what it had read is settled.
     """
     runner, beam_options = beam_settings(options)
     (folder,) = options.inputs
@@ -96,9 +98,15 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
         with described_journal(options, "replay", files, narrowed):
             return describe(beam_options, add_steps)
     with keep_journal(options, "replay", files, beam_options, "replay", narrowed) as finish:
-        summary = carry_out(options, beam_options, add_steps)
-        finish(summary, False)
-    return report(summary, options.summary)
+        summary = carry_out(options, beam_options, add_steps, beside=files_until_stopped())
+        finish(summary, is_stopping())
+    code = report(summary, options.summary)
+    if is_stopping():
+        raise CommandError(
+            "stopped before the end of the dead letters. What was read is settled; replay again for the rest, with the "
+            "same flags: what is delivered is left out."
+        )
+    return code
 
 
 def build(

@@ -9,7 +9,7 @@ from types import FrameType
 
 _log = logging.getLogger(__name__)
 
-# Set while a run over files of this process is to end; its readers look at it.
+# Set while a run over files, or a replay, of this process is to end; its readers look at it.
 _REQUESTED = threading.Event()
 
 

@@ -1,8 +1,10 @@
 """`replay`: dead letters go through the same delivery; each that is taken has exactly one outcome."""
 
 import json
+import signal
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 from pipeline import dead_letter_reading
 from pipeline import replay as replay_module
 from pipeline.problems import UsageError
+from pipeline.reconciliation import reconcile
 from sandbox.faults import Answer, InvalidEvents, Reset
+from sandbox.generator import purchases
 from transforms.connection import Connection
 from transforms.mapping.convert import converter
 from transforms.model import Message
@@ -262,6 +266,51 @@ def test_two_processes_replay_as_one_does(shop: Any, orders: list[bytes]) -> Non
     shop.sandbox.set_faults()
     args = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
     assert shop.replay(beam_args=args) == {"delivered": 1000}
+
+
+@pytest.mark.parametrize(
+    ("number", "originals"), [(signal.SIGTERM, False), (signal.SIGINT, True)], ids=["letters", "originals"]
+)
+def test_a_replay_that_is_stopped_settles_what_it_has_read_and_the_next_one_does_the_rest(
+    shop: Any, number: signal.Signals, originals: bool
+) -> None:
+    events, quarantine = 10_000, str(shop.folder / "quarantine")
+    orders = purchases(events, seed=5)
+    if originals:
+        shop.run(shop.write(list(map(url_less, orders))), shop.connection(input="web"), quarantine=quarantine)
+        changes = {"input": "feed", "event_source_type": "feed"}
+    else:
+        shop.sandbox.fault(Answer(code=40105))
+        shop.run(shop.write(list(orders)), quarantine=quarantine)
+        shop.sandbox.set_faults()
+        changes = {}
+    process = shop.start_replay("--quarantine", quarantine, requests_per_second=5.0, **changes)
+    while process.poll() is None and not shop.sandbox.totals().accepted:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 1, shown
+    assert f"{number.name}: ending after what was read" in shown
+    assert shown.splitlines()[-1].startswith("error: stopped before the end of the dead letters.")
+    rows = shop.rows(run=2)
+    assert {row["kind"] for row in rows} == {"delivered"}
+    assert len(rows) == shop.sandbox.totals().accepted
+    assert 0 < len(rows) < events
+    manifest = shop.manifest(2)
+    assert (manifest["state"], manifest["unrecorded"]) == ("stopped", None)
+    summary = json.loads((shop.folder / "summary-2.json").read_text())
+    assert summary == manifest["counts"]
+    assert (summary["adds_up"], summary["messages"], summary["events"]) == (True, len(rows), len(rows))
+    assert list((shop.ledger / "_locks").iterdir()) == []
+    found = reconcile(str(shop.ledger), None, None, datetime.now(UTC))
+    assert [run.note for run in found.runs] == ["", "stopped early: run it again"]
+    shop.sandbox.advance_clock(WEEK_SECS)
+    assert shop.replay(shop.connection(**changes), quarantine=quarantine) == {
+        "already_delivered": len(rows),
+        "delivered": events - len(rows),
+    }
+    assert shop.times_accepted() == {1: events}
+    assert reconcile(str(shop.ledger), None, None, datetime.now(UTC)).adds_up
 
 
 def test_an_empty_folder_is_refused(shop: Any) -> None:
