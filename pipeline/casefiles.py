@@ -39,7 +39,7 @@ def cases_of(path: str | None, own: Iterable[Case], others: Iterable[str] = ()) 
     Raises:
       ConfigurationError: a file of cases cannot be used.
     """
-    places = {} if path is None else _places(path)
+    places = places_in(path)
     placed = [
         PlacedCase(case, places.get(item_path("cases", position), path or "the command line"))
         for position, case in enumerate(own)
@@ -60,7 +60,14 @@ def beside(path: str) -> list[str]:
     return [str(file) for file in files if file.is_file()]
 
 
-def _places(path: str) -> dict[str, str]:
+def places_in(path: str | None) -> dict[str, str]:
+    """Returns where the settings of a connection's file stand, as `FILE:LINE:COLUMN` by their paths.
+
+    Args:
+      path: None if the connection is made of flags only; then there are no places.
+    """
+    if path is None:
+        return {}
     node = parse(read_text(path), path, Report())
     return places_of(node) if isinstance(node, Table) else {}
 

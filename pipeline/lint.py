@@ -6,14 +6,14 @@ For `check --lint`. The events are of a sample of messages, else of the connecti
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from pipeline.casefiles import cases_of
+from pipeline.casefiles import cases_of, places_in
 from pipeline.cases import message_of
 from pipeline.commands.messages import read_messages
 from pipeline.problems import Finding
 from pipeline.values import item_path
 from transforms.connection import Connection
 from transforms.mapping.decode import decode
-from transforms.mapping.explain import watched
+from transforms.mapping.explain import Watched, watched
 from transforms.model import Message
 
 
@@ -22,24 +22,28 @@ def lint(connection: Connection, source: str, path: str | None, samples: Iterabl
 
     Args:
       connection: checked.
-      source: the connection's name, for the findings.
+      source: the connection's name, for findings that have no line.
       path: the connection's file, beside which files of cases may be.
       samples: files of messages; none: the cases are the sample.
     """
+    watch = watched(connection)
+    if watch is None:
+        return [Finding(source, "custom_mappings", "there are none, so there is nothing to lint.")]
     files = list(samples)
     if files:
-        return list(_findings(connection, source, read_messages(files), "event of the sample", "the sample"))
-    messages = [message_of(case) for case, _ in cases_of(path, connection.cases)]
-    return list(_findings(connection, source, messages, "case", "the cases"))
+        found = _findings(connection, watch, read_messages(files), "event of the sample", "the sample")
+    else:
+        messages = [message_of(case) for case, _ in cases_of(path, connection.cases)]
+        found = _findings(connection, watch, messages, "case", "the cases")
+    places = places_in(path)
+    # What may be one or a list of them has no item of its own where it is one.
+    return [Finding(places.get(key) or places.get(key.rpartition("[")[0], source), key, text) for key, text in found]
 
 
 def _findings(
-    connection: Connection, source: str, messages: Iterable[Message], one: str, all_of_them: str
-) -> Iterator[Finding]:
-    watch = watched(connection)
-    if watch is None:
-        yield Finding(source, "custom_mappings", "there are none, so there is nothing to lint.")
-        return
+    connection: Connection, watch: Watched, messages: Iterable[Message], one: str, all_of_them: str
+) -> Iterator[tuple[str, str]]:
+    """Yields the path of a setting, and what is to be said of it."""
     matched: Counter[str] = Counter()
     sent: Counter[tuple[str, str]] = Counter()
     unused: dict[tuple[str, str], Counter[str]] = {}
@@ -59,10 +63,10 @@ def _findings(
         key = item_path("custom_mappings", position)
         if not matched[label]:
             text = f"{label}: no {one} matches it ({events} looked at). See `preview --explain` for what does not hold."
-            yield Finding(source, key, text)
+            yield key, text
             continue
-        for target in connection.custom_mappings[position].send:
+        for place, target in enumerate(connection.custom_mappings[position].send):
             if not sent[label, target.event]:
                 why = unused[label, target.event].most_common(1)[0][0]
                 text = f"{label}: {matched[label]} of {all_of_them} match, and {target.event} is never sent: {why}."
-                yield Finding(source, key, text)
+                yield item_path(f"{key}.send", place), text

@@ -160,9 +160,21 @@ def test_lint_warns_of_mappings_that_no_event_of_a_sample_matches(shop: Any, run
     sample = tmp_path / "sample.ndjson"
     lines = [shop.batch(shop.custom_event()), shop.batch(shop.commerce(), shop.screen("x"))]
     sample.write_text("\n".join(map(json.dumps, lines)))
-    report = json.loads(run("check", shop.write(MAPPINGS), "--lint", "--sample", str(sample), "--json"))
-    texts = [one["text"] for one in report["warnings"] if one["key"].startswith("custom_mappings")]
-    assert texts == [
+    path = shop.write(MAPPINGS)
+    report = json.loads(run("check", path, "--lint", "--sample", str(sample), "--json"))
+    found = [one for one in report["warnings"] if one["key"].startswith("custom_mappings")]
+    lines_of = {
+        name: number
+        for number, line in enumerate(Path(path).read_text().splitlines(), 1)
+        for name in ("- name: order", "send: Subscribe", "- name: sign-up")
+        if line.strip() == name
+    }
+    assert [(one["where"].rpartition(":")[0], one["key"]) for one in found] == [
+        (f"{path}:{lines_of['- name: order']}", "custom_mappings[1]"),
+        (f"{path}:{lines_of['send: Subscribe']}", "custom_mappings[2].send[1]"),
+        (f"{path}:{lines_of['- name: sign-up']}", "custom_mappings[3]"),
+    ]
+    assert [one["text"] for one in found] == [
         "order: no event of the sample matches it (3 looked at). See `preview --explain` for what does not hold.",
         "paid sign-up: 1 of the sample match, and Subscribe is never sent: not sent: value is required and missing.",
         "sign-up: no event of the sample matches it (3 looked at). See `preview --explain` for what does not hold.",

@@ -37,7 +37,6 @@ _FORMS: Final = "projects/PROJECT/secrets/SECRET/versions/latest, env:NAME or fi
 
 # Once a reading has failed while an older token is at hand, the next callers go on with it for this long.
 _PAUSE_SECS: Final = 30.0
-
 _CALL_TIMEOUT_SECS: Final = 10.0
 
 # Status of Secret Manager → what to do. Source: Secret Manager, "Access control": roles/secretmanager.secretAccessor.
