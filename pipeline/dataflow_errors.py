@@ -1,18 +1,20 @@
 """What Google Cloud answers when a job cannot be started or looked at → one sentence that says what to do about it.
 
-In: the exceptions of Google's client libraries, with the details that the service sends (google.rpc.Status). Out:
-`CommandError`. Of the service's own text only what names a permission, a quota or a parameter is repeated, on one line
-and shortened.
+In: the exceptions of Google's client libraries, with the details that the service sends (google.rpc.Status), and of
+`requests`, which carries what goes to Cloud Storage and for credentials. Out: `CommandError`. Of the service's own text
+only what names a permission, a quota or a parameter is repeated, on one line and shortened.
 """
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
+import requests
 from google.api_core import exceptions
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud.dataflow_v1beta3 import types
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
@@ -45,7 +47,12 @@ _PERMISSION = re.compile(
 _CANNOT_ACT = re.compile(r"cannot act as (?:the )?service account", re.IGNORECASE)
 # What gRPC says when the credentials could not be renewed.
 _STALE = re.compile(r"metadata from plugin failed|reauthentication|invalid_grant", re.IGNORECASE)
+# How a refused or endless connection reads in the text of another error: `requests` in google-auth, and that in gRPC.
+_UNREACHABLE = re.compile(r"Max retries exceeded|Failed to establish|Connection (?:aborted|refused)|timed out")
+_HOST = re.compile(r"host='([^']+)'")
+_STORAGE = "storage.googleapis.com"
 _SIGN_IN = "sign in with `gcloud auth application-default login`, or name a key in GOOGLE_APPLICATION_CREDENTIALS."
+_LOOK = "Look at the network of this machine: DNS, firewall, HTTPS_PROXY"
 _SHOWN_CHARACTERS = 300
 
 
@@ -58,6 +65,7 @@ class Asked(msgspec.Struct, frozen=True):
       what: what was to be done, such as `start job tiktok-stream`.
       job: name or id of the job.
       template: gs:// path of the template, if one was to be launched.
+      server: of Dataflow.
     """
 
     project: str
@@ -65,6 +73,7 @@ class Asked(msgspec.Struct, frozen=True):
     what: str
     job: str
     template: str | None = None
+    server: str = "dataflow.googleapis.com"
 
 
 @contextmanager
@@ -79,15 +88,23 @@ def told(asked: Asked) -> Iterator[None]:
     except exceptions.GoogleAPICallError as error:
         raise _answer(error, asked) from error
     except exceptions.RetryError as error:
-        raise CommandError(f"cannot {asked.what}: {_silence()}") from error
+        lost = error.cause if isinstance(error.cause, requests.RequestException) else None
+        said = _silence(asked) if lost is None else _unreachable_storage(lost)
+        raise CommandError(f"cannot {asked.what}: {said}") from error
+    except requests.RequestException as error:
+        raise CommandError(f"cannot {asked.what}: {_unreachable_storage(error)}") from error
     except GoogleAuthError as error:
-        raise CommandError(f"cannot {asked.what}: there are no credentials for Google Cloud; {_SIGN_IN}") from error
+        raise CommandError(f"cannot {asked.what}: {_without_credentials(error)}") from error
 
 
 def _answer(error: exceptions.GoogleAPICallError, asked: Asked) -> CommandError:
     """Returns the error in our words."""
     begin = f"cannot {asked.what}: "
     said = _said(str(error.message))
+    if _STALE.search(said) and _UNREACHABLE.search(str(error.message)):
+        return CommandError(begin + _unreachable_credentials(str(error.message)))
+    if isinstance(error.response, requests.Response) and error.response.status_code >= 500:
+        return CommandError(f"{begin}Cloud Storage answered {error.response.status_code}. Try again later.")
     if _STALE.search(said):
         return CommandError(f"{begin}the credentials for Google Cloud are not valid any more; {_SIGN_IN}")
     info = _info(error)
@@ -112,7 +129,7 @@ def _answer(error: exceptions.GoogleAPICallError, asked: Asked) -> CommandError:
         case exceptions.InvalidArgument() | exceptions.FailedPrecondition() | exceptions.OutOfRange():
             return UsageError(begin + "\n".join(_violations(error) or [f"Dataflow refuses the request: {said}"]))
         case exceptions.ServiceUnavailable() | exceptions.DeadlineExceeded():
-            return CommandError(begin + _silence())
+            return CommandError(begin + _silence(asked))
     code = getattr(error.grpc_status_code, "name", type(error).__name__)
     return CommandError(f"{begin}Dataflow answered {code} ({said}). Try again; https://status.cloud.google.com tells.")
 
@@ -152,11 +169,28 @@ def _missing(said: str, asked: Asked) -> str:
     )
 
 
-def _silence() -> str:
+def _silence(asked: Asked) -> str:
     return (
-        "no answer from Dataflow. Look at the network, and whether the job has started all the same "
+        f"no answer from Dataflow ({asked.server}). {_LOOK}, and whether the job has started all the same "
         "(`gcloud dataflow jobs list`), before you repeat this."
     )
+
+
+def _unreachable_storage(error: requests.RequestException) -> str:
+    """Returns which server could not be reached; nothing but files goes by this way, so no job has started."""
+    url = getattr(error.request, "url", None)
+    return f"Cloud Storage ({urlsplit(url or '').hostname or _STORAGE}) cannot be reached. {_LOOK}. No job was started."
+
+
+def _unreachable_credentials(text: str) -> str:
+    found = _HOST.search(text)
+    return f"the server that gives credentials{f' ({found[1]})' if found else ''} cannot be reached. {_LOOK}."
+
+
+def _without_credentials(error: GoogleAuthError) -> str:
+    if isinstance(error, TransportError) or _UNREACHABLE.search(str(error)):
+        return _unreachable_credentials(str(error))
+    return f"there are no credentials for Google Cloud; {_SIGN_IN}"
 
 
 def _status(error: exceptions.GoogleAPICallError) -> Any:

@@ -198,4 +198,5 @@ class Dataflow:
         return client() if self._channel is None else client(transport=transport(channel=self._channel))
 
     def _asked(self, verb: str, job: str, template: str | None = None) -> Asked:
-        return Asked(self.project, self.region, f"{verb} job {job}", job, template)
+        asked = Asked(self.project, self.region, f"{verb} job {job}", job, template)
+        return msgspec.structs.replace(asked, server=os.environ.get(EMULATOR) or asked.server)

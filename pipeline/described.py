@@ -13,6 +13,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions, TestOptions
 
+from pipeline.dataflow_submission import told_on_dataflow
 from pipeline.problems import EXIT_SETTLED
 
 _DATAFLOW = "DataflowRunner"
@@ -39,7 +40,8 @@ def build_graph(options: PipelineOptions, add_steps: Callable[[beam.Pipeline], N
     """
     pipeline = beam.Pipeline(options=options)
     add_steps(pipeline)
-    pipeline.run()
+    with told_on_dataflow(options, "describe"):
+        pipeline.run()
     return pipeline.runner.proto_pipeline, pipeline.runner.proto_context
 
 

@@ -15,6 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.again import duplicates_step, skip_step
+from pipeline.dataflow_submission import told_on_dataflow, watched_on_dataflow
 from pipeline.described import describe, is_described, is_graph_check
 from pipeline.dryrun import estimate, read_samples
 from pipeline.flow import build
@@ -174,14 +175,20 @@ def carry_out(
       files: those whose reading is counted, for the progress.
       prices: of a dry run's estimate.
       beside: entered while the pipeline runs.
+
+    Raises:
+      CommandError: Dataflow, where the pipeline was to run, refuses or cannot be reached.
     """
     began = time.monotonic()
     pipeline = beam.Pipeline(options=beam_options)
     add_steps(pipeline)
     with _progress(options, files), beside or nullcontext():
-        result = pipeline.run()
-        result.wait_until_finish()
-    return _summary(options, result.metrics(), time.monotonic() - began, prices)
+        with told_on_dataflow(beam_options, "start"):
+            result = pipeline.run()
+        with watched_on_dataflow(beam_options):
+            result.wait_until_finish()
+    with told_on_dataflow(beam_options, "read the counts of"):
+        return _summary(options, result.metrics(), time.monotonic() - began, prices)
 
 
 def report(summary: Summary, path: str | None) -> int:

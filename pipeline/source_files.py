@@ -13,6 +13,7 @@ from typing import BinaryIO
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline.problems import CommandError
 from pipeline.source_paths import (
     GLOB,
     FileInfo,
@@ -26,6 +27,9 @@ from pipeline.source_paths import (
 
 # Buffer of local files: few system calls for text, small enough to stay in the processor's cache.
 _BUFFER_BYTES = 1 << 20
+
+# What Google's client libraries raise once they give up on a server; `RetryError` after minutes of it.
+_UNREACHABLE = {"RetryError", "ServiceUnavailable", "ConnectionError", "ConnectTimeout", "ReadTimeout", "ProxyError"}
 
 
 def open_file(path: str) -> BinaryIO:
@@ -51,6 +55,7 @@ def expand_patterns(patterns: Iterable[str]) -> list[FileInfo]:
 
     Raises:
       NoInputError: a pattern matches nothing, or cannot be listed.
+      CommandError: the storage behind a pattern cannot be reached.
     """
     files: dict[str, FileInfo] = {}
     for given in patterns:
@@ -60,8 +65,14 @@ def expand_patterns(patterns: Iterable[str]) -> list[FileInfo]:
         except NoInputError:
             raise
         except BeamIOError as error:
+            names = ", ".join(sorted(causes(error)))
+            if causes(error) <= _UNREACHABLE:
+                raise CommandError(
+                    f"--input {pattern}: its storage ({_server(pattern)}) cannot be reached ({names}). "
+                    "Look at the network of this machine: DNS, firewall, HTTPS_PROXY."
+                ) from error
             raise NoInputError(
-                f"--input {pattern}: cannot be listed ({', '.join(sorted(causes(error)))}). "
+                f"--input {pattern}: cannot be listed ({names}). "
                 "Check the bucket's name, the credentials and the right to list objects."
             ) from error
         except OSError as error:
@@ -75,6 +86,10 @@ def expand_patterns(patterns: Iterable[str]) -> list[FileInfo]:
             )
         files.update((file.path, file) for file in found)
     return sorted(files.values())
+
+
+def _server(pattern: str) -> str:
+    return "storage.googleapis.com" if pattern.startswith("gs://") else pattern.partition("/")[0]
 
 
 def _remote(pattern: str) -> Iterator[FileInfo]:

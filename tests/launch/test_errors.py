@@ -114,7 +114,7 @@ CASES = {
         1,
         "whether the job has started all the same (`gcloud dataflow jobs list`), before you repeat this.",
     ),
-    "too late": ((Code.DEADLINE_EXCEEDED, "late"), 1, "no answer from Dataflow."),
+    "too late": ((Code.DEADLINE_EXCEEDED, "late"), 1, "no answer from Dataflow (127.0.0.1:"),
     "credentials that ended": (
         (Code.UNAVAILABLE, "Getting metadata from plugin failed with error: Reauthentication is needed."),
         1,
