@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -223,6 +224,46 @@ def test_ci_runs_the_same_targets_as_a_developer() -> None:
     assert os.access(script, os.X_OK)
     for target in ("install", "lint", "test"):
         assert f"make {target}" in script.read_text()
+
+
+# What CI asks for before it installs anything, as the tests look for it.
+PROGRAMS = {"go": "Go", "node": "Node.js", "npm": "npm", "terraform": "Terraform", "systemd-analyze": "systemd"}
+
+
+def ci(folder: Path, without: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Runs CI on a machine that lacks a program, up to the installation, which ends with 7."""
+    scripts = {"make": "exit 7", f"python{sys.version_info[0]}.{sys.version_info[1]}": f'exec {sys.executable} "$@"'}
+    for name, line in {**dict.fromkeys(PROGRAMS.keys() - {without}, "exit 0"), **scripts}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    dirname, bash = shutil.which("dirname"), shutil.which("bash")
+    assert dirname is not None
+    assert bash is not None
+    (folder / "dirname").symlink_to(dirname)
+    environment = {"PATH": str(folder), **variables}
+    return subprocess.run([bash, ROOT / ".ci" / "run"], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("program", "name"), PROGRAMS.items())
+def test_a_missing_program_fails_on_a_ci_machine_and_is_a_loud_warning_elsewhere(
+    program: str, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    failed, warned = ci(tmp_path / "ci", program, CI="true"), ci(tmp_path / "elsewhere", program)
+    assert failed.returncode == 1
+    assert warned.returncode == 7
+    for done in (failed, warned):
+        assert re.findall(r"(?m)^MISSING: ([^:]+): ", done.stderr) == [name]
+    # What it says covers the same is there.
+    assert all((ROOT / path).is_file() for path in re.findall(r"tests/[\w/.]+", warned.stderr))
+
+
+def test_ci_asks_for_every_program_that_a_test_may_be_skipped_for() -> None:
+    sources = [path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py")]
+    sought = {name for source in sources for name in re.findall(r'which\("([\w-]+)"\)', source)}
+    # A checkout was made with git; the others run `ci` above.
+    assert sought - {"git", "dirname", "bash"} == set(PROGRAMS)
 
 
 def test_the_licence_is_there() -> None:
