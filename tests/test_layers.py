@@ -37,6 +37,9 @@ WITHOUT_BEAM = (
     "sandbox",
 )
 
+# At this length a module is split.
+MOST_LINES = 300
+
 
 def module_name(path: Path) -> str:
     """Returns the dotted name of a file below the root."""
@@ -120,6 +123,11 @@ def test_annotations_are_not_postponed(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+def test_no_module_is_longer_than_a_reader_can_hold() -> None:
+    lines = {module_name(path): len(path.read_text("utf-8").splitlines()) for path in FILES}
+    assert {module: count for module, count in lines.items() if count > MOST_LINES} == {}
 
 
 def test_importing_the_rules_does_not_load_beam() -> None:

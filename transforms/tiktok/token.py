@@ -37,6 +37,7 @@ _FORMS: Final = "projects/PROJECT/secrets/SECRET/versions/latest, env:NAME or fi
 
 # Once a reading has failed while an older token is at hand, the next callers go on with it for this long.
 _PAUSE_SECS: Final = 30.0
+
 _CALL_TIMEOUT_SECS: Final = 10.0
 
 # Status of Secret Manager → what to do. Source: Secret Manager, "Access control": roles/secretmanager.secretAccessor.
@@ -126,10 +127,7 @@ def secret_manager_client(location: str | None) -> "SecretManagerServiceClient":
 
 
 class TokenSource:
-    """A token behind a reference, read again after a while. Safe to share between threads.
-
-    Pickled, it is the reference and its settings, without the token.
-    """
+    """A token behind a reference, read again after a while. Safe to share between threads."""
 
     def __init__(
         self,
@@ -164,7 +162,7 @@ class TokenSource:
         return f"TokenSource({str(self._reference)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Leaves the token, the client and the lock behind."""
+        """Pickles the reference and the settings; leaves the token, the client and the lock behind."""
         settings = (self._ttl_secs, self._clock, self._client_factory, self._read_timeout_secs)
         return TokenSource, (str(self._reference), *settings)
 
@@ -223,9 +221,8 @@ class TokenSource:
         self._token, self._fresh_until = token, self._clock() + self._ttl_secs
 
     def _read(self) -> str:
-        reference = self._reference
         readers = {"env": _read_variable, "file": _read_file, "secret": self._read_secret}
-        return _checked(readers[reference.kind](reference), reference)
+        return _checked(readers[self._reference.kind](self._reference), self._reference)
 
     def _read_secret(self, reference: Reference) -> bytes:
         import google_crc32c
