@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError
 
 from pipeline.ledger import LEDGER_SCHEMA
-from pipeline.problems import UsageError
+from pipeline.problems import CommandError, UsageError
 from pipeline.rowfiles import AHEAD_SUFFIX, local_path
 from pipeline.source_files import expand_patterns, open_file
 from pipeline.source_paths import FileInfo, NoInputError, is_local
@@ -90,6 +90,7 @@ def listed_files(folder: str, pattern: str) -> list[FileInfo]:
 
     Raises:
       UsageError: it cannot be listed.
+      CommandError: its storage cannot be reached.
     """
     try:
         return expand_patterns([f"{local_path(folder).rstrip('/')}/{pattern}"])
@@ -97,6 +98,8 @@ def listed_files(folder: str, pattern: str) -> list[FileInfo]:
         if isinstance(error.__cause__, OSError | BeamIOError):
             raise UsageError(str(error).replace("--input ", "")) from error
         return []
+    except CommandError as error:
+        raise CommandError(str(error).replace("--input ", "")) from error
 
 
 def relevant(

@@ -15,6 +15,7 @@ from google.auth.exceptions import DefaultCredentialsError, RefreshError, Transp
 
 from pipeline import cli
 from pipeline.dataflow_submission import told_on_dataflow, watched_on_dataflow
+from pipeline.delivered import listed_files
 from pipeline.problems import CommandError
 from pipeline.sources import expand_patterns
 
@@ -133,3 +134,5 @@ def test_storage_that_cannot_be_reached_is_not_taken_for_a_mistake_in_a_pattern(
     assert str(caught.value) == (
         f"--input gs://acme-export/*: its storage (storage.googleapis.com) cannot be reached (RetryError). {NETWORK}."
     )
+    with pytest.raises(CommandError, match=r"^gs://acme-ledger/\*\.parquet: its storage .* cannot be reached"):
+        listed_files("gs://acme-ledger", "*.parquet")
