@@ -41,6 +41,7 @@ def post(url: str, count: int, body_bytes: int, secs: float) -> None:
     with socket.create_connection((address.hostname, address.port)) as connection:
         began = time.monotonic()
         for number in range(count):
+            # Spread evenly: all at once would meet a mapping that has not begun.
             time.sleep(max(0.0, began + secs * number / count - time.monotonic()))
             connection.sendall(head.encode())
             connection.sendall(body)

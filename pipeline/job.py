@@ -97,13 +97,8 @@ def run(
     with keep_journal(options, "run", files, beam_options) as finish:
         summary = carry_out(options, beam_options, add_steps, files, prices, files_until_stopped())
         finish(summary, is_stopping())
-    code = report(summary, options.summary)
-    if is_stopping():
-        raise CommandError(
-            "stopped before the end of the input. What was read is settled; run it again for the rest, with "
-            "--skip_delivered if the run keeps a ledger."
-        )
-    return code
+    again = "run it again for the rest, with --skip_delivered if the run keeps a ledger"
+    return report_files(summary, options.summary, "the input", again)
 
 
 def _run_stream(
@@ -197,6 +192,24 @@ def report(summary: Summary, path: str | None) -> int:
     if path:
         write_summary(summary, path)
     return exit_code(summary) if summary.adds_up else _FAILED
+
+
+def report_files(summary: Summary, path: str | None, what: str, again: str) -> int:
+    """Reports as `report` does.
+
+    Args:
+      summary: of what was read.
+      path: as for `report`.
+      what: was read.
+      again: what to do if a signal ended it early.
+
+    Raises:
+      CommandError: a signal ended it early.
+    """
+    code = report(summary, path)
+    if is_stopping():
+        raise CommandError(f"stopped before the end of {what}. What was read is settled; {again}.")
+    return code
 
 
 def _read(options: RunOptions) -> ReadMessages:

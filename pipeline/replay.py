@@ -19,7 +19,7 @@ from pipeline.delivered import (
     statistics,
 )
 from pipeline.described import describe, is_described, is_graph_check
-from pipeline.job import carry_out, report
+from pipeline.job import carry_out, report_files
 from pipeline.journal import described_journal, keep_journal
 from pipeline.letter_filter import letter_filter
 from pipeline.letters import Selection, SharedPlan
@@ -27,7 +27,7 @@ from pipeline.options import ReplayOptions
 from pipeline.outputs import check_buckets, check_outputs
 from pipeline.parking import ParkRefused
 from pipeline.preparation import beam_settings, check_token, checked_records
-from pipeline.problems import CommandError, UsageError
+from pipeline.problems import UsageError
 from pipeline.records import RecordOutcomes, Records
 from pipeline.rowfiles import WriteError
 from pipeline.stopping import files_until_stopped, is_stopping
@@ -100,13 +100,8 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
     with keep_journal(options, "replay", files, beam_options, "replay", narrowed) as finish:
         summary = carry_out(options, beam_options, add_steps, beside=files_until_stopped())
         finish(summary, is_stopping())
-    code = report(summary, options.summary)
-    if is_stopping():
-        raise CommandError(
-            "stopped before the end of the dead letters. What was read is settled; replay again for the rest, with the "
-            "same flags: what is delivered is left out."
-        )
-    return code
+    again = "replay again for the rest, with the same flags: what is delivered is left out"
+    return report_files(summary, options.summary, "the dead letters", again)
 
 
 def build(

@@ -160,7 +160,7 @@ def test_a_replay_that_was_killed_is_done_by_one_of_as_many_letters_and_by_no_na
     sent = shop.sandbox.stats().requests
     process = shop.start_replay("--reason", "outage,unreadable_message", "--until", "2090-01-01", max_in_flight=1)
     while process.poll() is None and shop.sandbox.stats().requests == sent:
-        time.sleep(0.05)
+        time.sleep(0.05)  # until another process sends: there is nothing to wait on
     process.kill()
     process.communicate()
     shop.sandbox.set_faults()

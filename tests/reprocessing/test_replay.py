@@ -286,7 +286,7 @@ def test_a_replay_that_is_stopped_settles_what_it_has_read_and_the_next_one_does
         changes = {}
     process = shop.start_replay("--quarantine", quarantine, requests_per_second=5.0, **changes)
     while process.poll() is None and not shop.sandbox.totals().accepted:
-        time.sleep(0.05)
+        time.sleep(0.05)  # until another process has sent: there is nothing to wait on
     process.send_signal(number)
     _, shown = process.communicate(timeout=60)
     assert process.returncode == 1, shown

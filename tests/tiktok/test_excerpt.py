@@ -1,6 +1,8 @@
 """Some of the payloads of a batch: cut and put together like lists, without a copy of what is in them."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -40,3 +42,20 @@ def test_it_is_cut_and_put_together_as_a_list_is(pieces: list[tuple[int, int]], 
 def test_what_it_cannot_give_is_an_error(ask: Callable[[Excerpt], object], error: type[Exception]) -> None:
     with pytest.raises(error):
         ask(Excerpt(BATCH)[2:5])
+
+
+class _Slow(list[Payload]):
+    """Payloads that one thread is still looking at when the next one comes."""
+
+    def __iter__(self) -> Iterator[Payload]:
+        for payload in super().__iter__():
+            time.sleep(0.001)
+            yield payload
+
+
+def test_threads_may_ask_for_bodies_of_one_batch_at_once() -> None:
+    whole = Excerpt(_Slow(BATCH))
+    parts = [whole[start : start + 5] for start in range(0, 20, 5)]
+    with ThreadPoolExecutor(4) as pool:
+        bodies = [body for part in pool.map(Excerpt.bodies, parts) for body in part]
+    assert bodies == [payload.body for payload in BATCH]

@@ -23,8 +23,9 @@ class Excerpt(Sequence[Payload]):
     def __init__(self, batch: Sequence[Payload]) -> None:
         self._batch = batch
         self._bodies: list[bytes] | None = None
-        # What all excerpts of a batch share: the bodies of all its payloads, once somebody has asked for some.
-        self._every: list[bytes] = []
+        # What all excerpts of a batch share: one entry, the bodies of all its payloads, once somebody has asked for
+        # some. Added when it is complete, as threads may ask at once.
+        self._every: list[list[bytes]] = []
         self._spans: Sequence[tuple[int, int]] = [(0, len(batch))]
         self._size = len(batch)
 
@@ -57,8 +58,9 @@ class Excerpt(Sequence[Payload]):
         """Returns the JSON objects of the payloads; made once."""
         if self._bodies is None:
             if not self._every:
-                self._every.extend(payload.body for payload in self._batch)
-            self._bodies = [body for start, stop in self._spans for body in self._every[start:stop]]
+                self._every.append([payload.body for payload in self._batch])
+            every = self._every[0]
+            self._bodies = [body for start, stop in self._spans for body in every[start:stop]]
         return self._bodies
 
     def with_more(self, others: "Sequence[Excerpt]") -> "Excerpt":

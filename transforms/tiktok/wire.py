@@ -87,8 +87,8 @@ class Connections(HTTPAdapter):
         """Returns the pool that `send` would take for a request: certificates are verified, no proxy is used."""
         # `requests` offers both calls to subclasses, in place of the lower half of its own `send`.
         pool: Any = self.get_connection_with_tls_context(request, verify=True, proxies={})
-        self.cert_verify(pool, request.url, verify=True, cert=None)  # type: ignore[no-untyped-call]
-        return pool  # type: ignore[no-any-return]
+        self.cert_verify(pool, request.url, verify=True, cert=None)  # type: ignore[no-untyped-call]  # so is this method of requests
+        return pool  # type: ignore[no-any-return]  # what requests returns has the type of another pool of urllib3's
 
 
 class Exchange:
@@ -142,6 +142,8 @@ class Exchange:
             usable = sent and self._stays_open
         finally:
             pool.take_back(connection, usable)
+            # It knows this object: together they would wait for the garbage collector, after each request.
+            del self._parser
 
     def body(self) -> bytes:
         """Returns what was received of the body, unpacked, and cut at `MAX_REPLY_BYTES`.
