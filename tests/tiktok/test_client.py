@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi, Reply, Trouble
+from transforms.tiktok.request import envelope
 from transforms.tiktok.wire import MAX_REPLY_BYTES
 from transforms.vocabulary import Form
 
@@ -231,6 +233,32 @@ def test_a_body_of_many_pieces_arrives_whole(serve: Serve, connect: Connect) -> 
     body = bytes(range(256)) * 4_000
     assert outcome(connect(server.port, read_timeout_secs=5).post(Form.WEB, body, TOKEN)) == (200, None, True)
     assert server.requests[0].endswith(b"\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(("runs", "run_bytes"), [(400, 17_000), (3, 3_000_000), (3, 9)])
+def test_a_body_that_goes_out_from_where_its_events_are_arrives_whole(
+    serve: Serve,
+    connect: Connect,
+    tls: ssl.SSLContext,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    runs: int,
+    run_bytes: int,
+) -> None:
+    def wait_and_read(server: Server, conn: socket.socket) -> None:
+        time.sleep(0.1)  # the buffers of both sides are full by then
+        server.requests.append(read_request(conn))
+        conn.sendall(http_reply(ACCEPTED))
+
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    server = serve(behave=wait_and_read, tls=tls if scheme == "https" else None)
+    api = connect(server.port, scheme, read_timeout_secs=5)
+    wrap = envelope(Connection(event_source_id="P1"), Form.WEB)
+    events = [b'{"n":%0*d}' % (run_bytes - 6, number) for number in range(runs)]
+    assert outcome(api.post(Form.WEB, wrap.around([memoryview(event) for event in events]), TOKEN)) == (200, None, True)
+    assert server.requests[0].partition(b"\r\n\r\n")[2] == wrap.join(events)
 
 
 def test_bodies_are_compressed_if_the_connection_says_so(serve: Serve, connect: Connect) -> None:

@@ -1,7 +1,6 @@
 """Some of the payloads of a batch: cut and put together like lists, without a copy of what is in them."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,9 +13,10 @@ from transforms.vocabulary import Form
 
 BATCH = [
     Payload(Form.WEB, "Purchase", str(number), 1_718_900_123_456, b'{"n":%d}' % number, f"file#{number}")
-    for number in range(20)
+    for number in range(300)
 ]
-PLACE = st.integers(0, 20)
+# Some of them are joined in runs: the edges of runs are met.
+PLACE = st.integers(0, 300)
 
 
 @given(st.lists(st.tuples(PLACE, PLACE), max_size=5), st.lists(st.tuples(PLACE, PLACE), max_size=4))
@@ -30,7 +30,9 @@ def test_it_is_cut_and_put_together_as_a_list_is(pieces: list[tuple[int, int]], 
     assert len(excerpt) == len(expected)
     assert list(excerpt) == expected
     assert [excerpt[place] for place in range(len(expected))] == expected
-    assert excerpt.bodies() == [payload.body for payload in expected]
+    assert list(excerpt.bodies()) == [payload.body for payload in expected]
+    assert excerpt.bodies()[3:9] == [payload.body for payload in expected[3:9]]
+    assert b",".join(excerpt.joined()) == b",".join(payload.body for payload in expected)
     assert bool(excerpt) == bool(expected)
 
 
@@ -44,18 +46,16 @@ def test_what_it_cannot_give_is_an_error(ask: Callable[[Excerpt], object], error
         ask(Excerpt(BATCH)[2:5])
 
 
-class _Slow(list[Payload]):
-    """Payloads that one thread is still looking at when the next one comes."""
-
-    def __iter__(self) -> Iterator[Payload]:
-        for payload in super().__iter__():
-            time.sleep(0.001)
-            yield payload
+def test_an_excerpt_of_a_few_runs_is_joined_from_few_pieces() -> None:
+    whole = Excerpt(BATCH)
+    rest = whole[10:60].with_more([whole[60:200], whole[250:290]])
+    assert len(rest) == 230
+    assert len(rest.joined()) == 4
 
 
-def test_threads_may_ask_for_bodies_of_one_batch_at_once() -> None:
-    whole = Excerpt(_Slow(BATCH))
-    parts = [whole[start : start + 5] for start in range(0, 20, 5)]
-    with ThreadPoolExecutor(4) as pool:
-        bodies = [body for part in pool.map(Excerpt.bodies, parts) for body in part]
-    assert bodies == [payload.body for payload in BATCH]
+def test_threads_may_ask_for_parts_of_one_batch_at_once() -> None:
+    whole = Excerpt(BATCH * 10)
+    parts = [whole[start : start + 7] for start in range(0, 2_996, 7)] * 4
+    with ThreadPoolExecutor(8) as pool:
+        joined = list(pool.map(lambda part: b",".join(part.joined()), parts))
+    assert joined == [b",".join(payload.body for payload in part) for part in parts]

@@ -116,10 +116,24 @@ def test_other_addresses_are_refused_with_the_remedy_and_not_repeated(api_url: s
 def test_a_body_in_pieces_is_the_same_body(piece_bytes: int) -> None:
     around = envelope(Connection(event_source_id="P1"), Form.WEB).around
     bodies = [b'{"n":%d,"t":"%b"}' % (number, b"x" * (number * 37 % 300)) for number in range(60)]
-    for some in (bodies, bodies[:1], bodies[:2], [*bodies, b'{"long":"%b"}' % (b"y" * 5_000)]):
+    long = b'{"long":"%b"}' % (b"y" * 5_000)
+    large = b'{"large":"%b"}' % (b"z" * 20_000)
+    for some in (bodies, bodies[:1], bodies[:2], [*bodies, long], [large], [large, large, *bodies[:3]]):
         body = around(some)
         pieces = list(body.pieces(piece_bytes))
         whole = b"".join(pieces)
         assert json.loads(whole)["data"] == [json.loads(each) for each in some]
         assert len(whole) == body.size
         assert max(map(len, pieces)) <= 2 * piece_bytes
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 1_000, 1 << 20])
+def test_events_that_were_joined_before_make_the_same_body(piece_bytes: int) -> None:
+    wrap = envelope(Connection(event_source_id="P1"), Form.WEB)
+    events = [b'{"n":%d,"t":"%b"}' % (number, b"x" * 900) for number in range(90)]
+    runs = [memoryview(b",".join(events[:40])), memoryview(b",".join(events[40:89])), events[89]]
+    body = wrap.around(runs)
+    assert b"".join(body.pieces(piece_bytes)) == wrap.join(events)
+    assert body.size == len(wrap.join(events))
+    head = b"POST / HTTP/1.1\r\n\r\n"
+    assert b"".join(body.pieces(piece_bytes, head)) == head + wrap.join(events)

@@ -11,6 +11,7 @@ serves all threads, urllib3 makes it for that. What goes over a connection is in
 
 import email.utils
 import importlib.metadata
+import itertools
 import ssl
 import time
 import zlib
@@ -151,18 +152,16 @@ class EventsApi:
         return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
     def _pieces(self, form: Form, body: bytes | Body, token: str) -> Iterator[bytes | memoryview]:
-        """Yields what goes over the line, in pieces; the headers are in the first one."""
+        """Returns what goes over the line, in pieces; the headers are in the first one."""
         if self._gzip:
             packer = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WBITS)
             whole = [body] if isinstance(body, bytes) else body.pieces(_PIECE_BYTES)
             body = b"".join([*map(packer.compress, whole), packer.flush()])
         size = len(body) if isinstance(body, bytes) else body.size
         head = b"%bContent-Length: %d\r\nAccess-Token: %b\r\n\r\n" % (self._heads[form], size, token.encode("ascii"))
-        if isinstance(body, bytes):
-            yield head + body[:_PIECE_BYTES]
-            yield from sliced(body, _PIECE_BYTES, _PIECE_BYTES)
-        else:
-            yield from body.pieces(_PIECE_BYTES, head)
+        if isinstance(body, Body):
+            return body.pieces(_PIECE_BYTES, head)
+        return itertools.chain([head + body[:_PIECE_BYTES]], sliced(body, _PIECE_BYTES, _PIECE_BYTES))
 
 
 def _user_agent() -> str:

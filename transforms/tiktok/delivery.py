@@ -37,6 +37,9 @@ from transforms.vocabulary import Form
 # requests wait for their back-off, and bounds memory and what is still to be sent when the input is at its end.
 _HELD = 2
 
+# Outcomes of one request that are not worth a list of their own: each list is an element on its way through Beam.
+_FEW = 8
+
 
 class Delivery:
     """Sends the fragments of one bundle.
@@ -93,10 +96,13 @@ class Delivery:
         return self._held() > 0
 
     def take(self) -> Iterable[list[Outcome]]:
-        """Returns the outcomes that are new since the last call, in lists of one request each."""
+        """Returns the outcomes that are new since the last call: a list for each request, one for those with few."""
         with self._lock:
             outcomes, self._then.outcomes = self._then.outcomes, []
-        return outcomes
+        few = [outcome for each in outcomes if len(each) <= _FEW for outcome in each]
+        if not few:
+            return outcomes
+        return [*(each for each in outcomes if len(each) > _FEW), few]
 
     def take_tally(self) -> Tally:
         """Returns what was done since the last call."""

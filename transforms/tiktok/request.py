@@ -29,6 +29,9 @@ _PATHS: Final = {Form.LEGACY: "pixel/batch/", Form.WEB: "event/track/", Form.OFF
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\.?", re.I)
 _LONGEST_HOST: Final = 253
 
+# On average. Larger ones go out from where they are, smaller ones are copied together first.
+_LARGE_BYTES: Final = 1 << 14
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
@@ -53,11 +56,11 @@ class Envelope:
         """
         return b"".join(self.around(bodies).pieces(1 << 62))
 
-    def around(self, bodies: Sequence[bytes]) -> "Body":
+    def around(self, bodies: Sequence[bytes | memoryview]) -> "Body":
         """Returns the request's body, to be joined on its way.
 
         Args:
-          bodies: as for `join`.
+          bodies: as for `join`; or several events each, with commas between them.
 
         Raises:
           ValueError: as `join`.
@@ -72,12 +75,12 @@ class Body(msgspec.Struct, frozen=True):
 
     Attributes:
       envelope: what stands around the events.
-      bodies: one encoded JSON object an event.
+      bodies: encoded JSON objects of events; one each, or several with commas between them.
       size: bytes of the whole.
     """
 
     envelope: Envelope
-    bodies: Sequence[bytes]
+    bodies: Sequence[bytes | memoryview]
     size: int
 
     def __repr__(self) -> str:
@@ -85,23 +88,39 @@ class Body(msgspec.Struct, frozen=True):
         return f"Body({self.size} bytes)"
 
     def pieces(self, piece_bytes: int, before: bytes = b"") -> Iterator[bytes | memoryview]:
-        """Yields the whole in pieces of about so many bytes, and never more than twice as many.
+        """Returns the whole in pieces of about so many bytes, and never more than twice as many.
 
         Args:
           piece_bytes: of the body.
           before: what goes out in front of it, with the first piece.
         """
-        bodies, envelope = self.bodies, self.envelope
+        if self.size > _LARGE_BYTES * len(self.bodies):
+            return self._as_they_are(piece_bytes, before)
+        return self._together(piece_bytes, before)
+
+    def _as_they_are(self, piece_bytes: int, before: bytes) -> Iterator[bytes | memoryview]:
+        pieces: list[bytes | memoryview] = [before + self.envelope.header]
+        for body in self.bodies:
+            pieces += body, b","
+        pieces[-1] = self.envelope.footer
+        for piece in pieces:
+            if len(piece) <= piece_bytes:
+                yield piece
+            else:
+                yield from sliced(piece, piece_bytes)
+
+    def _together(self, piece_bytes: int, before: bytes) -> Iterator[bytes | memoryview]:
+        bodies = self.bodies
         # By the average: adding the lengths up one by one would take longer than to join them.
         step = max(1, len(bodies) * piece_bytes // self.size)
         for start in range(0, len(bodies), step):
             group = list(bodies[start : start + step])
             if start == 0:
-                group[0] = before + envelope.header + group[0]
-            if start + step >= len(bodies):
-                group[-1] += envelope.footer
-            else:
+                group[0] = b"".join((before, self.envelope.header, group[0]))
+            if start + step < len(bodies):
                 group.append(b"")  # a comma follows
+            else:
+                group[-1] = b"".join((group[-1], self.envelope.footer))
             piece = b",".join(group)
             if len(piece) <= 2 * piece_bytes:
                 yield piece
@@ -109,7 +128,7 @@ class Body(msgspec.Struct, frozen=True):
                 yield from sliced(piece, piece_bytes)
 
 
-def sliced(body: bytes, piece_bytes: int, first: int = 0) -> Iterator[memoryview]:
+def sliced(body: bytes | memoryview, piece_bytes: int, first: int = 0) -> Iterator[memoryview]:
     """Yields bytes from a position on in pieces, without a copy."""
     view = memoryview(body)
     for start in range(first, len(view), piece_bytes):

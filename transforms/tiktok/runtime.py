@@ -164,7 +164,7 @@ class PooledSender:
 
     def _post(self, request: Request, at: float) -> Reply | None:
         runtime = self._runtime
-        body = runtime.envelopes[request.form].around(request.payloads.bodies())
+        body = runtime.envelopes[request.form].around(request.payloads.joined())
         token = request.token = runtime.tokens.get()
         early = at - time.time()
         # Nearly always it is time already, and a wait of no length is still a wait.
