@@ -41,7 +41,7 @@ LEDGER_SCHEMA = pa.schema(
         _column("code", pa.int64(), "TikTok's code, if it answered one"),
         _column("message", pa.string(), "TikTok's or the reader's message, values removed"),
         _column("request_id", pa.string(), "TikTok's id of its last reply"),
-        _column("attempts", pa.int32(), "requests that carried the event, those of earlier runs included"),
+        _column("attempts", pa.int32(), "requests of all runs that carried it, but for refusals of another event"),
         _column("sent_time", _TIME, "start of the last request that carried it"),
         _column("first_sent_time", _TIME, "start of the first request of this run that carried it"),
         _column("payload_digest", pa.binary(16), "XXH3-128 of the payload's bytes as sent, big-endian"),

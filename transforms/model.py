@@ -132,7 +132,7 @@ class Payload(_Value, frozen=True):
       index: position in the message.
       match_keys: bits of `MatchKey`.
       value: the order's total in `currency`, if there is one.
-      attempts: requests that carried it in earlier runs (replays).
+      attempts: of earlier runs (replays); see `Outcome`.
       original: the whole message, only if the run keeps a quarantine.
     """
 
@@ -183,7 +183,8 @@ class Outcome(_Value, frozen=True):
       code: TikTok's code, if it answered one.
       message: TikTok's or the reader's message, values removed.
       request_id: TikTok's log id of the last reply.
-      attempts: requests that carried the event, those of earlier runs included.
+      attempts: requests that carried the event, those of earlier runs included; not those that were refused because of
+        another event, which tell nothing of this one.
       sent_at_ms: start of the last request that carried it.
       first_sent_at_ms: start of the first request of this run that carried it.
       payload: the finished payload, for outcomes of the write stage.

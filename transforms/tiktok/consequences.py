@@ -63,8 +63,9 @@ class Consequences:
         """Does what a verdict asks for: ends payloads, or puts requests into the line."""
         counts = self.tally.counts
         counts["requests"] += 1
-        if request.attempts > 1:
+        if request.again:
             counts["retries"] += 1
+        request.again = True
         counts[f"replies:{verdict.cls}"] += 1
         if verdict.cls == "success":
             self._recover(request)
@@ -124,10 +125,12 @@ class Consequences:
         if len(request.payloads) == 1:
             named = (0,)
         if not named:
+            request.attempts -= 1  # it tells nothing of either half
             self._line.add_first(halved(request))
             self._go_on(request.spared, request.behind)
             return
         self._end(request, named, Kind.REJECTED, reason, verdict)
+        request.attempts -= 1  # it tells nothing of the others
         if len(named) == 1:
             self._go_on(*self._sieve.named(request, named[0]))
         else:

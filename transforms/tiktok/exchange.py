@@ -24,7 +24,8 @@ class Request(msgspec.Struct, eq=False):
 
     Attributes:
       shard: whose slot the last attempt used.
-      attempts: requests of this run that carried these payloads.
+      attempts: requests of this run that carried these payloads, but for those that were refused because of others.
+      again: these payloads, or some of them, went out before.
       failures: attempts in a row that failed, for the back-off.
       first_at: start of the first attempt that carried these payloads, epoch seconds; 0 before it.
       since: start of the first attempt of this very request: `retry_secs` count from here; 0 before it.
@@ -43,6 +44,7 @@ class Request(msgspec.Struct, eq=False):
     payloads: Excerpt
     shard: int = -1
     attempts: int = 0
+    again: bool = False
     failures: int = 0
     first_at: float = 0.0
     since: float = 0.0
@@ -71,11 +73,12 @@ class Request(msgspec.Struct, eq=False):
             self.form,
             self.payloads[start:stop],
             attempts=self.attempts,
+            again=self.again,
             first_at=self.first_at,
             sent_at=self.sent_at,
             answered_at=self.answered_at,
             ambiguous=self.ambiguous,
-            fewer=_cut(self.fewer, start, stop),
+            fewer=_cut(self.fewer, start, stop) if self.fewer else (),
         )
 
     def attempts_of(self, start: int, stop: int) -> Iterable[int]:
@@ -94,14 +97,19 @@ def joined(parts: Sequence[Request]) -> Request | None:
     parts = [part for part in parts if part.payloads]
     if len(parts) < 2:
         return parts[0] if parts else None
-    latest = max(parts, key=lambda part: part.attempts)
+    latest = max(parts, key=lambda part: (part.attempts, part.sent_at))
     whole = latest.part(0, 0)
-    fewer: list[tuple[int, int]] = []
-    for part in parts:
-        missed = latest.attempts - part.attempts
-        fewer += [(count, less + missed) for count, less in part.fewer or [(len(part.payloads), 0)]]
     whole.payloads = parts[0].payloads.with_more([part.payloads for part in parts[1:]])
-    whole.fewer = fewer
+    for part in parts:
+        if part.again:
+            whole.again = True
+            whole.first_at = min(whole.first_at or part.first_at, part.first_at)
+    if any(part.fewer or part.attempts < latest.attempts for part in parts):
+        fewer: list[tuple[int, int]] = []
+        for part in parts:
+            missed = latest.attempts - part.attempts
+            fewer += [(count, less + missed) for count, less in part.fewer or [(len(part.payloads), 0)]]
+        whole.fewer = fewer
     return whole
 
 

@@ -42,7 +42,7 @@ def settled(
     message = verdict.message if message is None else message
     if kind is Kind.DELIVERED:
         message = None
-    request_id, sent = verdict.request_id, request.attempts > 0
+    request_id, sent = verdict.request_id, request.first_at > 0
     sent_at_ms = int(request.sent_at * 1000) if sent else None
     first_sent_at_ms = int(request.first_at * 1000) if sent else None
     answered_at_ms = int(request.answered_at * 1000) if sent else None
