@@ -184,6 +184,8 @@ class Exchange:
     ) -> None:
         """Sends pieces by as few calls as the system allows."""
         while True:
+            if self.begun and time.monotonic() > deadline:
+                raise TimeoutError("timed out")
             # The first call sends at least a byte or raises: then nothing has left.
             sent = send(pieces)
             self.begun = True
@@ -194,8 +196,6 @@ class Exchange:
                 sent -= len(piece)
             else:
                 return
-            if time.monotonic() > deadline:
-                raise TimeoutError("timed out")
 
     def _receive(self, sock: Any, timeout_secs: float) -> None:
         deadline = time.monotonic() + timeout_secs
