@@ -237,7 +237,7 @@ def test_a_body_of_many_pieces_arrives_whole(serve: Serve, connect: Connect) -> 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(("runs", "run_bytes"), [(400, 17_000), (3, 3_000_000), (3, 9)])
-def test_a_body_that_goes_out_from_where_its_events_are_arrives_whole(
+def test_a_body_of_joined_events_arrives_whole(
     serve: Serve,
     connect: Connect,
     tls: ssl.SSLContext,

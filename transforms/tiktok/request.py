@@ -29,7 +29,7 @@ _PATHS: Final = {Form.LEGACY: "pixel/batch/", Form.WEB: "event/track/", Form.OFF
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\.?", re.I)
 _LONGEST_HOST: Final = 253
 
-# On average. Larger ones go out from where they are, smaller ones are copied together first.
+# On average. Smaller ones are joined in pieces; larger ones are pieces by themselves.
 _LARGE_BYTES: Final = 1 << 14
 
 

@@ -3,18 +3,15 @@
 The pool is that of `requests` and urllib3: it resolves names, opens connections, verifies certificates and keeps
 connections open. What it would do with each request besides is left out, because events that TikTok names one by one
 cost ten requests for one: amid a run, urllib3 and `http.client` took 0.3 ms of processor time for each, twice as much
-as this. A body goes out from where its pieces are (`sendmsg`), if the connection can do that. httptools (llhttp, the
-parser of Node.js) reads the reply.
+as this. httptools (llhttp, the parser of Node.js) reads the reply.
 
 Neither redirects nor cookies nor proxies exist here, and a read time-out holds for a whole reply: that of a socket
 starts anew with every byte, so a server could drip on.
 """
 
-import functools
-import ssl
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 import httptools
@@ -29,12 +26,8 @@ MAX_REPLY_BYTES: Final = 1 << 20
 # Of status line and headers, as far as they come in pieces.
 _MAX_HEAD_BYTES: Final = 1 << 17
 
-# What one call sends: any number of small pieces up to this one (IOV_MAX of Linux is 1,024).
-_SMALL_BYTES: Final = 1 << 14
-_MOST_PIECES: Final = 256
-
-# What one call sends where pieces have to be joined for it.
-_TOGETHER_BYTES: Final = 1 << 16
+# By one call, unless a piece has more: each call is a turn of Python's lock, and with TLS makes records of its own.
+_SENT_BYTES: Final = 1 << 18
 
 # Of a reply.
 _READ_BYTES: Final = 1 << 16
@@ -166,36 +159,25 @@ class Exchange:
 
     def _send(self, sock: Any, pieces: Iterator[bytes | memoryview], timeout_secs: float) -> None:
         deadline = time.monotonic() + timeout_secs
-        # TLS has no `sendmsg`, nor has Windows.
-        vectored = not isinstance(sock, ssl.SSLSocket) and hasattr(sock, "sendmsg")
-        send = sock.sendmsg if vectored else functools.partial(_send_some, sock)
         held: list[bytes | memoryview] = []
+        held_bytes = 0
         for piece in pieces:
+            if held and held_bytes + len(piece) > _SENT_BYTES:
+                self._send_together(sock, held, deadline)
+                held, held_bytes = [], 0
             held.append(piece)
-            # What was joined for this request alone goes out at once: its memory serves the next piece.
-            if (len(piece) >= _SMALL_BYTES and isinstance(piece, bytes)) or len(held) == _MOST_PIECES:
-                self._send_together(send, held, deadline)
-                held = []
-        if held:
-            self._send_together(send, held, deadline)
+            held_bytes += len(piece)
+        self._send_together(sock, held, deadline)
 
-    def _send_together(
-        self, send: Callable[[list[bytes | memoryview]], int], pieces: list[bytes | memoryview], deadline: float
-    ) -> None:
-        """Sends pieces by as few calls as the system allows."""
-        while True:
+    def _send_together(self, sock: Any, pieces: list[bytes | memoryview], deadline: float) -> None:
+        left = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        while left:
             if self.begun and time.monotonic() > deadline:
                 raise TimeoutError("timed out")
             # The first call sends at least a byte or raises: then nothing has left.
-            sent = send(pieces)
+            sent = sock.send(left)
             self.begun = True
-            for at, piece in enumerate(pieces):
-                if sent < len(piece):
-                    pieces = [memoryview(piece)[sent:], *pieces[at + 1 :]]
-                    break
-                sent -= len(piece)
-            else:
-                return
+            left = left[sent:]
 
     def _receive(self, sock: Any, timeout_secs: float) -> None:
         deadline = time.monotonic() + timeout_secs
@@ -270,18 +252,6 @@ class Exchange:
     def on_message_complete(self) -> None:
         """Ends the reply, unless it announced another."""
         self._over = self._over or self.status is not None
-
-
-def _send_some(sock: Any, pieces: Sequence[bytes | memoryview]) -> int:
-    """Sends the first of some pieces by one call, as TLS makes records of each; returns how many bytes it has sent."""
-    few, size = [], 0
-    for piece in pieces:
-        few.append(piece)
-        size += len(piece)
-        if size >= _TOGETHER_BYTES:
-            break
-    sent: int = sock.send(few[0] if len(few) == 1 else b"".join(few))
-    return sent
 
 
 def _unpacked(packed: bytes) -> bytes:
