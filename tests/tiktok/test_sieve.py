@@ -26,11 +26,12 @@ def naming(bad: set[str], replies: Any, choose: Callable[[list[int]], int] = min
 
     def answer(sender: Any, request: Any) -> Any:
         found = [at for at, payload in enumerate(request.payloads) if payload.event_id in bad]
-        if found:
-            named = choose(found)
-            others = (payload.event_id for at, payload in enumerate(request.payloads) if at != named)
-            vars(sender).setdefault("refused_for_another", Counter()).update(others)
-        return replies.api(40002, f"data.{choose(found)}.event: Not a valid string") if found else replies.api(0)
+        if not found:
+            return replies.api(0)
+        named = choose(found)
+        others = (payload.event_id for at, payload in enumerate(request.payloads) if at != named)
+        vars(sender).setdefault("refused_for_another", Counter()).update(others)
+        return replies.api(40002, f"data.{named}.event: Not a valid string")
 
     return answer
 

@@ -65,7 +65,6 @@ class Consequences:
         counts["requests"] += 1
         if request.again:
             counts["retries"] += 1
-        request.again = True
         counts[f"replies:{verdict.cls}"] += 1
         if verdict.cls == "success":
             self._recover(request)

@@ -188,6 +188,7 @@ class Delivery:
         """Returns what a reply means, and tells the log of a refusal; without the lock, as nobody else has them."""
         request.attempts += 1
         request.sent_at, request.answered_at = reply.started_at, reply.started_at + reply.elapsed_secs
+        request.again = request.first_at > 0
         request.first_at = request.first_at or reply.started_at
         request.since = request.since or reply.started_at
         verdict = replies.read(reply, request.payloads.bodies(), self._connection.codes)

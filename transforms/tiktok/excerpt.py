@@ -1,7 +1,7 @@
 """Some of the payloads of one batch, without a copy: what is cut from it, and put together again, are positions.
 
 A batch with k events that TikTok names one by one is cut 2 k times, and sent about three times in parts. Lists would be
-copied each time, and each copy reaches for every payload in it: memory that the processor has long forgotten. So the
+copied each time, and each copy reaches for every payload in it, which the processor's caches no longer hold. So the
 encoded events of such a batch are joined once, in runs, and a part is sent from there.
 """
 
@@ -98,9 +98,6 @@ class Excerpt(Sequence[Payload]):
             start, stop, step = place.indices(self._size)
             if step != 1:
                 raise ValueError("An excerpt is cut without gaps.")
-            if len(self._spans) == 1:
-                first = self._spans[0][0]
-                return self._of([(first + start, first + stop)] if start < stop else [], max(0, stop - start))
             return self._of(_cut(self._spans, start, stop), max(0, stop - start))
         place = range(self._size)[place]
         for start, stop in self._spans:

@@ -25,7 +25,7 @@ class Request(msgspec.Struct, eq=False):
     Attributes:
       shard: whose slot the last attempt used.
       attempts: requests of this run that carried these payloads, but for those that were refused because of others.
-      again: these payloads, or some of them, went out before.
+      again: the last attempt carried payloads of which some had gone out before.
       failures: attempts in a row that failed, for the back-off.
       first_at: start of the first attempt that carried these payloads, epoch seconds; 0 before it.
       since: start of the first attempt of this very request: `retry_secs` count from here; 0 before it.
@@ -73,7 +73,6 @@ class Request(msgspec.Struct, eq=False):
             self.form,
             self.payloads[start:stop],
             attempts=self.attempts,
-            again=self.again,
             first_at=self.first_at,
             sent_at=self.sent_at,
             answered_at=self.answered_at,
@@ -101,8 +100,7 @@ def joined(parts: Sequence[Request]) -> Request | None:
     whole = latest.part(0, 0)
     whole.payloads = parts[0].payloads.with_more([part.payloads for part in parts[1:]])
     for part in parts:
-        if part.again:
-            whole.again = True
+        if part.first_at:
             whole.first_at = min(whole.first_at or part.first_at, part.first_at)
     if any(part.fewer or part.attempts < latest.attempts for part in parts):
         fewer: list[tuple[int, int]] = []
