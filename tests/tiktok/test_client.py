@@ -248,8 +248,8 @@ def test_a_body_of_joined_events_arrives_whole(
     run_bytes: int,
 ) -> None:
     def wait_and_read(server: Server, conn: socket.socket) -> None:
-        # Nobody can see that the buffers of both sides are full. By now they are, so the client has to send the rest of a
-        # large body in several calls; were they not, the test would ask less, but hold.
+        # Nobody can see that the buffers of both sides are full. By now they are, so the client has to send the rest of
+        # a large body in several calls; were they not, the test would ask less, but hold.
         time.sleep(0.1)
         server.requests.append(read_request(conn))
         conn.sendall(http_reply(ACCEPTED))
