@@ -67,7 +67,7 @@ demo: $(INSTALLED) ## 20,000 generated batches through the pipeline into a stand
 	$(BIN)/python -m pipeline demo $(DEMO_ARGS)
 
 demo-stream: $(INSTALLED) ## a minute of a live stream, from a stand-in for Pub/Sub into one for TikTok
-	$(BIN)/python -m sandbox.streamdemo $(DEMO_ARGS)
+	$(BIN)/python -m sandbox.demo.stream $(DEMO_ARGS)
 
 templates: $(INSTALLED) ## write the generated files of the Flex Templates, after a change of flags or steps
 	$(BIN)/python -m templates.flex.generate

@@ -13,7 +13,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*", "sandbox", "sandbox.*"]),
-    package_data={"transforms": ["py.typed"], "pipeline": ["py.typed", "dataflow_prices.yaml"]},
+    package_data={"*": ["py.typed", "*.pyi", "dataflow_prices.yaml"]},
     install_requires=[
         "apache-beam[gcp]>=2.77,<2.78",
         "google-cloud-dataflow-client>=0.13,<0.14",
@@ -21,6 +21,7 @@ setup(
         "google-cloud-secret-manager>=2.20,<3",
         "google-crc32c>=1.5,<2",
         "httptools>=0.6.4,<0.10",
+        "lazy-loader>=0.4,<1",
         "msgspec>=0.20,<0.23",
         "numpy>=2,<3",
         "phonenumbers>=9,<10",
@@ -50,5 +51,5 @@ setup(
             "uv>=0.13,<0.14",
         ],
     },
-    entry_points={"console_scripts": ["tiktok-events = pipeline.cli:main"]},
+    entry_points={"console_scripts": ["tiktok-events = pipeline.cli.main:main"]},
 )

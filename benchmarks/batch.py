@@ -20,7 +20,7 @@ from pathlib import Path
 import common
 import runs
 
-from sandbox.control import Sandbox
+from sandbox.tiktok.control import Sandbox
 
 
 def main() -> None:

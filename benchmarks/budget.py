@@ -13,8 +13,8 @@ from pathlib import Path
 import common
 import runs
 
-from sandbox.control import Sandbox
-from sandbox.faults import Answer
+from sandbox.tiktok.control import Sandbox
+from sandbox.tiktok.faults import Answer
 
 
 def main() -> None:

@@ -26,9 +26,9 @@ from urllib.parse import urlsplit
 import common
 import runs
 
-from pipeline.summary import Summary
-from sandbox.control import Sandbox
-from sandbox.faults import InvalidEvents
+from pipeline.reporting.summary import Summary
+from sandbox.tiktok.control import Sandbox
+from sandbox.tiktok.faults import InvalidEvents
 from transforms.connection import Connection
 
 BATCH = 1000

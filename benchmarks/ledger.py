@@ -17,7 +17,7 @@ from pathlib import Path
 import common
 import runs
 
-from pipeline.records import Records
+from pipeline.records.record_outcomes import Records
 
 
 def main() -> None:

@@ -35,8 +35,8 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 from common import finish  # noqa: E402 - the path is set just above
 
-from pipeline.source_paths import UnreadableFileError  # noqa: E402
-from pipeline.source_reading import iter_messages  # noqa: E402
+from pipeline.sources.reader import iter_messages  # noqa: E402
+from pipeline.storage.paths import UnreadableFileError  # noqa: E402
 from transforms.connection import Connection  # noqa: E402
 from transforms.mapping import forms, wire  # noqa: E402
 from transforms.mapping.convert import converter  # noqa: E402

@@ -16,7 +16,7 @@ from pathlib import Path
 import common
 import runs
 
-from pipeline.records import Records
+from pipeline.records.record_outcomes import Records
 
 
 def measure(folder: Path, events: int, ledger: bool) -> None:

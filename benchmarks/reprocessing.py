@@ -24,11 +24,11 @@ from typing import Any
 import common
 import runs
 
-from pipeline.delivered import LedgerPart, LoadSettled, ledger_files, relevant
-from pipeline.records import Records
-from pipeline.rowfiles import RowFiles
+from pipeline.ledger.delivered import LedgerPart, LoadSettled, ledger_files, relevant
+from pipeline.records.parquet_files import RowFiles
+from pipeline.records.record_outcomes import Records
+from transforms.deduplicate import DropDuplicates, SkipDelivered
 from transforms.model import Outcome
-from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.vocabulary import Form, Kind, Stage
 
 _EVENT = "PlaceAnOrder"

@@ -9,18 +9,18 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.flow import build
-from pipeline.records import Records
-from pipeline.source_files import expand_patterns
-from pipeline.sources import ReadMessages, iter_messages
-from pipeline.summary import Summary, read_counters, summarize
-from sandbox.generator import purchases, write_parquet
+from pipeline.jobs.graph import build
+from pipeline.records.record_outcomes import Records
+from pipeline.reporting.summary import Summary, read_counters, summarize
+from pipeline.sources.read_messages import ReadMessages, iter_messages
+from pipeline.storage.filesystems import expand_patterns
+from sandbox.shop.generator import purchases, write_parquet
 from transforms.connection import Connection, Consent
+from transforms.deduplicate import DropDuplicates, SkipDelivered
+from transforms.delivery_history import Settled
 from transforms.forward import Scope, Sending
-from transforms.known import Settled
 from transforms.mapping.convert import converter
 from transforms.model import Outcome, Payload
-from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.tiktok.client import EventsApi, Reply
 from transforms.tiktok.request import Body, envelope
 from transforms.tiktok.runtime import Transport

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 from common import finish  # noqa: E402 - the path is set just above
 
-from sandbox.control import Sandbox  # noqa: E402
+from sandbox.tiktok.control import Sandbox  # noqa: E402
 
 SEED = 20240620
 # Stands in every event id and is replaced, in all of them at once, by the number of the request.

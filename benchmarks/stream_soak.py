@@ -16,9 +16,9 @@ import common
 import runs
 import streams
 
-from sandbox.control import Sandbox
-from sandbox.generator import purchases
-from sandbox.publishing import PubSub
+from sandbox.pubsub.publisher import PubSub
+from sandbox.shop.generator import purchases
+from sandbox.tiktok.control import Sandbox
 
 # Caches and buffers are full after that; what grows later is a leak.
 WARM_SECS = 20.0

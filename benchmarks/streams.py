@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import runs
 
-from sandbox.control import Sandbox
-from sandbox.publishing import PubSub
+from sandbox.pubsub.publisher import PubSub
+from sandbox.tiktok.control import Sandbox
 
 CONNECTION = """\
 event_source_id: PIXEL

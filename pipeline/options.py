@@ -1,17 +1,11 @@
-"""The command line of `run` → `RunOptions`, refused before anything starts.
-
-Beam drops flags that it does not know with a warning only, so what is left of our own flags is parsed here against
-Beam's: a flag that neither knows is an error with the nearest name of both.
-"""
+"""The options of a run and of a replay, as typed values."""
 
 import datetime
 import uuid
-from collections.abc import Sequence
 
 import msgspec
 
-from pipeline.problems import UsageError, plain, shown, suggestion
-from pipeline.windows import time_window as time_window
+from pipeline.errors import UsageError, plain, shown, suggestion
 from transforms.connection import Connection
 
 # Runners that the pipeline is known to work on. Beam's own DirectRunner is left out on purpose: it first tries to
@@ -123,42 +117,3 @@ def beam_runner(word: str) -> str:
 def new_run_id(now: datetime.datetime) -> str:
     """Returns an id that sorts by time, for example `20240620T080000Z-1f6c2a90`."""
     return f"{now.astimezone(datetime.UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
-
-
-def graph_check_args(beam_args: Sequence[str]) -> tuple[str, ...]:
-    """Returns Beam's flags with those that make Dataflow's runner build the graph and leave.
-
-    What Dataflow needs and the graph does not (project, region, bucket) gets stand-ins, and no credentials are looked
-    for, so that nothing is asked of Google Cloud.
-    """
-    stand_ins = {"--project": "graph-check", "--region": "us-central1", "--temp_location": "gs://graph-check/temp"}
-    names = {word.split("=", 1)[0] for word in beam_args}
-    missing = (f"{flag}={value}" for flag, value in stand_ins.items() if flag not in names)
-    return (*beam_args, "--dry_run=True", "--no_auth", *missing)
-
-
-def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) -> tuple[str, ...]:
-    """Returns the arguments for Beam, each known to one of its option classes.
-
-    Args:
-      rest: what our own flags have left over.
-      own_flags: our flags, to choose the nearest name from.
-      runner: Beam's name of the runner.
-
-    Raises:
-      UsageError: a flag that nobody knows, a value of the wrong type, or a flag that cannot work here.
-    """
-    names = {word.split("=", 1)[0] for word in rest if word.startswith("--")}
-    if "--streaming" in names:
-        raise UsageError("--streaming: remove it; files are read as a batch, a --subscription as a stream.")
-    if runner == "PrismRunner" and "--prism_location" not in names:
-        raise UsageError(
-            "--runner PrismRunner: give --prism_location PATH, the program built from Beam's Go module; Beam would try "
-            "to download it. DirectRunner needs none."
-        )
-    if not rest:
-        return ()
-    from pipeline.beamflags import parse_beam_flags
-
-    parse_beam_flags(rest, own_flags)
-    return tuple(rest)

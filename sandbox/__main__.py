@@ -15,10 +15,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from sandbox.admin import Admin
-from sandbox.server import Listener
-from sandbox.service import Service
-from sandbox.settings import Settings, Tokens
+from sandbox.tiktok import Admin, Listener, Service, Settings, Tokens
 
 # Requests make many short-lived lists and hardly any cycles; with the default of 700 the collector takes a tenth of
 # the time.

@@ -9,11 +9,11 @@ import msgspec
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline import job
+from pipeline.errors import CommandError
+from pipeline.jobs import run as job
 from pipeline.options import RunOptions
-from pipeline.problems import CommandError
-from sandbox.control import Sandbox
-from sandbox.generator import batches, write_ndjson, write_parquet
+from sandbox.shop.generator import batches, write_ndjson, write_parquet
+from sandbox.tiktok.control import Sandbox
 from transforms.connection import Connection
 from transforms.mapping.convert import converter
 from transforms.model import Message, Outcome

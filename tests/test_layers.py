@@ -1,44 +1,86 @@
-"""Who may import whom, read from the source: imports point downward only, and the rules know no Beam."""
+"""Who may import whom, read from the source: one way only, and through the front of a package.
+
+The order of the packages is that of the data. A package is used through the names of its front (`__init__.py`, or the
+stub beside it where names are loaded when they are first used).
+"""
 
 import ast
+import importlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("transforms", "pipeline", "sandbox")
-FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-# The lowest layer first; the first prefix that fits a module decides. `transforms` itself re-exports the public names.
-LAYERS = (
-    ("transforms.vocabulary", 1),
-    ("transforms.parts", 1),
-    ("transforms.model", 1),
-    ("transforms.custom", 1),
-    ("transforms.connection", 1),
-    ("transforms.mapping", 2),
-    ("transforms.tiktok", 3),
-    ("transforms", 4),
-    ("pipeline", 5),
+# A package imports only from those before it, and from none beside it.
+ORDER: tuple[tuple[str, ...], ...] = (
+    # Values and settings.
+    ("transforms.vocabulary",),
+    ("transforms.custom_mappings",),
+    ("transforms.connection",),
+    ("transforms.model", "transforms.parts"),
+    # Rules, and HTTP: neither reads from the other.
+    ("transforms.mapping", "transforms.tiktok"),
+    # Beam's steps, and the public names.
+    ("transforms",),
+    ("pipeline.errors",),
+    ("pipeline.wording",),
+    ("pipeline.docstrings",),
+    ("pipeline.options",),
+    ("pipeline.runtime",),
+    ("pipeline.storage",),
+    ("pipeline.dataflow",),
+    ("pipeline.config",),
+    ("pipeline.sources",),
+    ("pipeline.records",),
+    ("pipeline.ledger",),
+    ("pipeline.reporting",),
+    ("pipeline.jobs",),
+    ("pipeline.replay",),
+    ("pipeline.authoring",),
+    ("pipeline.arguments",),
+    ("pipeline.launch",),
+    ("pipeline.cli",),
+    ("pipeline",),
+    # Stand-ins, which know nothing of what they are used for.
+    ("sandbox.process",),
+    ("sandbox.shop",),
+    ("sandbox.tiktok",),
+    ("sandbox.pubsub",),
+    ("sandbox.demo",),
+    ("sandbox",),
 )
-# Neither reads a rule from the other: what both need stands in layer 1.
-SIDE_BY_SIDE = {("transforms.mapping", "transforms.tiktok"), ("transforms.tiktok", "transforms.mapping")}
+# Packages whose modules are open to those after them: `transforms` has its front for other people's pipelines.
+OPEN = ("transforms", "pipeline", "sandbox")
 WITHOUT_BEAM = (
-    "transforms.vocabulary",
-    "transforms.parts",
-    "transforms.model",
-    "transforms.custom",
-    "transforms.connection",
-    "transforms.mapping",
-    "transforms.tiktok",
-    "sandbox",
+    *("transforms.vocabulary", "transforms.model", "transforms.custom_mappings", "transforms.connection"),
+    *("transforms.mapping", "transforms.tiktok", "sandbox"),
 )
 
-# At this length a module is split.
-MOST_LINES = 300
+
+class Import(NamedTuple):
+    """One name that a module imports.
+
+    Attributes:
+      module: where it is imported from, or the module itself.
+      name: what is imported; empty if it is a module.
+    """
+
+    module: str
+    name: str
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """Returns the modules of all packages."""
+    return tuple(
+        sorted(path for package in ("transforms", "pipeline", "sandbox") for path in (ROOT / package).rglob("*.py"))
+    )
 
 
 def module_name(path: Path) -> str:
@@ -48,103 +90,210 @@ def module_name(path: Path) -> str:
 
 
 def within(module: str, package: str) -> bool:
-    """Says whether the module is the package or lies in it."""
+    """Returns whether the module is the package or lies in it."""
     return module == package or module.startswith(package + ".")
 
 
-def layer(module: str) -> int | None:
-    """Returns the module's layer, None for what is not in the layers."""
-    return next((number for prefix, number in LAYERS if within(module, prefix)), None)
+def is_package(module: str) -> bool:
+    """Returns whether a dotted name is a package of this project."""
+    return ROOT.joinpath(*module.split(".")).is_dir()
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yields every module that a file imports; of `from package import module` the module."""
+def is_module(module: str) -> bool:
+    """Returns whether a dotted name is a module or a package of this project."""
+    return is_package(module) or ROOT.joinpath(*module.split(".")).with_suffix(".py").is_file()
+
+
+@cache
+def imported(path: Path) -> tuple[Import, ...]:
+    """Returns everything that a file imports, wherever in it."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [Import(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: relative import"
-            base = node.module or ""
             for alias in node.names:
-                inner = ROOT.joinpath(*base.split("."), alias.name)
-                yield f"{base}.{alias.name}" if inner.is_dir() or inner.with_suffix(".py").exists() else base
+                inner = f"{node.module}.{alias.name}"
+                is_inner = is_module(inner)
+                found.append(Import(inner, "") if is_inner else Import(node.module or "", alias.name))
+    return tuple(found)
 
 
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+@cache
+def front(package: str) -> frozenset[str]:
+    """Returns the names that a package offers."""
+    return frozenset(getattr(importlib.import_module(package), "__all__", ()))
 
 
-def test_there_is_something_to_read() -> None:
-    assert len(FILES) > 30
+def packages_of(module: str) -> tuple[str, ...]:
+    """Returns the packages that a module lies in, the innermost last; a package lies in itself."""
+    parts = module.split(".")
+    names = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    return tuple(name for name in names if is_package(name))
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_imports_point_downward(path: Path) -> None:
-    module = module_name(path)
-    own = layer(module)
-    for other in imported(path):
-        other_layer = layer(other)
-        if own is None or other_layer is None:
-            continue
-        assert other_layer <= own, f"{module} (layer {own}) imports {other} (layer {other_layer})"
-        for here, there in SIDE_BY_SIDE:
-            assert not (within(module, here) and within(other, there)), f"{module} imports {other}"
+def rank(module: str) -> int | None:
+    """Returns the place of a module in the order, None for what is not in it."""
+    ranks = {name: number for number, names in enumerate(ORDER) for name in names}
+    return next((ranks[name] for name in reversed(packages_and_self(module)) if name in ranks), None)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_rules_and_http_know_no_beam(path: Path) -> None:
-    if any(within(module_name(path), package) for package in WITHOUT_BEAM):
-        assert not [other for other in imported(path) if within(other, "apache_beam")]
+def packages_and_self(module: str) -> tuple[str, ...]:
+    """Returns a module's dotted name and all its beginnings, the longest last."""
+    parts = module.split(".")
+    return tuple(".".join(parts[:count]) for count in range(1, len(parts) + 1))
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_the_sandbox_stands_apart(path: Path) -> None:
-    inside = within(module_name(path), "sandbox")
-    for other in imported(path):
-        if inside:
-            assert not within(other, "transforms"), other
-            assert not within(other, "pipeline"), other
-        else:
-            assert not within(other, "sandbox"), other
+def layer_name(module: str) -> str | None:
+    """Returns the entry of the order that a module belongs to."""
+    names = {name for entry in ORDER for name in entry}
+    return next((name for name in reversed(packages_and_self(module)) if name in names), None)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_nothing_imports_the_templates_the_tests_or_the_benchmarks(path: Path) -> None:
-    for other in imported(path):
-        assert not any(within(other, package) for package in ("templates", "tests", "benchmarks")), other
+def test_imports_point_one_way() -> None:
+    wrong = []
+    for path in files():
+        module = module_name(path)
+        own = rank(module)
+        for other, name in imported(path):
+            there = rank(other)
+            if own is None or there is None or layer_name(module) == layer_name(other):
+                continue
+            if there >= own:
+                wrong.append(f"{module} imports {other} {name}".strip())
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_annotations_are_not_postponed(path: Path) -> None:
+def test_a_package_is_used_through_its_front() -> None:
+    wrong = []
+    for path in (*files(), *sorted((ROOT / "templates").rglob("*.py"))):
+        module = module_name(path)
+        for other, name in imported(path):
+            behind = [package for package in packages_of(other) if not within(module, package) and package not in OPEN]
+            if not behind or not is_module(behind[0]):
+                continue
+            package, is_front = behind[0], other == behind[0]
+            allowed = name in front(package) if is_front else other.removeprefix(f"{package}.") in front(package)
+            if not allowed:
+                wrong.append(f"{module} imports {other} {name}".strip())
+    assert wrong == []
+
+
+def test_a_front_offers_what_somebody_uses() -> None:
+    used: dict[str, set[str]] = {}
+    everything = [
+        path for folder in ("templates", "benchmarks", "docs", "tests") for path in (ROOT / folder).rglob("*.py")
+    ]
+    for path in (*files(), *everything):
+        for other, name in imported(path):
+            for package in packages_of(other):
+                offered = name if other == package else other.removeprefix(f"{package}.").split(".")[0]
+                if not within(module_name(path), package) or package in packages_of(module_name(path))[:-1]:
+                    used.setdefault(package, set()).add(offered)
+    packages = {name for path in files() for name in packages_of(module_name(path))} - {"pipeline", "transforms", "sandbox"}
+    for package in packages:  # what the front of the package around it passes on
+        used.setdefault(package, set()).update(front(package.rpartition(".")[0]))
+    unused = {package: sorted(front(package) - used.get(package, set())) for package in sorted(packages)}
+    entry_points = {"pipeline.cli": ["flex_entrypoint", "main"], "sandbox.demo": ["batch", "stream"]}
+    assert {package: names for package, names in unused.items() if names and names != entry_points.get(package)} == {}
+
+
+def test_every_package_has_a_front() -> None:
+    packages = sorted({name for path in files() for name in packages_of(module_name(path))})
+    assert len(packages) > 20
+    for package in packages:
+        found = importlib.import_module(package)
+        assert found.__doc__, package
+        assert front(package) or package in ("pipeline", "pipeline.cli.commands", "sandbox"), package
+        for name in front(package):
+            is_inner = is_module(f"{package}.{name}")
+            assert is_inner or getattr(found, name) is not None, f"{package}: {name}"
+
+
+def test_no_name_of_a_front_hides_a_module() -> None:
+    """A name that is loaded when it is first used would be the module of this name instead, once that is imported."""
+    hidden = []
+    for package in sorted({name for path in files() for name in packages_of(module_name(path))}):
+        source = ROOT.joinpath(*package.split(".")) / "__init__.py"
+        names = {name for other, name in imported(source) if name}
+        stub = source.with_suffix(".pyi")
+        if stub.is_file():
+            names |= {
+                alias.name
+                for node in ast.walk(ast.parse(stub.read_text()))
+                if isinstance(node, ast.ImportFrom)
+                for alias in node.names
+            }
+        hidden += [f"{package}.{name}" for name in names if is_module(f"{package}.{name}")]
+    assert hidden == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in files():
+        module = module_name(path)
+        if path.name != "__init__.py":
+            graph[module] = {other for other, _ in imported(path) if is_module(other) and not is_package(other)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+def test_rules_and_http_know_no_beam() -> None:
+    for path in files():
+        if any(within(module_name(path), package) for package in WITHOUT_BEAM):
+            assert not [other for other, _ in imported(path) if within(other, "apache_beam")], path
+
+
+def test_the_sandbox_stands_apart() -> None:
+    for path in files():
+        inside = within(module_name(path), "sandbox")
+        for other, _ in imported(path):
+            if inside:
+                assert not within(other, "transforms"), f"{path}: {other}"
+                assert not within(other, "pipeline"), f"{path}: {other}"
+            else:
+                assert not within(other, "sandbox"), f"{path}: {other}"
+
+
+def test_nothing_imports_the_templates_the_tests_or_the_benchmarks() -> None:
+    for path in files():
+        for other, _ in imported(path):
+            assert not any(within(other, package) for package in ("templates", "tests", "benchmarks")), other
+
+
+def test_annotations_are_not_postponed() -> None:
     """Postponed annotations turn Beam's element types into Any, so that wrong wiring is found at run time only."""
-    assert "__future__" not in set(imported(path))
+    assert [path for path in files() if "__future__" in {other for other, _ in imported(path)}] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_module_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
-
-
-def test_no_module_is_longer_than_a_reader_can_hold() -> None:
-    lines = {module_name(path): len(path.read_text("utf-8").splitlines()) for path in FILES}
-    assert {module: count for module, count in lines.items() if count > MOST_LINES} == {}
+def test_a_module_describes_itself() -> None:
+    assert [path for path in files() if not ast.get_docstring(ast.parse(path.read_text("utf-8")))] == []
 
 
 def test_importing_the_rules_does_not_load_beam() -> None:
     """`preview` and `check` answer in well under a second, which Beam's import alone would take."""
-    rules = [module_name(path) for path in FILES if within(module_name(path), "transforms.mapping")]
+    rules = [module_name(path) for path in files() if within(module_name(path), "transforms.mapping")]
     program = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
     program += "sys.exit('apache_beam' in sys.modules)"
     subprocess.run([sys.executable, "-c", program, *rules], cwd=ROOT, check=True)
 
 
-@pytest.mark.parametrize("command", ["preview", "check", "test", "schema", "import_projections", "launch"])
+@pytest.mark.parametrize("command", ["preview", "check", "test", "schema", "import_projections", "launch", "diff"])
 def test_commands_that_answer_at_once_do_not_load_beam(command: str) -> None:
-    program = f"import sys, pipeline.commands.{command}\nsys.exit('apache_beam' in sys.modules)"
+    program = f"import sys, pipeline.cli.commands.{command}\nsys.exit('apache_beam' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def test_all_kinds_of_import_are_read(tmp_path: Path) -> None:
     path = tmp_path / "module.py"
-    path.write_text("import a.b, c\nfrom transforms import model\ndef f():\n    from sandbox.visits import web_visit\n")
-    assert sorted(imported(path)) == ["a.b", "c", "sandbox.visits", "transforms.model"]
+    path.write_text("import a.b, c\nfrom transforms import model\ndef f():\n    from pipeline.errors import shown\n")
+    expected = [("a.b", ""), ("c", ""), ("pipeline.errors", "shown"), ("transforms.model", "")]
+    assert sorted(imported(path)) == [Import(*each) for each in expected]
+
+
+def test_imported_names_and_modules_are_told_apart() -> None:
+    assert isinstance(imported(ROOT / "pipeline" / "__main__.py"), tuple)
+    assert Import("pipeline.cli.main", "") in imported(ROOT / "pipeline" / "__main__.py")

@@ -11,14 +11,14 @@ import msgspec
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline import job
+from pipeline.jobs import run as job
+from pipeline.ledger.reconcile import reconcile_ledger
 from pipeline.options import ReplayOptions, RunOptions
-from pipeline.reconciliation import reconcile
-from pipeline.replay import replay
-from sandbox.control import Sandbox
-from sandbox.faults import Answer, AnyFault, Echo, Html, InvalidEvents, Partial, Reset
+from pipeline.replay.job import replay
+from sandbox.tiktok.control import Sandbox
+from sandbox.tiktok.faults import Answer, AnyFault, Echo, Html, InvalidEvents, Partial, Reset
 from transforms.connection import Connection
-from transforms.custom import CustomMapping, Match, Parameter, Target
+from transforms.custom_mappings import CustomMapping, Match, Parameter, Target
 from transforms.mapping import custom, decode, identity, payload, select
 from transforms.model import Message, Outcome
 
@@ -221,7 +221,7 @@ def test_canaries_stay_inside(
         again = {name: getattr(options, name) for name in options.__struct_fields__}
         again |= {"run_id": "privacy-replay", "inputs": (options.dead_letters,)}
         replay(ReplayOptions(**again))
-        found = reconcile(str(tmp_path / "ledger"), None, None, datetime.now(UTC))
+        found = reconcile_ledger(str(tmp_path / "ledger"), None, None, datetime.now(UTC))
         assert found.adds_up
     printed = "".join(capfd.readouterr())
     everything = [TOKEN, *RAW.values(), *SENT.values()]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import generator
-from sandbox.control import Sandbox
+from sandbox.shop import generator
+from sandbox.tiktok.control import Sandbox
 from transforms.mapping.parameters import EVENT_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from transforms.custom import Case, CustomMapping
+from transforms.custom_mappings import Case, CustomMapping
 from transforms.vocabulary import Form
 
 ReplyClass = Literal[
@@ -80,7 +80,7 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One connection.
 
     Types and ranges are checked when it is read from a file, and by `check` when it is made in Python; impossible
-    pairs by `pipeline.settings`.
+    pairs by `pipeline.config.loader`.
     """
 
     event_source_id: Annotated[

@@ -8,15 +8,15 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 
 from transforms.connection import Connection
-from transforms.deliver import WriteToTikTok
+from transforms.deduplicate import DropDuplicates, SkipDelivered
+from transforms.dry_run import RehearseDelivery
 from transforms.model import Message, Outcome
-from transforms.rehearse import RehearseDelivery
-from transforms.skip import DropDuplicates, SkipDelivered
-from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
-from transforms.stream import Stream
+from transforms.steps import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
+from transforms.streaming import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.runtime import Transport
 from transforms.tiktok.token import TokenSource
+from transforms.write_to_tiktok import WriteToTikTok
 
 
 class Outcomes(NamedTuple):

@@ -1,6 +1,6 @@
 """Outcomes in, Beam counters out: what became of everything, why, and how well it can be matched.
 
-The counters, beside those of `transforms.counters` (read by `pipeline.summary`):
+The counters, beside those of `transforms.counters` (read by `pipeline.reporting.summary`):
 
     outcome:KIND                   units of that kind without a reason: the delivered ones
     outcome:KIND:REASON            units of that kind for that reason

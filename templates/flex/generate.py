@@ -4,7 +4,7 @@
     python -m templates.flex.generate --check               # what CI does
     python -m templates.flex.generate --image NAME --to DIR # container specs that can be copied to a bucket
 
-In: the definition of the flags (`pipeline.template_parameters`) and the graph of the stream. Out, beside this file:
+In: the definition of the flags (`pipeline.launch.template_parameters`) and the graph of the stream. Out, beside this file:
 `TEMPLATE/metadata.json`, `TEMPLATE.json` (container spec, with `${IMAGE}` in place of the image) and
 `stream.graph.json`.
 
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.template_parameters import TEMPLATES, Parameter, parameters
+from pipeline.launch import TEMPLATES, Parameter, parameters_of
 
 FOLDER = Path(__file__).resolve().parent
 IMAGE = "${IMAGE}"
@@ -49,7 +49,7 @@ def metadata(template: str) -> dict[str, Any]:
         found |= {"streaming": True, "supportsAtLeastOnce": True, "supportsExactlyOnce": False}
     else:
         found["streaming"] = False
-    found["parameters"] = [_parameter(parameter) for parameter in parameters(template)]
+    found["parameters"] = [_parameter(parameter) for parameter in parameters_of(template)]
     return found
 
 

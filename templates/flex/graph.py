@@ -11,9 +11,8 @@ from typing import Any, get_args
 import msgspec
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from pipeline.commands.run import parse_run
-from pipeline.described import build_graph
-from pipeline.job import plan_stream
+from pipeline.arguments import parse_run
+from pipeline.jobs import build_graph, plan_stream
 from transforms.coders import Value
 
 # With everything that adds a step to a stream.

@@ -1,8 +1,8 @@
-"""The file that Dataflow's launcher starts (FLEX_TEMPLATE_PYTHON_PY_FILE); everything else is in `pipeline.flex`."""
+"""The file that Dataflow's launcher starts (FLEX_TEMPLATE_PYTHON_PY_FILE); all else is in `pipeline.cli`."""
 
 import sys
 
-from pipeline.flex import main
+from pipeline.cli import flex_entrypoint
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(flex_entrypoint.main())

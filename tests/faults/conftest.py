@@ -10,10 +10,10 @@ import msgspec
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline import job
+from pipeline.jobs import run as job
 from pipeline.options import RunOptions
-from sandbox.control import Sandbox
-from sandbox.generator import purchases, write_ndjson
+from sandbox.shop.generator import purchases, write_ndjson
+from sandbox.tiktok.control import Sandbox
 from transforms.connection import Connection, Consent
 
 EVENTS = 20_000

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.control import Sandbox
-from sandbox.faults import Answer, Delay, Echo, Garble, Html, InvalidEvents, Outage, Partial, Reset, Throttle
+from sandbox.tiktok.control import Sandbox
+from sandbox.tiktok.faults import Answer, Delay, Echo, Garble, Html, InvalidEvents, Outage, Partial, Reset, Throttle
 from transforms.connection import Connection
 from transforms.tiktok.client import EventsApi
 

@@ -10,7 +10,7 @@ import go_programs
 import pytest
 import toxiproxy
 
-from sandbox.control import Sandbox
+from sandbox.tiktok.control import Sandbox
 
 pytestmark = pytest.mark.alone
 

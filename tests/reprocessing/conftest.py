@@ -14,11 +14,11 @@ import msgspec
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline import job
+from pipeline.jobs import run as job
 from pipeline.options import ReplayOptions, RunOptions
-from pipeline.replay import replay
-from sandbox.control import Sandbox
-from sandbox.generator import purchases, write_ndjson
+from pipeline.replay.job import replay
+from sandbox.shop.generator import purchases, write_ndjson
+from sandbox.tiktok.control import Sandbox
 from transforms.connection import Connection, Consent
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,14 +16,14 @@ import msgspec
 import pytest
 import xxhash
 
-from pipeline.holder import Holder, this_process
-from pipeline.journal import Journal
-from pipeline.lock_stores import LocalLocks, lock_store
-from pipeline.locks import EXPIRY_SECS, HeldLock, Lock, LostError, Store, new_lock
-from pipeline.manifest import State, new_manifest, read_manifests, run_files, unrecorded
-from pipeline.problems import UsageError
-from pipeline.rowfiles import WriteError
-from sandbox.faults import Delay
+from pipeline.errors import UsageError
+from pipeline.ledger.holder import Holder, this_process
+from pipeline.ledger.lock_stores import LocalLocks, lock_store
+from pipeline.ledger.locks import EXPIRY_SECS, HeldLock, Lock, LostError, Store, new_lock
+from pipeline.ledger.manifest import State, new_manifest, read_manifests, run_files, unrecorded
+from pipeline.ledger.run_journal import Journal
+from pipeline.records.parquet_files import WriteError
+from sandbox.tiktok.faults import Delay
 from transforms.connection import Connection
 
 ELSEWHERE = Holder(machine="another", pid=1, started=1)
@@ -278,7 +278,9 @@ def test_a_lock_that_has_expired_is_taken_over_and_its_holder_notices(store: Sto
 
 
 def test_the_lock_of_a_process_of_this_machine_that_has_ended_is_free_at_once(store: Store) -> None:
-    program = "import msgspec; from pipeline.holder import *; print(msgspec.json.encode(this_process()).decode())"
+    program = (
+        "import msgspec; from pipeline.ledger.holder import *; print(msgspec.json.encode(this_process()).decode())"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).resolve().parents[2],
@@ -372,7 +374,7 @@ def test_a_lock_that_could_not_be_written_leaves_nothing_behind(tmp_path: Path) 
     """As on a disk that is full: the file is created, and its content does not fit."""
     program = (
         "import resource, signal; from pathlib import Path\n"
-        "from pipeline.lock_stores import LocalLocks; from pipeline.locks import HeldLock, new_lock\n"
+        "from pipeline.ledger.lock_stores import LocalLocks; from pipeline.ledger.locks import HeldLock, new_lock\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
         f"HeldLock(LocalLocks(Path({str(tmp_path)!r})), new_lock('run', 'PIXEL', None, None))"
     )
@@ -433,7 +435,7 @@ def test_a_run_with_its_ledger_in_a_bucket_skips_locks_and_reconciles_there(
 ) -> None:
     from google.cloud.storage import Client
 
-    from pipeline.reconciliation import reconcile
+    from pipeline.ledger.reconcile import reconcile_ledger
 
     ledger = f"{bucket}/run/ledger"
     file = shop.write(orders[:200])
@@ -444,7 +446,7 @@ def test_a_run_with_its_ledger_in_a_bucket_skips_locks_and_reconciles_there(
         shop.run(file, ledger=ledger, skip_delivered=True)
     held.release()
     assert shop.run(file, ledger=ledger, skip_delivered=True) == {"already_delivered": 200}
-    found = reconcile(ledger, None, None, datetime.now(UTC))
+    found = reconcile_ledger(ledger, None, None, datetime.now(UTC))
     assert found.adds_up
     assert [(run.run_id, run.ledger) for run in found.runs] == [("run-1", 200), ("run-3", 200)]
     names = [blob.name for blob in Client.create_anonymous_client().bucket("tiktok-ledger").list_blobs(prefix="run/")]

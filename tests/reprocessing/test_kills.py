@@ -15,7 +15,7 @@ import msgspec
 import pyarrow.dataset as ds
 import pytest
 
-from sandbox.generator import purchases, write_ndjson
+from sandbox.shop.generator import purchases, write_ndjson
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = 16_000

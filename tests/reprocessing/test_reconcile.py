@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.letter_filter import LetterFilter
-from pipeline.problems import UsageError
-from pipeline.reconciliation import Reconciliation, reconcile
-from pipeline.records import Records
-from pipeline.rowfiles import RowFiles
-from sandbox.faults import Answer, Delay, InvalidEvents
+from pipeline.errors import UsageError
+from pipeline.ledger.reconcile import Reconciliation, reconcile_ledger
+from pipeline.ledger.replay_filter import LetterFilter
+from pipeline.records.parquet_files import RowFiles
+from pipeline.records.record_outcomes import Records
+from sandbox.tiktok.faults import Answer, Delay, InvalidEvents
 from transforms.model import Outcome
 from transforms.vocabulary import Kind, Stage
 
@@ -28,7 +28,7 @@ NOW = datetime.now(UTC)
 
 
 def ask(shop: Any, since_ms: int | None = None, until_ms: int | None = None) -> Reconciliation:
-    return reconcile(str(shop.ledger), since_ms, until_ms, datetime.now(UTC))
+    return reconcile_ledger(str(shop.ledger), since_ms, until_ms, datetime.now(UTC))
 
 
 def files(shop: Any, run: int) -> list[Path]:
@@ -259,7 +259,7 @@ def test_a_stream_keeps_no_manifest_and_is_counted_without_comparison(tmp_path: 
         files.add([Outcome(Kind.DELIVERED, Stage.WRITE, None, "12345678901234567", 0, event="Purchase")])
         files.flush(NOW.timestamp())
         files.wait()
-    found = reconcile(str(tmp_path), None, None, NOW)
+    found = reconcile_ledger(str(tmp_path), None, None, NOW)
     assert found.adds_up
     assert [(run.run_id, run.agrees, run.ledger) for run in found.runs] == [("stream", None, 1)]
     assert found.runs[0].note.startswith("a stream")
@@ -326,7 +326,7 @@ def test_two_events_that_were_made_of_one_are_two_units(tmp_path: Path) -> None:
             files.add([Outcome(Kind.DELIVERED, Stage.WRITE, None, "m#1", 0, event=name) for name in ("A", "B")])
             files.flush(NOW.timestamp())
             files.wait()
-    (run,) = reconcile(str(tmp_path), None, None, NOW).runs
+    (run,) = reconcile_ledger(str(tmp_path), None, None, NOW).runs
     assert (run.ledger, run.repeated) == (2, 2)
 
 

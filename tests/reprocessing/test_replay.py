@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from pipeline import dead_letter_reading
-from pipeline import replay as replay_module
-from pipeline.problems import UsageError
-from pipeline.reconciliation import reconcile
-from sandbox.faults import Answer, InvalidEvents, Reset
-from sandbox.generator import purchases
+from pipeline.errors import UsageError
+from pipeline.ledger.reconcile import reconcile_ledger
+from pipeline.replay import job as replay_module
+from pipeline.replay import read_dead_letters as dead_letter_reading
+from sandbox.shop.generator import purchases
+from sandbox.tiktok.faults import Answer, InvalidEvents, Reset
 from transforms.connection import Connection
+from transforms.deduplicate import SkipDelivered
 from transforms.mapping.convert import converter
 from transforms.model import Message
-from transforms.skip import SkipDelivered
 
 WEEK_SECS = 7 * 86400
 
@@ -302,7 +302,7 @@ def test_a_replay_that_is_stopped_settles_what_it_has_read_and_the_next_one_does
     assert summary == manifest["counts"]
     assert (summary["adds_up"], summary["messages"], summary["events"]) == (True, len(rows), len(rows))
     assert list((shop.ledger / "_locks").iterdir()) == []
-    found = reconcile(str(shop.ledger), None, None, datetime.now(UTC))
+    found = reconcile_ledger(str(shop.ledger), None, None, datetime.now(UTC))
     assert [run.note for run in found.runs] == ["", "stopped early: run it again"]
     shop.sandbox.advance_clock(WEEK_SECS)
     assert shop.replay(shop.connection(**changes), quarantine=quarantine) == {
@@ -310,7 +310,7 @@ def test_a_replay_that_is_stopped_settles_what_it_has_read_and_the_next_one_does
         "delivered": events - len(rows),
     }
     assert shop.times_accepted() == {1: events}
-    assert reconcile(str(shop.ledger), None, None, datetime.now(UTC)).adds_up
+    assert reconcile_ledger(str(shop.ledger), None, None, datetime.now(UTC)).adds_up
 
 
 def test_an_empty_folder_is_refused(shop: Any) -> None:

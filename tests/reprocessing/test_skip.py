@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.delivered import ledger_files, relevant
-from pipeline.records import Records
-from pipeline.rowfiles import RowFiles
-from sandbox.faults import Answer, Reset
+from pipeline.ledger.delivered import ledger_files, relevant
+from pipeline.records.parquet_files import RowFiles
+from pipeline.records.record_outcomes import Records
+from sandbox.tiktok.faults import Answer, Reset
 
 WEEK_SECS = 7 * 86400
 HOUR_MS = 3_600_000

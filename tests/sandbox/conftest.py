@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.control import Sandbox
+from sandbox.tiktok.control import Sandbox
 
 # Published digests: TikTok's own examples for e-mail, phone and external id.
 EMAIL = "848a771458438fc2ec420560d769fb9b9b86851ee338ec56517baabd79d3bb4f"

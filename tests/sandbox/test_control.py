@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from sandbox import __main__ as command
-from sandbox.control import Sandbox, SandboxError
-from sandbox.faults import Answer, Html
+from sandbox.tiktok.control import Sandbox, SandboxError
+from sandbox.tiktok.faults import Answer, Html
 
 Make = Callable[..., dict[str, Any]]
 Post = Callable[..., requests.Response]

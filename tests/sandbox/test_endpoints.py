@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.control import Sandbox
-from sandbox.store import Accepted, Key
+from sandbox.tiktok.control import Sandbox
+from sandbox.tiktok.store import Accepted, Key
 
 Make = Callable[..., dict[str, Any]]
 Post = Callable[..., requests.Response]

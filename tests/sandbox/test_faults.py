@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from sandbox.faults import Answer, AnyFault, Delay, Faults, Html, InvalidEvents, Reset, SlowRead
+from sandbox.tiktok.faults import Answer, AnyFault, Delay, Faults, Html, InvalidEvents, Reset, SlowRead
 
 TRACK, LEGACY = "event/track/", "pixel/batch/"
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from sandbox.control import Sandbox
-from sandbox.faults import (
+from sandbox.tiktok.control import Sandbox
+from sandbox.tiktok.faults import (
     Answer,
     Delay,
     Echo,
@@ -27,8 +27,8 @@ from sandbox.faults import (
     SlowRead,
     Throttle,
 )
-from sandbox.rules import Path
-from sandbox.store import Key
+from sandbox.tiktok.rules import Path
+from sandbox.tiktok.store import Key
 
 Make = Callable[..., dict[str, Any]]
 Post = Callable[..., requests.Response]

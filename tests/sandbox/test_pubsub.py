@@ -11,8 +11,8 @@ from google.api_core import exceptions
 from google.cloud import pubsub_v1
 from google.pubsub_v1 import types
 
-from sandbox.publishing import PROJECT, PubSub, PubSubClient
-from sandbox.topics import PubsubMessage, Topics
+from sandbox.pubsub.publisher import PROJECT, PubSub, PubSubClient
+from sandbox.pubsub.topics import PubsubMessage, Topics
 
 
 @pytest.fixture(scope="module")

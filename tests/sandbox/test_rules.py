@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox import rules
-from sandbox.refusals import Refusal
-from sandbox.rules import LEGACY, TRACK, Batch
+from sandbox.tiktok import rules
+from sandbox.tiktok.refusals import Refusal
+from sandbox.tiktok.rules import LEGACY, TRACK, Batch
 
 Body = dict[str, Any]
 Make = Callable[..., Body]

@@ -3,7 +3,7 @@
 import time
 from typing import NamedTuple
 
-from sandbox.store import Accepted, Clock, Key, Store
+from sandbox.tiktok.store import Accepted, Clock, Key, Store
 
 HOUR_SECS = 3600
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import go_programs
 import pytest
 
-from sandbox.publishing import PubSubClient
+from sandbox.pubsub.publisher import PubSubClient
 
 
 def client() -> Iterator[PubSubClient]:

@@ -20,10 +20,10 @@ import msgspec
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline import job
+from pipeline.jobs import run as job
 from pipeline.options import RunOptions
-from sandbox.control import Sandbox
-from sandbox.publishing import PubSub, PubSubClient
+from sandbox.pubsub.publisher import PubSub, PubSubClient
+from sandbox.tiktok.control import Sandbox
 from transforms.connection import Connection, Consent
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,15 +11,15 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing import test_pipeline, test_stream
 
-from sandbox.control import Sandbox
-from sandbox.generator import purchases
-from sandbox.publishing import PubSub
-from transforms.batch import BatchPayloads
+from sandbox.pubsub.publisher import PubSub
+from sandbox.shop.generator import purchases
+from sandbox.tiktok.control import Sandbox
+from transforms.batch_payloads import BatchPayloads
 from transforms.connection import Connection
-from transforms.deliver import WriteToTikTok
 from transforms.model import Fragment, Payload
-from transforms.stream import Stream
+from transforms.streaming import Stream
 from transforms.vocabulary import Form
+from transforms.write_to_tiktok import WriteToTikTok
 
 _SENT: list[list[str]] = []
 

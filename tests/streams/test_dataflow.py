@@ -7,10 +7,10 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.flow import build
+from pipeline.jobs.graph import build
+from pipeline.jobs.stream import plan
 from pipeline.options import RunOptions
-from pipeline.records import Records
-from pipeline.streaming import plan
+from pipeline.records.record_outcomes import Records
 from transforms.coders import ValueCoder
 from transforms.connection import Connection
 from transforms.model import Message

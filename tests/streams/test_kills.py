@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sandbox.faults import Delay, Html
-from sandbox.generator import purchases
+from sandbox.shop.generator import purchases
+from sandbox.tiktok.faults import Delay, Html
 
 pytestmark = pytest.mark.alone
 

@@ -6,7 +6,7 @@ import itertools
 from apache_beam.metrics import monitoring_infos
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 
-from pipeline.localrunner import join_metrics_at_once
+from pipeline.jobs.beam_patches import join_metrics_at_once
 
 # More than the interpreter's recursion limit.
 BUNDLES = 2_000
@@ -24,6 +24,6 @@ def test_the_metrics_of_thousands_of_bundles_are_one_number() -> None:
 
 
 def test_beam_still_joins_by_the_name_that_is_replaced() -> None:
-    """If this fails after an update of Beam, look whether `pipeline.localrunner` is still needed."""
+    """If this fails after an update of Beam, look whether `pipeline.jobs.beam_patches` is still needed."""
     assert "consolidate_monitoring_infos(" in inspect.getsource(fn_runner.FnApiRunner.run_stages)
     assert inspect.isgeneratorfunction(monitoring_infos.consolidate)

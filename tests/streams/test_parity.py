@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.control import Sandbox
-from sandbox.generator import batches, write_parquet
-from sandbox.publishing import PubSub
+from sandbox.pubsub.publisher import PubSub
+from sandbox.shop.generator import batches, write_parquet
+from sandbox.tiktok.control import Sandbox
 
 BATCHES = 2_000
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.control import Sandbox
-from sandbox.faults import Delay
-from sandbox.generator import batches, purchases, write_parquet
-from sandbox.publishing import PubSub
+from sandbox.pubsub.publisher import PubSub
+from sandbox.shop.generator import batches, purchases, write_parquet
+from sandbox.tiktok.control import Sandbox
+from sandbox.tiktok.faults import Delay
 
 pytestmark = pytest.mark.alone
 

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.problems import CommandError, UsageError
-from sandbox.control import Sandbox
-from sandbox.faults import Html, InvalidEvents
-from sandbox.generator import purchases
-from sandbox.publishing import PROJECT, PubSub
+from pipeline.errors import CommandError, UsageError
+from sandbox.pubsub.publisher import PROJECT, PubSub
+from sandbox.shop.generator import purchases
+from sandbox.tiktok.control import Sandbox
+from sandbox.tiktok.faults import Html, InvalidEvents
 from transforms.latency import LatencyTally, percentile
 from transforms.model import Outcome
 from transforms.vocabulary import Kind, Reason, Stage

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 
-from pipeline.problems import UsageError
-from pipeline.subscription import Bounds, Subscription, SubscriptionError
-from sandbox.control import Sandbox
-from sandbox.faults import Delay
-from sandbox.generator import batches, purchases
-from sandbox.publishing import PROJECT, PubSub, PubSubClient
+from pipeline.errors import UsageError
+from pipeline.sources.pubsub.subscriber import Bounds, Subscription, SubscriptionError
+from sandbox.pubsub.publisher import PROJECT, PubSub, PubSubClient
+from sandbox.shop.generator import batches, purchases
+from sandbox.tiktok.control import Sandbox
+from sandbox.tiktok.faults import Delay
 
 
 def test_every_message_is_read_and_acknowledged(

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from terraform_module import MODULE, example
 
-from pipeline.commands import check, reconcile
-from pipeline.commands.replay import parse_replay
-from pipeline.commands.run import parse_run
-from pipeline.problems import UsageError
+from pipeline.cli.commands import check, reconcile
+from pipeline.cli.commands.replay import parse_replay
+from pipeline.cli.commands.run import parse_run
+from pipeline.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "templates" / "README.md").read_text("utf-8")

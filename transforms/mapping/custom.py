@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from transforms.connection import Connection
-from transforms.custom import CustomMapping
+from transforms.custom_mappings import CustomMapping
 from transforms.mapping import tables, wide, wire
 from transforms.mapping.index import index
 from transforms.mapping.matching import Matcher, Products, action_of, matcher

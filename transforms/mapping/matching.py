@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from transforms.custom import Condition, Match
+from transforms.custom_mappings import Condition, Match
 from transforms.mapping import tables
 from transforms.mapping.select import canonical_action
 from transforms.mapping.sources import product_attribute

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from transforms.custom import Parameter
+from transforms.custom_mappings import Parameter
 from transforms.mapping.matching import Products
 from transforms.mapping.parameters import CONTENT_PARAMETERS, PARAMETER_TYPES
 from transforms.mapping.sources import NAMES, Source, compile_source

@@ -6,7 +6,7 @@ A value that cannot be of the parameter's type (`typed`), and one that says who 
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
-from transforms.custom import EventField, Parameter, ProductField
+from transforms.custom_mappings import EventField, Parameter, ProductField
 from transforms.mapping import tables
 from transforms.mapping.commerce import USUAL_QUANTITIES
 from transforms.mapping.contacts import has_address
@@ -77,7 +77,7 @@ def compile_source(name: str, setting: Parameter) -> Source:
 
     Args:
       name: TikTok's parameter.
-      setting: checked by `pipeline.mapping_rules`: one source, of a type that fits.
+      setting: checked by `pipeline.config.validate_mappings`: one source, of a type that fits.
     """
     origin = f"origin_{name}"
     label, sent, from_attribute, known = _expression(setting, origin)

@@ -10,7 +10,7 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
-from pipeline import job
+from pipeline.jobs import run as job
 from templates.flex import generate
 from templates.flex.graph import stream_graph
 

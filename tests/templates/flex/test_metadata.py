@@ -12,17 +12,18 @@ import pytest
 from google.protobuf import json_format
 from jsonschema import Draft202012Validator
 
-from pipeline.commands.replay import parse_replay
-from pipeline.commands.run import parse_run
-from pipeline.problems import UsageError
-from pipeline.template_forms import CONNECTION_LEFT_OUT, FORMS
-from pipeline.template_parameters import (
+from pipeline.cli.commands.replay import parse_replay
+from pipeline.cli.commands.run import parse_run
+from pipeline.errors import UsageError
+from pipeline.launch.template_parameters import (
+    CONNECTION_LEFT_OUT,
+    FORMS,
     LEFT_OUT,
     TEMPLATES,
     Parameter,
     check_parameters,
     command,
-    parameters,
+    parameters_of,
     parser_of,
 )
 from templates.flex import generate
@@ -31,7 +32,7 @@ from templates.flex import generate
 dataflow: Any = importlib.import_module("google.cloud.dataflow_v1beta3")
 
 SCHEMA = Draft202012Validator(json.loads(Path(__file__).with_name("google_metadata.schema.json").read_text()))
-EVERY = [(template, parameter) for template in TEMPLATES for parameter in parameters(template)]
+EVERY = [(template, parameter) for template in TEMPLATES for parameter in parameters_of(template)]
 every_parameter = pytest.mark.parametrize(
     ("template", "parameter"), EVERY, ids=lambda value: getattr(value, "name", value)
 )
@@ -64,7 +65,7 @@ def parsed(template: str, tmp_path: Path, *given: str) -> Any:
     """Returns the options of the template's command, with what it requires."""
     connection = tmp_path / "connection.yaml"
     connection.write_text(CONNECTION)
-    required = {parameter.name: parameter.example for parameter in parameters(template) if not parameter.is_optional}
+    required = {parameter.name: parameter.example for parameter in parameters_of(template) if not parameter.is_optional}
     names = {word.partition("=")[0] for word in given}
     words = [f"--{name}={value}" for name, value in required.items() if f"--{name}" not in names]
     words = [word for word in words if not word.startswith("--connection=")]
@@ -99,7 +100,7 @@ def test_the_metadata_is_what_google_defines(template: str) -> None:
     assert not [error.message for error in SCHEMA.iter_errors(found)]
     # Google's own message refuses a field or a word that it does not know.
     message = json_format.ParseDict(found, dataflow.TemplateMetadata.pb(dataflow.TemplateMetadata()))
-    assert len(message.parameters) == len(parameters(template))
+    assert len(message.parameters) == len(parameters_of(template))
     assert message.streaming is (template == "stream")
     assert message.supports_at_least_once is (template == "stream")
     assert not message.supports_exactly_once
@@ -148,7 +149,7 @@ def test_every_parameter_is_a_flag_and_every_flag_a_parameter_or_left_out_with_i
 def test_a_new_flag_cannot_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(FORMS, "drop_duplicates")
     with pytest.raises(LookupError, match="--drop_duplicates is a new flag: describe it in FORMS"):
-        parameters("history")
+        parameters_of("history")
 
 
 def test_every_form_is_used() -> None:
@@ -241,7 +242,7 @@ def test_no_parameter_hides_a_token_in_what_it_may_say(template: str, parameter:
     "value", ["env:TIKTOK_TOKEN", "file:/secrets/token", "projects/acme-prod/secrets/tiktok-token"]
 )
 def test_the_token_is_a_version_in_secret_manager(template: str, value: str) -> None:
-    found = {parameter.name: parameter for parameter in parameters(template)}["access_token"]
+    found = {parameter.name: parameter for parameter in parameters_of(template)}["access_token"]
     objection = found.objection(value)
     assert objection is not None
     assert "put the token into Secret Manager and name its version, such as projects/" in objection

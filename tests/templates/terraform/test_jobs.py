@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from terraform_module import MODULE, example
 
-from pipeline.windows import is_duration
+from pipeline.arguments.time_window import is_duration
 
 FLEX = MODULE.parent / "flex"
 

@@ -162,7 +162,7 @@ def test_the_alert_says_what_to_do_and_tells_somebody(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_commands_in_an_alert_are_commands_of_this_project(name: str) -> None:
-    from pipeline.cli import COMMANDS
+    from pipeline.cli.main import COMMANDS
 
     for command in re.findall(r"tiktok-events (\w+)", _alerts()[name]["documentation"]["content"]):
         assert command in COMMANDS

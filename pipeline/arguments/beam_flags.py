@@ -1,0 +1,80 @@
+"""Beam's own flags, which `run` and `replay` pass through.
+
+Beam drops flags that it does not know with a warning only. So what is left of our own flags is parsed here against
+Beam's: a flag that neither knows is an error with the nearest name of both.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pipeline.arguments.parser import refuse_leftovers
+from pipeline.errors import UsageError
+
+_PROGRAM = "tiktok-events run"
+
+
+class _BeamParser(argparse.ArgumentParser):
+    """Knows the flags of every option class of Beam's; raises instead of leaving the process."""
+
+    def add_value_provider_argument(self, *names: str, **options: object) -> None:
+        """Adds an option of a classic template, which is an ordinary one here."""
+        self.add_argument(*names, **options)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Raises Beam's objection to a value."""
+        raise UsageError(f"{_PROGRAM}: {message} (a flag of Beam's).")
+
+
+def parse_beam_flags(rest: Sequence[str], own_flags: Sequence[str]) -> argparse.Namespace:
+    """Returns Beam's flags as Beam would read them.
+
+    Raises:
+      UsageError: a flag that neither Beam nor we know, or a value of the wrong type.
+    """
+    # Importing it takes seconds, and most commands have no flags for Beam.
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    parser = _BeamParser(prog=_PROGRAM, allow_abbrev=False, add_help=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(parser)
+    namespace, unknown = parser.parse_known_args(rest)
+    refuse_leftovers(_PROGRAM, unknown, [*own_flags, *parser._option_string_actions])
+    return namespace
+
+
+def graph_check_args(beam_args: Sequence[str]) -> tuple[str, ...]:
+    """Returns Beam's flags with those that make Dataflow's runner build the graph and leave.
+
+    What Dataflow needs and the graph does not (project, region, bucket) gets stand-ins, and no credentials are looked
+    for, so that nothing is asked of Google Cloud.
+    """
+    stand_ins = {"--project": "graph-check", "--region": "us-central1", "--temp_location": "gs://graph-check/temp"}
+    names = {word.split("=", 1)[0] for word in beam_args}
+    missing = (f"{flag}={value}" for flag, value in stand_ins.items() if flag not in names)
+    return (*beam_args, "--dry_run=True", "--no_auth", *missing)
+
+
+def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) -> tuple[str, ...]:
+    """Returns the arguments for Beam, each known to one of its option classes.
+
+    Args:
+      rest: what our own flags have left over.
+      own_flags: our flags, to choose the nearest name from.
+      runner: Beam's name of the runner.
+
+    Raises:
+      UsageError: a flag that nobody knows, a value of the wrong type, or a flag that cannot work here.
+    """
+    names = {word.split("=", 1)[0] for word in rest if word.startswith("--")}
+    if "--streaming" in names:
+        raise UsageError("--streaming: remove it; files are read as a batch, a --subscription as a stream.")
+    if runner == "PrismRunner" and "--prism_location" not in names:
+        raise UsageError(
+            "--runner PrismRunner: give --prism_location PATH, the program built from Beam's Go module; Beam would try "
+            "to download it. DirectRunner needs none."
+        )
+    if not rest:
+        return ()
+    parse_beam_flags(rest, own_flags)
+    return tuple(rest)

@@ -1,8 +1,0 @@
-"""`sandbox`: starts the stand-in for TikTok, which is a program of its own."""
-
-from pipeline.commands import standalone
-
-
-def execute(argv: list[str]) -> int:
-    """Runs the sandbox's own command line and returns its exit code."""
-    return standalone.run("sandbox.__main__", argv)

@@ -1,0 +1,97 @@
+"""TikTok's event names: the standard ones, retired ones (accepted with a warning), and reserved ones (refused)."""
+
+from pipeline.errors import Report, nearest, plain, shown
+
+# Source: ads.tiktok.com/help, "Supported standard events" (list of 2025); names are case-sensitive.
+STANDARD_EVENTS = (
+    "AddPaymentInfo",
+    "AddToCart",
+    "AddToWishlist",
+    "ApplicationApproval",
+    "CompleteRegistration",
+    "Contact",
+    "CustomizeProduct",
+    "Download",
+    "FindLocation",
+    "InitiateCheckout",
+    "Lead",
+    "Purchase",
+    "Schedule",
+    "Search",
+    "StartTrial",
+    "SubmitApplication",
+    "Subscribe",
+    "ViewContent",
+)
+
+# Still accepted, with their present name if they have one. Source: ads.tiktok.com/help, "How to adopt TikTok's updated
+# standard events": "CompletePayment" is now "Purchase", "SubmitForm" is now "Lead" (2025); "ClickButton" and
+# "PlaceAnOrder" are out of the documentation and end in 2027.
+RETIRED_EVENTS: dict[str, str | None] = {
+    "CompletePayment": "Purchase",
+    "SubmitForm": "Lead",
+    "PlaceAnOrder": "Purchase",
+    "ClickButton": None,
+}
+
+# TikTok turns these into other events by itself; nobody else may use them. Source: ads.tiktok.com/help, "Reserved
+# events".
+RESERVED_EVENTS = {
+    "AddBilling": "AddPaymentInfo",
+    "Browse": "PageView",
+    "Checkout": "PlaceAnOrder",
+    "ClickForm": "Lead",
+    "ClickInDownloadPage": "ClickButton",
+    "ClickToDownload": "Download",
+    "Consult": "Contact",
+    "ConsultByPhone": "Contact",
+    "Registration": "CompleteRegistration",
+    "StartCheckout": "InitiateCheckout",
+    "ViewConsultationPage": "ViewContent",
+    "ViewDownloadPage": "ViewContent",
+    "ViewForm": "ViewContent",
+}
+
+# TikTok's own spelling of each name; a standard one before all others.
+_SPELLINGS = {plain(name): name for name in reversed([*STANDARD_EVENTS, *RETIRED_EVENTS, *RESERVED_EVENTS])}
+
+
+def own_spelling(event: str) -> str:
+    """Returns an event as TikTok writes it, whose names are case-sensitive; itself if TikTok knows no such name.
+
+    >>> own_spelling("add to cart"), own_spelling("COMPLETE_PAYMENT"), own_spelling("Wave")
+    ('AddToCart', 'CompletePayment', 'Wave')
+    """
+    return _SPELLINGS.get(plain(event), event)
+
+
+def check_event(event: str, where: str, key: str, report: Report) -> str:
+    """Refuses an event that TikTok does not know, and warns of one that it has retired.
+
+    Args:
+      event: as it was written, in any case and spacing.
+      where: the place of it.
+      key: path of the setting.
+      report: takes what is found.
+
+    Returns:
+      The event in TikTok's own spelling.
+    """
+    event = own_spelling(event)
+    if event in STANDARD_EVENTS:
+        return event
+    if event in RETIRED_EVENTS:
+        successor = RETIRED_EVENTS[event]
+        present = f"its present name is {successor}: write `{successor}`" if successor else "it has no successor"
+        report.warn(where, key, f"TikTok retired {event}; {present}.")
+    elif event in RESERVED_EVENTS:
+        target = RESERVED_EVENTS[event]
+        text = f"{event} is reserved, TikTok turns it into {target} by itself"
+        report.refuse(where, key, f"{text}; one of {', '.join(STANDARD_EVENTS)} is needed.")
+    elif (name := nearest(event, [*STANDARD_EVENTS, *RETIRED_EVENTS])) is not None:
+        text = f'{shown(event)} is no standard event of TikTok. Did you mean "{name}"?'
+        report.refuse(where, key, text)
+    else:
+        text = f"{shown(event)} is no standard event of TikTok; one of {', '.join(STANDARD_EVENTS)} is needed."
+        report.refuse(where, key, text)
+    return event

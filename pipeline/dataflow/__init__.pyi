@@ -1,0 +1,10 @@
+from .client import Dataflow as Dataflow
+from .client import State as State
+from .submission import told_on_dataflow as told_on_dataflow
+from .submission import watched_on_dataflow as watched_on_dataflow
+from .wait import DONE as DONE
+from .wait import DRAINED as DRAINED
+from .wait import FINAL as FINAL
+from .wait import RUNNING as RUNNING
+from .wait import wait_for_state as wait_for_state
+from .wait import words as words

@@ -1,0 +1,16 @@
+from .layouts import Layout as Layout
+from .local import InputReport as InputReport
+from .local import expand as expand
+from .local import look_at as look_at
+from .local import read_local as read_local
+from .local import sample as sample
+from .parquet import TimeWindow as TimeWindow
+from .partitions import DEFAULT_SLACK as DEFAULT_SLACK
+from .partitions import Partitions as Partitions
+from .pubsub import Bounds as Bounds
+from .pubsub import ReadFromDataflow as ReadFromDataflow
+from .pubsub import ReadSubscription as ReadSubscription
+from .pubsub import Subscription as Subscription
+from .pubsub import remedy as remedy
+from .read_messages import ReadMessages as ReadMessages
+from .read_messages import ReadResult as ReadResult

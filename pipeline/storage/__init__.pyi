@@ -1,0 +1,10 @@
+from .filesystems import causes as causes
+from .filesystems import expand_patterns as expand_patterns
+from .filesystems import open_file as open_file
+from .paths import FileInfo as FileInfo
+from .paths import NoInputError as NoInputError
+from .paths import Trouble as Trouble
+from .paths import UnreadableFileError as UnreadableFileError
+from .paths import as_regex as as_regex
+from .paths import is_local as is_local
+from .paths import local_files as local_files

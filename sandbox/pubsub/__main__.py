@@ -1,0 +1,8 @@
+"""`python -m sandbox.pubsub --port 8085`: starts the stand-in for Pub/Sub."""
+
+import sys
+
+from sandbox.pubsub import server
+
+if __name__ == "__main__":
+    sys.exit(server.main())

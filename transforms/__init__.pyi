@@ -1,0 +1,16 @@
+from .batch_payloads import BatchPayloads as BatchPayloads
+from .connection import Connection as Connection
+from .connection import Consent as Consent
+from .forward import ForwardToTikTok as ForwardToTikTok
+from .model import Message as Message
+from .model import Outcome as Outcome
+from .model import Payload as Payload
+from .steps import BuildPayloads as BuildPayloads
+from .steps import DecodeMessages as DecodeMessages
+from .steps import HashIdentities as HashIdentities
+from .steps import SelectEvents as SelectEvents
+from .streaming import Stream as Stream
+from .vocabulary import Form as Form
+from .vocabulary import Kind as Kind
+from .vocabulary import Reason as Reason
+from .write_to_tiktok import WriteToTikTok as WriteToTikTok
