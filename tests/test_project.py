@@ -272,6 +272,20 @@ def test_ci_asks_for_every_program_that_a_test_may_be_skipped_for() -> None:
     assert sought - {"git", "dirname", "bash"} == set(PROGRAMS)
 
 
+def test_templates_and_examples_name_the_version_of_setup_py() -> None:
+    named = re.compile(
+        r"(?:templates/|tiktok-events:|tag such as |(?:template_version|default) *= \")(\d+\.\d+\.\d+)\b"
+    )
+    found = {
+        str(path.relative_to(ROOT)): set(versions)
+        for path, text in texts()
+        if path.is_relative_to(ROOT / "templates" / "terraform") or path.is_relative_to(ROOT / "examples")
+        if (versions := named.findall(text))
+    }
+    assert len(found) >= 3
+    assert found == dict.fromkeys(found, {setup_arguments()["version"]})
+
+
 def test_the_licence_is_there() -> None:
     assert "Apache License" in (ROOT / "LICENSE").read_text()
-    assert setup_arguments()["license"] == "Apache-2.0"
+    assert setup_arguments()["license_expression"] == "Apache-2.0"
