@@ -89,4 +89,4 @@ lock: $(INSTALLED) ## write the locks from the ranges in setup.py: all for work 
 	  --custom-compile-command "make lock" --quiet --output-file templates/flex/requirements.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-3.* demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-3.* demo-output build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
