@@ -30,15 +30,10 @@ help: ## these lines
 
 install: $(INSTALLED) ## install the pinned dependencies and this project into .venv
 
-$(INSTALLED): requirements.lock setup.py pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is another: make install PYTHON=python3.11" >&2; exit 1; }
-	@echo "Installing the pinned dependencies into $(VENV) (a minute or two, once)"
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@# Its only warning says that folders of a checkout take precedence over installed packages, which is the purpose.
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  --no-build-isolation -e .
+# The script empties the environment first, so an interrupted installation leaves no mark of a complete one.
+$(INSTALLED): requirements.lock requirements-uv.lock scripts/install.py setup.py pyproject.toml
+	@echo "Installing the pinned dependencies into $(VENV) (half a minute, once)"
+	$(PYTHON) scripts/install.py $(VENV)
 	@touch $@
 
 test: $(INSTALLED) ## run the whole test suite
@@ -81,14 +76,17 @@ specs: $(INSTALLED) ## write the container specs of an image into a bucket: make
 	$(BIN)/python -m templates.flex.generate --image $(call given,IMAGE) --to build/specs
 	gcloud storage cp build/specs/*.json $(call given,SPECS)/
 
-lock: $(INSTALLED) ## write the locks from the ranges in setup.py: all for work on this project, and what the image holds
+lock: $(INSTALLED) ## write the locks from the ranges in setup.py: all for work on this project, uv, what the image holds
 	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet $(UPGRADE) \
 	  --output-file requirements.lock
+	echo uv | $(BIN)/uv pip compile - --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-annotate --quiet \
+	  --output-file requirements-uv.lock
 	@# The image builds this package, so it needs what builds it; its versions are those of the lock above.
 	echo 'setuptools>=77' | $(BIN)/uv pip compile setup.py - --constraint requirements.lock --python-version 3.11 \
 	  --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" --quiet --output-file templates/flex/requirements.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-3.* demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-3.* demo-output build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

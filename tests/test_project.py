@@ -51,15 +51,16 @@ def declared(*extras: str) -> list[Requirement]:
 
 
 @cache
-def lock() -> tuple[tuple[str, str, Marker | None, int], ...]:
-    """Returns name, version, marker and number of hashes of each entry of the lock."""
-    entries = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text())
+def lock(name: str = "requirements.lock") -> tuple[tuple[str, str, Marker | None, frozenset[str]], ...]:
+    """Returns name, version, marker and hashes of each entry of a lock."""
+    entries = re.split(r"\n(?=\S)", (ROOT / name).read_text())
     found = []
     for entry in entries:
         match = re.match(r"([\w.-]+)==([^\s;]+)(?: ; ([^\\]+?))? \\\n", entry)
         if match:
             marker = Marker(match[3]) if match[3] else None
-            found.append((canonicalize_name(match[1]), match[2], marker, entry.count("--hash=sha256:")))
+            hashes = frozenset(re.findall(r"--hash=(sha256:[0-9a-f]{64})\b", entry))
+            found.append((canonicalize_name(match[1]), match[2], marker, hashes))
         else:
             assert not entry or entry.startswith("#"), entry
     return tuple(found)
@@ -106,8 +107,13 @@ def test_every_pin_has_hashes() -> None:
     assert [name for name, _, _, hashes in lock() if not hashes] == []
 
 
-def test_the_lock_names_no_place_to_install_from() -> None:
-    text = (ROOT / "requirements.lock").read_text()
+def test_uv_is_installed_in_the_version_and_by_the_hashes_of_the_lock() -> None:
+    assert lock("requirements-uv.lock") == tuple(entry for entry in lock() if entry[0] == "uv")
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-uv.lock", "templates/flex/requirements.lock"])
+def test_the_lock_names_no_place_to_install_from(name: str) -> None:
+    text = (ROOT / name).read_text()
     assert re.findall(r"(?i)https?:|index-url|find-links|trusted-host|file:|^-[ef] | @ |\n\.*/", text) == []
 
 
@@ -266,6 +272,20 @@ def test_ci_asks_for_every_program_that_a_test_may_be_skipped_for() -> None:
     assert sought - {"git", "dirname", "bash"} == set(PROGRAMS)
 
 
+def test_templates_and_examples_name_the_version_of_setup_py() -> None:
+    named = re.compile(
+        r"(?:templates/|tiktok-events:|tag such as |(?:template_version|default) *= \")(\d+\.\d+\.\d+)\b"
+    )
+    found = {
+        str(path.relative_to(ROOT)): set(versions)
+        for path, text in texts()
+        if path.is_relative_to(ROOT / "templates" / "terraform") or path.is_relative_to(ROOT / "examples")
+        if (versions := named.findall(text))
+    }
+    assert len(found) >= 3
+    assert found == dict.fromkeys(found, {setup_arguments()["version"]})
+
+
 def test_the_licence_is_there() -> None:
     assert "Apache License" in (ROOT / "LICENSE").read_text()
-    assert setup_arguments()["license"] == "Apache-2.0"
+    assert setup_arguments()["license_expression"] == "Apache-2.0"

@@ -13,8 +13,8 @@ from airflow.providers.google.cloud.operators.dataflow import DataflowStartFlexT
 
 PROJECT = "acme-prod"
 REGION = "europe-west1"
-TEMPLATE = "gs://acme-prod-tiktok-events-templates/templates/0.1.0/history.json"
-IMAGE = "europe-west1-docker.pkg.dev/acme-prod/tiktok-events/tiktok-events:0.1.0"
+TEMPLATE = "gs://acme-prod-tiktok-events-templates/templates/0.2.0/history.json"
+IMAGE = "europe-west1-docker.pkg.dev/acme-prod/tiktok-events/tiktok-events:0.2.0"
 WORKER = "tiktok-events-worker@acme-prod.iam.gserviceaccount.com"
 LAUNCHER = "tiktok-events-launcher@acme-prod.iam.gserviceaccount.com"
 

@@ -83,11 +83,11 @@ variable "deletion_protection" {
 variable "template_version" {
   description = "Version of the template: the tag of the image and the folder of the template files."
   type        = string
-  default     = "0.1.0"
+  default     = "0.2.0"
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.template_version)) && var.template_version != "latest"
-    error_message = "template_version: give a fixed tag such as 0.1.0; what `latest` means changes under a running job."
+    error_message = "template_version: give a fixed tag such as 0.2.0; what `latest` means changes under a running job."
   }
 }
 

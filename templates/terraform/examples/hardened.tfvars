@@ -6,7 +6,7 @@ name            = "acme-tiktok"
 connection_file = "../../examples/connection.yaml"
 labels          = { team = "shop-data", cost_center = "4711" }
 
-template_version = "0.1.0"
+template_version = "0.2.0"
 start_stream     = true
 stream = {
   max_workers = 5
