@@ -89,7 +89,7 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize("requirement", declared("dev"), ids=str)
+@pytest.mark.parametrize("requirement", declared("dev", "docs"), ids=str)
 def test_the_lock_pins_every_direct_dependency_within_its_range(requirement: Requirement, python: str) -> None:
     environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.5"}
     pinned = [
@@ -111,7 +111,7 @@ def test_the_lock_names_no_place_to_install_from() -> None:
     assert re.findall(r"(?i)https?:|index-url|find-links|trusted-host|file:|^-[ef] | @ |\n\.*/", text) == []
 
 
-@pytest.mark.parametrize("requirement", declared("dev"), ids=str)
+@pytest.mark.parametrize("requirement", declared("dev", "docs"), ids=str)
 def test_every_dependency_is_a_range(requirement: Requirement) -> None:
     assert {part.operator for part in requirement.specifier} <= {">=", "<"}
     assert ">=" in {part.operator for part in requirement.specifier}
