@@ -54,7 +54,7 @@ def generated() -> dict[str, str]:
     for path in sorted(FOLDER.glob("*.md")):
         text = path.read_text("utf-8")
         if _MARKS.search(text):
-            pages[path.name] = _MARKS.sub(lambda found: f"{found[1]}\n{_PARTS[found[2]]()}\n{found[3]}", text)
+            pages[path.name] = _MARKS.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n{found[3]}", text)
     return pages
 
 
@@ -204,7 +204,7 @@ def _commands() -> str:
 
 
 def _command(name: str, summary: str) -> Iterator[str]:
-    parser = _parser(name)
+    parser = parser_of(name)
     yield f"## `{name}`\n"
     prose, examples = _description(parser.description or f"{summary.capitalize()}.")
     yield f"{prose}\n"
@@ -238,13 +238,18 @@ def _template_parameters() -> str:
     )
 
 
-def _parser(*words: str) -> argparse.ArgumentParser:
-    """Returns the parser that prints the help of a command."""
+def parser_of(*words: str, program: Callable[[list[str]], Any] = run_command) -> argparse.ArgumentParser:
+    """Returns the parser that prints the help of a command.
+
+    Args:
+      words: the command, and what decides about its flags.
+      program: takes the words; the default is the command line of the pipeline.
+    """
     found: list[argparse.ArgumentParser] = []
     hook = sys.excepthook
     try:
         with patch.object(argparse.ArgumentParser, "print_help", lambda parser, file=None: found.append(parser)):
-            run_command([*words, "--help"])
+            program([*words, "--help"])
     except SystemExit:
         pass
     finally:
@@ -291,7 +296,7 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-_PARTS: dict[str, Callable[[], str]] = {
+PARTS: dict[str, Callable[[], str]] = {
     "settings": _settings,
     "identity-types": _identity_types,
     "reply-classes": _reply_classes,
