@@ -23,7 +23,7 @@ from pipeline.cli import COMMANDS
 from pipeline.cli import main as run_command
 from pipeline.deadletters import DEAD_LETTER_SCHEMA
 from pipeline.docstrings import member_docs
-from pipeline.flags import Setting, settings
+from pipeline.flags import Setting, Switch, settings
 from pipeline.ledger import LEDGER_SCHEMA
 from pipeline.template_parameters import TEMPLATES, parameters
 from transforms.mapping.parameters import EVENT_PARAMETERS
@@ -217,7 +217,7 @@ def _command(name: str, summary: str) -> Iterator[str]:
         elif rows:
             title = _TITLES.get(group.title, group.title)
             yield f"**{title.capitalize()}.** {_escaped(group.description or '')}".rstrip() + "\n"
-            yield _table(("flag", "meaning"), rows)
+            yield _table(("flag", "value", "meaning"), rows)
 
 
 def _template_parameters() -> str:
@@ -262,17 +262,22 @@ def _groups(parser: argparse.ArgumentParser) -> Iterable[Any]:
     return parser._action_groups
 
 
-def _flags(group: Any) -> Iterator[tuple[str, str]]:
-    """Yields flag and meaning of each action of a group, but for --help."""
+def _flags(group: Any) -> Iterator[tuple[str, str, str]]:
+    """Yields flag, value and meaning of each action of a group, but for --help."""
     for action in group._group_actions:
-        if action.dest == "help" or action.help == argparse.SUPPRESS:
+        if action.dest == "help":
             continue
-        name = action.option_strings[-1] if action.option_strings else ""
-        value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else "")
-        if not value and action.option_strings and action.nargs != 0:
-            value = action.dest.upper()
         meaning = (action.help or "") % {**vars(action), "prog": "tiktok-events"}
-        yield f"`{' '.join(filter(None, (name, str(value))))}`", _escaped(meaning)
+        name = action.option_strings[-1] if action.option_strings else action.metavar
+        yield f"`{name}`", _value(action), _escaped(meaning)
+
+
+def _value(action: argparse.Action) -> str:
+    """Returns what stands behind a flag: its values, or a word for them; nothing behind a switch."""
+    metavar = "|".join(map(str, action.choices)) if action.choices else action.metavar
+    if isinstance(action, Switch) or action.nargs == 0 or not action.option_strings:
+        return ""
+    return ", ".join(f"`{value}`" for value in str(metavar or action.dest.upper()).split("|"))
 
 
 def _description(text: str) -> tuple[str, str]:

@@ -27,7 +27,7 @@ PAGES = {path.name: path.read_text("utf-8") for path in [*sorted((ROOT / "docs")
 of_every_page = pytest.mark.parametrize("name", PAGES)
 
 # Programs of others, whose flags are not ours to check.
-OTHER_PROGRAMS = {"cd", "export", "gcloud", "git"}
+OTHER_PROGRAMS = {"export", "gcloud", "git"}
 # What a run makes.
 MADE = {"benchmarks/results"}
 
@@ -234,22 +234,30 @@ def assert_taken(line: str, words: list[str]) -> None:
         parser.parse_args(given)
 
 
-@of_every_page
-def test_every_flag_that_it_names_exists(name: str) -> None:
-    """Flags in the text are of some command, or of a program that stands before them."""
+def flags_named(name: str) -> set[str]:
+    """Returns the flags in a page's text, but for those of commands, which are checked as a whole, and of programs."""
     text = re.sub(r"^```.*?^```", "", PAGES[name], flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"`(?:\.venv/bin/|benchmarks/|docker|gcloud|python3|UPGRADE=)[^`]*`", "", text)
-    named = set(re.findall(r"(?<![\w-])--[a-z]+(?:[_.-][a-z]+)*", text))
-    assert sorted(named - flags()) == []
+    text = re.sub(r"`(?:tiktok-events|\.venv/bin/|benchmarks/|docker|gcloud|python3|UPGRADE=)[^`]*`", "", text)
+    return set(re.findall(r"(?<![\w-])--[a-z]+(?:[_.-][a-z]+)*", text))
 
 
 @cache
-def flags() -> set[str]:
-    """Returns the flags of all commands, and those of Beam and other programs that the manual explains."""
-    parsers = [generate.parser_of(command) for command in cli.COMMANDS]
-    parsers += [generate.parser_of("launch", template) for template in TEMPLATES]
-    ours = {flag for parser in parsers for flag in re.findall(r"--[\w.-]+", parser.format_help())}
-    return ours | {"--direct_running_mode", "--direct_num_workers"}
+def flags_of(*words: str) -> set[str]:
+    """Returns the flags of a command, and those of Beam that go with it."""
+    of_beam = {"--direct_running_mode", "--direct_num_workers", "--project"} if words == ("run",) else set()
+    return of_beam | set(re.findall(r"--[\w.-]+", generate.parser_of(*words).format_help()))
+
+
+@of_every_page
+def test_every_flag_that_it_names_exists(name: str) -> None:
+    commands = [*((command,) for command in cli.COMMANDS), *(("launch", template) for template in TEMPLATES)]
+    assert sorted(flags_named(name) - set().union(*(flags_of(*words) for words in commands))) == []
+
+
+@pytest.mark.parametrize("name", ["files.md", "streams.md", "back-fill.md"])
+def test_every_flag_that_pages_about_runs_name_is_one_of_run(name: str) -> None:
+    assert len(flags_named(name)) > 5
+    assert sorted(flags_named(name) - flags_of("run")) == []
 
 
 @of_every_page
