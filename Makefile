@@ -71,6 +71,7 @@ demo-stream: $(INSTALLED) ## a minute of a live stream, from a stand-in for Pub/
 
 docs: $(INSTALLED) ## build the manual into site/, after `.venv/bin/python -m docs.generate` has nothing left to write
 	$(BIN)/python -m docs.generate --check
+	@# Not --clean: it empties .cache, where CI keeps the servers that tests need.
 	rm -rf site
 	$(BIN)/zensical build --strict
 	@# Whatever is no page is copied too: the program that writes pages does not belong there.

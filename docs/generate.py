@@ -291,7 +291,7 @@ def _description(text: str) -> tuple[str, str]:
 def _escaped(text: str) -> str:
     """Returns a text for Markdown, with its flags as code; what stands between backquotes is code already."""
     parts = text.split("`")
-    parts[::2] = [re.sub(r"--\w[\w.]*", r"`\g<0>`", part).replace("<", "&lt;") for part in parts[::2]]
+    parts[::2] = [re.sub(r"--\w+(?:[.-]\w+)*", r"`\g<0>`", part).replace("<", "&lt;") for part in parts[::2]]
     return "`".join(parts)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pytest
 
@@ -19,7 +19,7 @@ from pipeline.flags import StrictParser
 from pipeline.template_parameters import TEMPLATES
 from sandbox import generator
 from sandbox.control import Sandbox
-from transforms.connection import Connection, Consent
+from transforms.connection import Connection, Consent, ReplyClass
 from transforms.mapping.parameters import EVENT_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,6 +199,12 @@ def test_it_says_which_parameters_each_event_takes() -> None:
     taken = {event: set(parameters) - {"description"} for event, parameters in EVENT_PARAMETERS.items()}
     del taken["SubmitForm"]  # retired, the same as Lead
     assert said == taken
+
+
+def test_it_says_what_follows_from_every_class_of_reply() -> None:
+    table = PAGES["outcomes.md"].split("| class | what happens |")[1].split("\n\n")[0]
+    said = [name for names in re.findall(r"(?m)^\| (`[^|]*) \|", table) for name in re.findall(r"`(\w+)`", names)]
+    assert said == list(get_args(ReplyClass))
 
 
 @of_every_page
