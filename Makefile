@@ -1,4 +1,4 @@
-# Every target is one or two commands; the README spells them out for machines without make.
+# Every target is one or two commands; docs/getting-started.md spells them out for machines without make.
 # Another Python: make test PYTHON=python3.12 VENV=.venv-3.12
 
 PYTHON ?= python3
@@ -23,7 +23,7 @@ SHELL := /bin/bash
 given = $(or $($(1)),$(error $(1) is missing: make $@ $(1)=…))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format bench demo demo-stream templates image specs lock clean
+.PHONY: help install test lint format bench demo demo-stream docs docs-serve templates image specs lock clean
 
 help: ## these lines
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
@@ -64,6 +64,17 @@ demo: $(INSTALLED) ## 20,000 generated batches through the pipeline into a stand
 demo-stream: $(INSTALLED) ## a minute of a live stream, from a stand-in for Pub/Sub into one for TikTok
 	$(BIN)/python -m sandbox.demo.stream $(DEMO_ARGS)
 
+docs: $(INSTALLED) ## build the manual into site/, after `.venv/bin/python -m docs.generate` has nothing left to write
+	$(BIN)/python -m docs.generate --check
+	@# Not --clean: it empties .cache, where CI keeps the servers that tests need.
+	rm -rf site
+	$(BIN)/zensical build --strict
+	@# Whatever is no page is copied too: the program that writes pages does not belong there.
+	rm -rf site/generate.py site/__pycache__
+
+docs-serve: $(INSTALLED) ## show the manual in a browser while pages are written
+	$(BIN)/zensical serve
+
 templates: $(INSTALLED) ## write the generated files of the Flex Templates, after a change of flags or steps
 	$(BIN)/python -m templates.flex.generate
 
@@ -77,7 +88,7 @@ specs: $(INSTALLED) ## write the container specs of an image into a bucket: make
 	gcloud storage cp build/specs/*.json $(call given,SPECS)/
 
 lock: $(INSTALLED) ## write the locks from the ranges in setup.py: all for work on this project, uv, what the image holds
-	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile setup.py --extra dev --extra docs --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet $(UPGRADE) \
 	  --output-file requirements.lock
 	echo uv | $(BIN)/uv pip compile - --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
@@ -89,4 +100,4 @@ lock: $(INSTALLED) ## write the locks from the ranges in setup.py: all for work 
 	  --custom-compile-command "make lock" --quiet --output-file templates/flex/requirements.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-3.* demo-output build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-3.* demo-output build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -68,6 +68,7 @@ setup(
             "types-requests>=2.32,<3",
             "uv>=0.13,<0.14",
         ],
+        "docs": ["zensical>=0.0.73,<0.2"],
     },
     entry_points={"console_scripts": ["tiktok-events = pipeline.cli.main:main"]},
 )

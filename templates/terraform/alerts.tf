@@ -27,7 +27,7 @@ locals {
       duration = "300s"
       help     = <<-EOT
         Of the events that were ours to send in the last 30 minutes, less than ${var.thresholds.delivered_ratio * 100} % were delivered.
-        The dashboard shows the others by reason; each reason of README.md's table says what to do. Then replay:
+        The dashboard shows the others by reason; docs/outcomes.md has a remedy for each reason. Then replay:
 
             tiktok-events replay --connection FILE --dead_letters ${local.dead_letters} --ledger ${local.ledger}
       EOT

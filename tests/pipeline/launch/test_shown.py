@@ -1,4 +1,4 @@
-"""What the README shows of `launch` works as it stands there."""
+"""What the manual shows of `launch` works as it stands there."""
 
 import re
 import shlex
@@ -10,13 +10,12 @@ from apache_beam.internal.gcp.auth import _Credentials
 from dataflow import Dataflow
 from launching import Done
 
-README = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
-SECTION = README.split("## Deploy on Dataflow: launch")[1].split("\n## ")[0]
+PAGE = (Path(__file__).parents[3] / "docs" / "dataflow.md").read_text("utf-8")
 
 
 def commands() -> Iterator[list[str]]:
-    """Yields the words of every command of the section, without what stands for "the same flags"."""
-    for block in re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL):
+    """Yields the words of every command of the page, without what stands for "the same flags"."""
+    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
             if line.startswith("tiktok-events launch "):
                 yield shlex.split(line)[2:]
