@@ -9,6 +9,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from pipeline.described import is_graph_check
+from pipeline.localrunner import send_whole_elements
 from pipeline.options import RunOptions, beam_runner
 from pipeline.records import Records
 from transforms.connection import Connection
@@ -29,6 +30,8 @@ def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOption
         flags = (*flags, *(flag for flag in _STREAM_ON_DATAFLOW if flag not in options.beam_args))
     beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}", *flags])
     FileSystems.set_options(beam_options)
+    if runner == _LOCAL:
+        send_whole_elements()
     return runner, beam_options
 
 

@@ -16,6 +16,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
+from pipeline.localrunner import send_whole_elements
 from transforms import Connection, ForwardToTikTok, Kind, Message, Outcome, Payload, Reason, WriteToTikTok
 from transforms.coders import ValueCoder
 from transforms.connection import Consent
@@ -102,6 +103,7 @@ def test_windows_of_the_input_do_not_matter(connection: Connection) -> None:
 
 
 def test_several_worker_threads_share_one_pool_and_lose_nothing(connection: Connection) -> None:
+    send_whole_elements()
     given = payloads(5000)
     flags = ["--direct_num_workers=3", "--direct_running_mode=multi_threading"]
     with test_pipeline.TestPipeline(
