@@ -6,7 +6,7 @@ batch has a handful of bundles. A stream has one every few seconds: all their me
 here), and reading them after a thousand bundles fails with a `RecursionError`, generator within generator.
 
 With `--direct_running_mode` `multi_threading` or `multi_processing`, the runner's data channels are emptied once a
-second by a thread of their own (`TimeBasedBufferingClosableOutputStream` in `apache_beam/runners/worker/data_plane.py`).
+second by a thread of their own (`TimeBasedBufferingClosableOutputStream` of `apache_beam.runners.worker.data_plane`).
 Whoever writes an element holds no lock, so that the thread sends half of it, and what is written between its reading
 and its emptying of the buffer is lost. The receiver decodes bytes that do not begin where an element begins: it fails,
 or reserves gigabytes. Streams that are emptied by size alone do that between two elements.
