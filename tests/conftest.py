@@ -11,6 +11,17 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What a test may take that is marked slow and has no limit of its own.
+_SLOW_SECS = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives slow tests their time."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_SLOW_SECS))
+
+
 LOGGERS = ("", "pipeline", "transforms", "sandbox", "apache_beam.runners.common")
 
 

@@ -5,12 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.alone
 def test_a_short_demo_adds_up(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sandbox.streamdemo", "--seconds", "4", "--rate", "100"]
     command += ["--output", str(tmp_path / "demo")]
