@@ -5,6 +5,7 @@ written here. Values are accepted in every case and spacing ("Legacy Pixel Batch
 """
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args
 
 import msgspec.inspect as types
@@ -27,6 +28,7 @@ BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, 
 _IDENTITIES = frozenset(get_args(IdentityType))
 
 
+@cache
 def definition() -> types.StructType:
     """Returns the definition of a connection: its keys, their types, defaults and descriptions."""
     struct = types.type_info(Connection)

@@ -43,7 +43,7 @@ def terraform() -> str:
 def folder(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the module, initialised with the stand-ins."""
     try:
-        stand_in = go_programs.build("terraform_provider")
+        stand_in = go_programs.program("terraform_provider")
     except go_programs.ServerUnavailableError as error:
         pytest.skip(str(error))
     root = tmp_path_factory.mktemp("terraform")
