@@ -89,16 +89,16 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize("requirement", declared("dev"), ids=str)
-def test_the_lock_pins_every_direct_dependency_within_its_range(requirement: Requirement, python: str) -> None:
+def test_the_lock_pins_every_direct_dependency_within_its_range(python: str) -> None:
     environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.5"}
-    pinned = [
-        version
-        for name, version, marker, _ in lock()
-        if name == canonicalize_name(requirement.name) and (marker is None or marker.evaluate(environment))
-    ]
-    assert len(pinned) == 1
-    assert requirement.specifier.contains(Version(pinned[0]))
+    for requirement in declared("dev"):
+        pinned = [
+            version
+            for name, version, marker, _ in lock()
+            if name == canonicalize_name(requirement.name) and (marker is None or marker.evaluate(environment))
+        ]
+        assert len(pinned) == 1, str(requirement)
+        assert requirement.specifier.contains(Version(pinned[0])), str(requirement)
 
 
 def test_every_pin_has_hashes() -> None:
@@ -111,10 +111,10 @@ def test_the_lock_names_no_place_to_install_from() -> None:
     assert re.findall(r"(?i)https?:|index-url|find-links|trusted-host|file:|^-[ef] | @ |\n\.*/", text) == []
 
 
-@pytest.mark.parametrize("requirement", declared("dev"), ids=str)
-def test_every_dependency_is_a_range(requirement: Requirement) -> None:
-    assert {part.operator for part in requirement.specifier} <= {">=", "<"}
-    assert ">=" in {part.operator for part in requirement.specifier}
+def test_every_dependency_is_a_range() -> None:
+    for requirement in declared("dev"):
+        operators = {part.operator for part in requirement.specifier}
+        assert operators in ({">="}, {">=", "<"}), str(requirement)
 
 
 def test_dependencies_are_stated_in_setup_py_only() -> None:

@@ -86,7 +86,8 @@ def test_pairs_that_cannot_work_are_refused_before_anything_starts(capsys: pytes
         "--runner DataflowRunner --max_messages 5": "launch --drain JOB",
         "--streaming": "remove it",
     }
-    stream = ["--event_source_id=PIXEL", "--access_token=env:T", "--subscription=projects/demo/subscriptions/orders"]
+    stream = ["--event_source_id=PIXEL", "--access_token=env:T"]
+    stream += ["--subscription=projects/acme-prod/subscriptions/orders"]
     found = {}
     for flags in told:
         code = cli.main(["run", *stream, *flags.split()])
