@@ -62,6 +62,7 @@ def test_sigterm_drains(live: Any, prism_args: tuple[str, ...]) -> None:
     assert stats.acknowledged + len(live.pubsub.pull_all(subscription)) == 3_000
 
 
+@pytest.mark.slow  # as on the usual runner in test_kills.py
 def test_killed_inside_a_send_nothing_is_lost(live: Any, prism_args: tuple[str, ...]) -> None:
     subscription = live.pubsub.subscription(live.name)
     live.pubsub.publish(live.name, purchases(3_000, seed=34))
