@@ -19,6 +19,9 @@ import pytest
 from sandbox.faults import Delay
 from sandbox.generator import purchases, write_ndjson
 
+# Programs in a row, of which each takes seconds to start, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(180)
+
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 50
 REQUESTS_PER_SECOND = 10

@@ -15,6 +15,9 @@ from rich.console import Console
 from sandbox import demo, demoreport
 from sandbox.demoreport import Holding, Ledger
 
+# Programs in a row, of which each takes seconds to start, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(180)
+
 ROOT = Path(__file__).resolve().parents[2]
 
 SUMMARY: dict[str, Any] = {

@@ -12,6 +12,9 @@ import pytest
 from sandbox.faults import Delay, Html
 from sandbox.generator import purchases
 
+# Programs in a row, of which each takes seconds to start, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(180)
+
 
 def event_ids(messages: Iterable[bytes]) -> set[str]:
     """Returns what TikTok is to deduplicate on, read from the messages themselves."""

@@ -15,6 +15,9 @@ from sandbox.faults import Delay
 from sandbox.generator import batches, purchases, write_parquet
 from sandbox.publishing import PubSub
 
+# Programs in a row, of which each takes seconds to start, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(180)
+
 
 def test_a_batch_ends_as_on_the_usual_runner(
     run_stream: Callable[..., Any], sandbox: Sandbox, tmp_path: Path, prism_args: tuple[str, ...]

@@ -21,6 +21,9 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipeline import cli
 
+# Programs in a row, of which each takes seconds to start, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(180)
+
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = "europe-docker.pkg.dev/acme-prod/tools/tiktok-events:1"
 CANARY = "0123456789abcdef0123456789abcdef01234567"
@@ -125,7 +128,7 @@ def check_job(job: dict[str, Any], graph: Any) -> None:
     """Checks what all jobs have in common: the workers' image, the names, and no secret."""
     (pool,) = job["environment"]["workerPools"]
     assert {image["containerImage"] for image in pool["sdkHarnessContainerImages"]} == {IMAGE}
-    # Beam notes what is installed where a job is described, if pip is among it; nothing else is for the workers to fetch.
+    # Beam notes what is installed where a job is described, if pip is among it; workers fetch nothing else.
     assert {package["name"] for package in pool.get("packages", ())} <= {"submission_environment_dependencies.txt"}
     assert job["environment"]["sdkPipelineOptions"]["options"]["save_main_session"] is False
     images = {
@@ -258,7 +261,9 @@ def test_files_that_are_not_there_are_told_at_the_launch(machine: dict[str, str]
         ([f"--access_token=env:{CANARY}"], "put the token into Secret Manager and name its version"),
         (["--ledger=ledger"], "ledger: this value is not allowed; a value such as gs://acme-tiktok/ledger"),
         (["--skip_delivered=maybe"], "skip_delivered: this value is not allowed"),
-        (["--ledgr=gs://acme-tiktok/ledger"], "unknown flag --ledgr. Did you mean --ledger?"),
+        pytest.param(
+            ["--ledgr=gs://acme-tiktok/ledger"], "unknown flag --ledgr. Did you mean --ledger?", marks=pytest.mark.slow
+        ),
         (["--input=exports/*"], "nothing to read was named: give subscription"),
     ],
 )
@@ -272,7 +277,10 @@ def test_what_cannot_work_is_told_by_the_launcher(machine: dict[str, str], given
 
 @pytest.mark.parametrize(
     "source",
-    ["--subscription=projects/acme-prod/subscriptions/mparticle", "--input=gs://acme-export/**"],
+    [
+        pytest.param("--subscription=projects/acme-prod/subscriptions/mparticle", marks=pytest.mark.slow),
+        "--input=gs://acme-export/**",
+    ],
     ids=["stream", "history"],
 )
 def test_a_connection_with_a_token_of_one_machine_is_refused(
