@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# What `make test` runs, and further arguments of pytest and of the demo.
+# What `make test` and `make test-slow` run, and further arguments of pytest and of the demo.
 TESTS ?= tests
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
@@ -23,7 +23,7 @@ SHELL := /bin/bash
 given = $(or $($(1)),$(error $(1) is missing: make $@ $(1)=…))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format bench demo demo-stream docs docs-serve templates image specs lock clean
+.PHONY: help install test test-slow servers lint format bench demo demo-stream docs docs-serve templates image specs lock clean
 
 help: ## these lines
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
@@ -36,10 +36,15 @@ $(INSTALLED): requirements.lock requirements-uv.lock scripts/install.py setup.py
 	$(PYTHON) scripts/install.py $(VENV)
 	@touch $@
 
-test: $(INSTALLED) ## run the whole test suite
-	@# First what needs the machine for itself (5: no test of TESTS does), then the rest side by side.
-	$(BIN)/python -m pytest -m alone $(PYTEST_ARGS) $(TESTS) || [ $$? -eq 5 ]
-	$(BIN)/python -m pytest -m "not alone" -n auto --dist worksteal $(PYTEST_ARGS) $(TESTS)
+test: servers ## run every test but the slow ones, side by side
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal $(PYTEST_ARGS) $(TESTS)
+
+test-slow: servers ## run the slow tests, one after the other: some of them measure
+	@# 5: no test of TESTS is slow.
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) $(TESTS) || [ $$? -eq 5 ]
+
+servers: $(INSTALLED) ## build the servers of others that tests use, once; needs Go, without which those are skipped
+	-@$(BIN)/python tests/servers/go_programs.py >/dev/null
 
 lint: $(INSTALLED) ## check style, format and types
 	$(BIN)/python -m ruff check .

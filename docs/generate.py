@@ -18,14 +18,15 @@ from unittest.mock import patch
 
 import msgspec.inspect as types
 import pyarrow as pa
+from pipeline.template_parameters import parameters
 
-from pipeline.cli import COMMANDS
+from pipeline.arguments.parser import Setting, Switch, settings
 from pipeline.cli import main as run_command
-from pipeline.deadletters import DEAD_LETTER_SCHEMA
+from pipeline.cli.main import COMMANDS
 from pipeline.docstrings import member_docs
-from pipeline.flags import Setting, Switch, settings
-from pipeline.ledger import LEDGER_SCHEMA
-from pipeline.template_parameters import TEMPLATES, parameters
+from pipeline.launch.template_parameters import TEMPLATES
+from pipeline.records.dead_letter_rows import DEAD_LETTER_SCHEMA
+from pipeline.records.ledger_rows import LEDGER_SCHEMA
 from transforms.mapping.parameters import EVENT_PARAMETERS
 from transforms.vocabulary import Note, Reason
 

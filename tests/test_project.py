@@ -90,16 +90,16 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize("requirement", declared("dev", "docs"), ids=str)
-def test_the_lock_pins_every_direct_dependency_within_its_range(requirement: Requirement, python: str) -> None:
+def test_the_lock_pins_every_direct_dependency_within_its_range(python: str) -> None:
     environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.5"}
-    pinned = [
-        version
-        for name, version, marker, _ in lock()
-        if name == canonicalize_name(requirement.name) and (marker is None or marker.evaluate(environment))
-    ]
-    assert len(pinned) == 1
-    assert requirement.specifier.contains(Version(pinned[0]))
+    for requirement in declared("dev", "docs"):
+        pinned = [
+            version
+            for name, version, marker, _ in lock()
+            if name == canonicalize_name(requirement.name) and (marker is None or marker.evaluate(environment))
+        ]
+        assert len(pinned) == 1, str(requirement)
+        assert requirement.specifier.contains(Version(pinned[0])), str(requirement)
 
 
 def test_every_pin_has_hashes() -> None:
@@ -117,10 +117,10 @@ def test_the_lock_names_no_place_to_install_from(name: str) -> None:
     assert re.findall(r"(?i)https?:|index-url|find-links|trusted-host|file:|^-[ef] | @ |\n\.*/", text) == []
 
 
-@pytest.mark.parametrize("requirement", declared("dev", "docs"), ids=str)
-def test_every_dependency_is_a_range(requirement: Requirement) -> None:
-    assert {part.operator for part in requirement.specifier} <= {">=", "<"}
-    assert ">=" in {part.operator for part in requirement.specifier}
+def test_every_dependency_is_a_range() -> None:
+    for requirement in declared("dev", "docs"):
+        operators = {part.operator for part in requirement.specifier}
+        assert operators in ({">="}, {">=", "<"}), str(requirement)
 
 
 def test_dependencies_are_stated_in_setup_py_only() -> None:
@@ -161,7 +161,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported(packages:
 
 
 def test_what_tests_and_benchmarks_import_is_declared() -> None:
-    names = {canonicalize_name(requirement.name) for requirement in declared("dev")}
+    names = {canonicalize_name(requirement.name) for requirement in declared("dev", "docs")}
     assert distributions(imports_of(("tests", "benchmarks"))) - names == set()
 
 
@@ -210,7 +210,7 @@ def test_no_file_points_to_notes_outside_the_repository() -> None:
 def test_ci_runs_the_same_targets_as_a_developer() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    for target in ("install", "lint", "docs", "test"):
+    for target in ("install", "lint", "docs", "test", "test-slow"):
         assert f"make {target}" in script.read_text()
 
 

@@ -74,6 +74,8 @@ def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) 
             "--runner PrismRunner: give --prism_location PATH, the program built from Beam's Go module; Beam would try "
             "to download it. DirectRunner needs none."
         )
+    if any("data_buffer_time_limit_ms" in word for word in rest):
+        raise UsageError("--experiments data_buffer_time_limit_ms: remove it; Beam loses parts of events with it.")
     if not rest:
         return ()
     parse_beam_flags(rest, own_flags)

@@ -8,6 +8,7 @@ import argparse
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NoReturn
 
 import msgspec
@@ -42,6 +43,7 @@ class Setting(msgspec.Struct, frozen=True):
     required: bool
 
 
+@cache
 def settings() -> tuple[Setting, ...]:
     """Returns every key of a connection in the order of its definition, nested keys after their parent."""
     return tuple(_settings(definition(), ""))

@@ -10,6 +10,7 @@ For conditions and constants of custom mappings, and for the events of their cas
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args
 
 import msgspec.inspect as types
@@ -125,6 +126,7 @@ BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, 
 _IDENTITIES = frozenset(get_args(IdentityType))
 
 
+@cache
 def definition() -> types.StructType:
     """Returns the definition of a connection: its keys, their types, defaults and descriptions."""
     struct = types.type_info(Connection)

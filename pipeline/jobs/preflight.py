@@ -15,6 +15,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from pipeline.errors import UsageError
+from pipeline.jobs.beam_patches import send_whole_elements
 from pipeline.jobs.describe import is_graph_check
 from pipeline.options import ReplayOptions, RunOptions, beam_runner
 from pipeline.records import Records, is_local, local_path, write_atomically
@@ -111,6 +112,8 @@ def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOption
         flags = (*flags, *(flag for flag in _STREAM_ON_DATAFLOW if flag not in options.beam_args))
     beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}", *flags])
     FileSystems.set_options(beam_options)
+    if runner == _LOCAL:
+        send_whole_elements()
     return runner, beam_options
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from docs import generate
-from pipeline.cli import COMMANDS
+from pipeline.cli.main import COMMANDS
 from transforms.vocabulary import Note, Reason
 
 pytestmark = pytest.mark.usefixtures("own_process")

@@ -15,10 +15,10 @@ import pytest
 
 from docs import generate
 from pipeline import cli
-from pipeline.flags import StrictParser
-from pipeline.template_parameters import TEMPLATES
-from sandbox import generator
-from sandbox.control import Sandbox
+from pipeline.arguments.parser import StrictParser
+from pipeline.launch.template_parameters import TEMPLATES
+from sandbox.shop import generator
+from sandbox.tiktok.control import Sandbox
 from transforms.connection import Connection, Consent, ReplyClass
 from transforms.mapping.parameters import EVENT_PARAMETERS
 

@@ -1,4 +1,4 @@
-"""Whole runs from files to the sandbox over HTTP, with 20,000 purchases and something that goes wrong."""
+"""Whole runs from files to the sandbox over HTTP, 4,000 purchases in 100 requests, and something that goes wrong."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +16,8 @@ from sandbox.shop.generator import purchases, write_ndjson
 from sandbox.tiktok.control import Sandbox
 from transforms.connection import Connection, Consent
 
-EVENTS = 20_000
+EVENTS = 4_000
+BATCH = 40
 
 
 @dataclass
@@ -74,7 +75,7 @@ def forward(sandbox: Sandbox, purchases_file: Path, tmp_path: Path) -> Callable[
                 "api_url": sandbox.api_url,
                 "enable_web_migration": True,
                 "consent": Consent(ccpa_opt_out="ignore"),
-                "max_batch_events": 200,
+                "max_batch_events": BATCH,
                 "requests_per_second": 1000.0,
                 "retry_secs": 60.0,
                 **settings,

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 import xxhash
 
+from pipeline.cli import main as cli
 from pipeline.errors import UsageError
 from pipeline.ledger.holder import Holder, this_process
 from pipeline.ledger.lock_stores import LocalLocks, lock_store
@@ -139,7 +140,9 @@ def test_later_than_48_hours_the_next_run_says_that_repeats_count(
     assert "TikTok drops repeats for 48 h only" in caplog.text
 
 
-def test_a_second_run_of_the_same_window_is_refused_and_another_window_is_not(shop: Any, orders: list[bytes]) -> None:
+def test_a_second_run_of_the_same_window_is_refused_and_another_window_is_not(
+    shop: Any, orders: list[bytes], capsys: pytest.CaptureFixture[str], own_process: None
+) -> None:
     """Two processes, real sockets: the second is refused while the first sends, and welcome afterwards."""
     file = shop.write(orders)
     shop.sandbox.fault(Delay(secs=3.0))
@@ -147,37 +150,29 @@ def test_a_second_run_of_the_same_window_is_refused_and_another_window_is_not(sh
     settings = msgspec.to_builtins(shop.connection(max_in_flight=1))
     connection.write_bytes(msgspec.yaml.encode({key: value for key, value in settings.items() if value}))
 
-    def start(*arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [
-                *(sys.executable, "-m", "pipeline", "run", "--connection", str(connection), "--input", str(file)),
-                *("--ledger", str(shop.ledger), "--no_progress", *arguments),
-            ],
-            cwd=Path(__file__).resolve().parents[2],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    window = ("--since", "2000-01-01", "--until", "2030-01-01")
-    first = start(*window, "--run_id", "first")
-    for _ in range(600):
-        if shop.sandbox.stats().requests:
-            break
-        time.sleep(0.05)
-    same = start(*window)
-    overlapping = start("--since", "2029-12-31", "--until", "2030-01-01")
-    apart = start("--since", "2030-01-01")
-    assert "run first is at work on this window of events, or a part of it" in same.communicate()[1]
-    assert same.returncode == 2
-    assert "run first is at work" in overlapping.communicate()[1]
-    assert overlapping.returncode == 2
-    apart.communicate()
-    assert apart.returncode == 0
-    assert first.poll() is None, "the first had ended before the others were refused"
-    shop.sandbox.set_faults()
-    first.communicate()
-    assert first.returncode == 0
+    run = ["run", "--connection", str(connection), "--input", str(file), "--ledger", str(shop.ledger), "--no_progress"]
+    window = ["--since", "2000-01-01", "--until", "2030-01-01"]
+    first = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *run, *window, "--run_id", "first"],
+        cwd=Path(__file__).resolve().parents[2],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not shop.sandbox.stats().requests:
+            assert first.poll() is None
+            time.sleep(0.05)
+        assert cli.main([*run, *window]) == 2
+        assert "run first is at work on this window of events, or a part of it" in capsys.readouterr().err
+        assert cli.main([*run, "--since", "2029-12-31", "--until", "2030-01-01"]) == 2
+        assert "run first is at work" in capsys.readouterr().err
+        assert cli.main([*run, "--since", "2030-01-01"]) == 0
+        assert first.poll() is None, "the first had ended before the others were refused"
+        shop.sandbox.set_faults()
+        assert first.wait(60) == 0
+    finally:
+        first.kill()
+        first.wait()
     assert shop.run(file, since_ms=946684800000, until_ms=1893456000000, skip_delivered=True) == {
         "already_delivered": 1000
     }
@@ -317,9 +312,9 @@ def _race(ledger: str, gate: Any, results: Any) -> None:
 
 def test_of_many_processes_that_want_it_at_once_one_has_it_at_a_time(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    gate, results = context.Barrier(6), context.SimpleQueue()
+    gate, results = context.Barrier(3), context.SimpleQueue()
     ledger = str(tmp_path / "ledger")
-    workers = [context.Process(target=_race, args=(ledger, gate, results)) for _ in range(6)]
+    workers = [context.Process(target=_race, args=(ledger, gate, results)) for _ in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:

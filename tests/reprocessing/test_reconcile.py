@@ -1,25 +1,24 @@
 """`reconcile`: every row is counted, and a ledger that does not hold what its runs say is found out."""
 
 import json
-import os
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.cli import main as cli
 from pipeline.errors import UsageError
 from pipeline.ledger.reconcile import Reconciliation, reconcile_ledger
 from pipeline.ledger.replay_filter import LetterFilter
 from pipeline.records.parquet_files import RowFiles
 from pipeline.records.record_outcomes import Records
-from sandbox.tiktok.faults import Answer, Delay, InvalidEvents
+from sandbox.tiktok.faults import Answer, Delay
 from transforms.model import Outcome
 from transforms.vocabulary import Kind, Stage
 
@@ -33,17 +32,6 @@ def ask(shop: Any, since_ms: int | None = None, until_ms: int | None = None) -> 
 
 def files(shop: Any, run: int) -> list[Path]:
     return sorted(shop.ledger.rglob(f"run-{run}-*.parquet"))
-
-
-@pytest.fixture
-def worked(shop: Any, orders: list[bytes]) -> Any:
-    """A shop with a run that had everything, and a replay."""
-    shop.sandbox.fault(Answer(code=50000, status=500, skip=6), InvalidEvents(share=0.02, seed=1))
-    messages = [b"no JSON", b"{}", *orders[:900]]
-    shop.run(shop.write(messages), shop.connection(max_in_flight=1), drop_duplicates=True)
-    shop.sandbox.set_faults()
-    shop.replay()
-    return shop
 
 
 def test_every_line_adds_up_and_agrees_with_the_runs(worked: Any) -> None:
@@ -330,24 +318,37 @@ def test_two_events_that_were_made_of_one_are_two_units(tmp_path: Path) -> None:
     assert (run.ledger, run.repeated) == (2, 2)
 
 
-def command(shop: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", "reconcile", "--ledger", str(shop.ledger), *arguments],
-        cwd=ROOT,
-        env=os.environ | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+class Answered(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
 
 
-def test_the_command_shows_tables_or_json_and_exits_with_3_if_it_does_not_add_up(worked: Any) -> None:
+@pytest.fixture
+def command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_process: None
+) -> Callable[..., Answered]:
+    """Runs `reconcile` over the ledger of a shop."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(shop: Any, *arguments: str) -> Answered:
+        capsys.readouterr()
+        return Answered(cli.main(["reconcile", "--ledger", str(shop.ledger), *arguments]), *capsys.readouterr())
+
+    return run
+
+
+def test_the_command_shows_tables_or_json_and_exits_with_3_if_it_does_not_add_up(
+    worked: Any, command: Callable[..., Answered]
+) -> None:
     today = str(datetime.now(UTC).date())
     shown = command(worked, "--since", today)
-    assert shown.returncode == 0, shown.stderr
-    assert "PlaceAnOrder" in shown.stdout
-    assert "adds up" in shown.stdout
-    told = json.loads(command(worked, "--json").stdout)
+    assert shown.code == 0, shown.err
+    assert "PlaceAnOrder" in shown.out
+    assert "adds up" in shown.out
+    told = json.loads(command(worked, "--json").out)
     assert told["adds_up"] is True
     assert {day["day"] for day in told["days"]} == {today}
     assert set(told["days"][0]) == {
@@ -356,14 +357,14 @@ def test_the_command_shows_tables_or_json_and_exits_with_3_if_it_does_not_add_up
     for path in files(worked, 1):
         path.unlink()
     broken = command(worked)
-    assert broken.returncode == 3
-    assert "DOES NOT ADD UP" in broken.stdout
+    assert broken.code == 3
+    assert "DOES NOT ADD UP" in broken.out
 
 
-def test_nothing_to_reconcile_is_a_mistake_in_the_command_line(shop: Any) -> None:
+def test_nothing_to_reconcile_is_a_mistake_in_the_command_line(shop: Any, command: Callable[..., Answered]) -> None:
     answer = command(shop)
-    assert answer.returncode == 2
-    assert "nothing was recorded there" in answer.stderr
+    assert answer.code == 2
+    assert "nothing was recorded there" in answer.err
 
 
 def test_a_ledger_that_cannot_be_read_is_named(worked: Any) -> None:

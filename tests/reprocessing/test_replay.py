@@ -260,6 +260,7 @@ def test_every_letter_that_is_taken_has_one_outcome_in_the_ledger(shop: Any, ord
     assert shop.times_accepted().keys() == {1}
 
 
+@pytest.mark.slow  # starts two workers; other runs of several processes are in test_skip.py
 def test_two_processes_replay_as_one_does(shop: Any, orders: list[bytes]) -> None:
     shop.sandbox.fault(Answer(code=50000, status=500))
     shop.run(shop.write(orders))
@@ -269,7 +270,9 @@ def test_two_processes_replay_as_one_does(shop: Any, orders: list[bytes]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("number", "originals"), [(signal.SIGTERM, False), (signal.SIGINT, True)], ids=["letters", "originals"]
+    ("number", "originals"),
+    [(signal.SIGTERM, False), pytest.param(signal.SIGINT, True, marks=pytest.mark.slow)],
+    ids=["letters", "originals"],
 )
 def test_a_replay_that_is_stopped_settles_what_it_has_read_and_the_next_one_does_the_rest(
     shop: Any, number: signal.Signals, originals: bool

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+# Programs in a row, of which each takes seconds to start, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(180)
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.alone
 def test_a_short_demo_adds_up(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sandbox.demo.stream", "--seconds", "4", "--rate", "100"]
     command += ["--output", str(tmp_path / "demo")]

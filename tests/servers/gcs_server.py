@@ -12,7 +12,7 @@ def running() -> Iterator[str]:
     """Runs a server with no buckets and yields its URL, as STORAGE_EMULATOR_HOST wants it.
 
     Raises:
-      ServerUnavailableError: it cannot be built or does not start.
+      ServerUnavailableError: it is not built, or does not start.
     """
-    with go_programs.ready([str(go_programs.build("gcs"))], go_programs.LAUNCHERS["gcs"]) as address:
+    with go_programs.ready([str(go_programs.program("gcs"))], go_programs.LAUNCHERS["gcs"]) as address:
         yield f"http://{address}"

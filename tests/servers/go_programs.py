@@ -3,7 +3,8 @@
     python tests/servers/go_programs.py     # builds all of them; .ci/run does
 
 Binaries are kept under the folder that TIKTOK_EVENTS_TEST_CACHE names, else under ~/.cache/tiktok-events. A cold build
-takes some minutes and needs the Go module proxy. Without Go the tests that need a server are skipped, and say so.
+takes some minutes and needs the Go module proxy, so no test builds: `make test` does it before. The tests that need a
+server which is not there are skipped, and say so.
 """
 
 import hashlib
@@ -38,21 +39,42 @@ class ServerUnavailableError(Exception):
     """The server cannot be had here; the text says why and is the reason of a skipped test."""
 
 
+def program(name: str) -> Path:
+    """Returns the binary of a launcher of this folder, or of a program of another module, `PACKAGE@VERSION`.
+
+    Raises:
+      ServerUnavailableError: it is not built.
+    """
+    binary = _of_another_module(name) if "@" in name else _of_this_folder(name)
+    if not binary.exists():
+        raise ServerUnavailableError(f"{LAUNCHERS.get(name, name)} is not built: run `make servers`, which needs Go")
+    return binary
+
+
+def _of_this_folder(name: str) -> Path:
+    sources = _HERE / name
+    digest = hashlib.sha256()
+    for file in (*sorted(sources.glob("*.go")), sources / "go.mod", sources / "go.sum"):
+        digest.update(file.read_bytes())
+    return _cache() / f"{name}-{digest.hexdigest()[:16]}"
+
+
+def _of_another_module(package: str) -> Path:
+    path, _, version = package.partition("@")
+    return _cache() / f"{path.split('/')[2]}-{path.rpartition('/')[2]}-{version}"
+
+
 def build(name: str) -> Path:
     """Returns the binary of a launcher of this folder, built if there is none of these sources yet.
 
     Raises:
       ServerUnavailableError: no Go, or the build failed (no network to fetch the modules, for example).
     """
-    sources = _HERE / name
-    digest = hashlib.sha256()
-    for file in (*sorted(sources.glob("*.go")), sources / "go.mod", sources / "go.sum"):
-        digest.update(file.read_bytes())
-    binary = _cache() / f"{name}-{digest.hexdigest()[:16]}"
+    binary = _of_this_folder(name)
     if not binary.exists():
         # Built beside its place and moved, so that test processes that build at the same time do not meet half a file.
         unfinished = binary.with_name(f"{binary.name}.{os.getpid()}")
-        _go(LAUNCHERS[name], ["build", "-o", str(unfinished), "."], sources)
+        _go(LAUNCHERS[name], ["build", "-o", str(unfinished), "."], _HERE / name)
         unfinished.replace(binary)
     return binary
 
@@ -63,15 +85,12 @@ def install(package: str) -> Path:
     Raises:
       ServerUnavailableError: as `build`.
     """
-    path, _, version = package.partition("@")
-    name = path.rpartition("/")[2]
-    owner = path.split("/")[2]
-    binary = _cache() / f"{owner}-{name}-{version}"
+    binary = _of_another_module(package)
     if not binary.exists():
         folder = binary.with_name(f"{binary.name}.{os.getpid()}")
         folder.mkdir(exist_ok=True)
-        _go(f"{owner}/{name}", ["install", package], _HERE, GOBIN=str(folder))
-        (folder / name).replace(binary)
+        _go(binary.name, ["install", package], _HERE, GOBIN=str(folder))
+        next(folder.iterdir()).replace(binary)
         folder.rmdir()
     return binary
 

@@ -9,9 +9,9 @@ from sandbox.pubsub.publisher import PubSubClient
 
 
 def client() -> Iterator[PubSubClient]:
-    """Yields a client of a running server; skips the test where it cannot be built."""
+    """Yields a client of a running server; skips the test where it is not built."""
     try:
-        with go_programs.ready([str(go_programs.build("pstest"))], go_programs.LAUNCHERS["pstest"]) as address:
+        with go_programs.ready([str(go_programs.program("pstest"))], go_programs.LAUNCHERS["pstest"]) as address:
             connected = PubSubClient(address)
             yield connected
             connected.close()

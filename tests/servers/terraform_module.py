@@ -36,9 +36,9 @@ class Evaluated(NamedTuple):
 
 @functools.cache
 def checker() -> Path:
-    """Returns the Go program of the folder beside this file; skips the test where it cannot be built."""
+    """Returns the Go program of the folder beside this file; skips the test where it is not built."""
     try:
-        return go_programs.build("terraform")
+        return go_programs.program("terraform")
     except go_programs.ServerUnavailableError as error:
         pytest.skip(str(error))
 

@@ -66,9 +66,9 @@ def running(port: int) -> Iterator[Toxiproxy]:
     """Runs a Toxiproxy whose control interface listens on a port.
 
     Raises:
-      ServerUnavailableError: it cannot be built or does not start.
+      ServerUnavailableError: it is not built, or does not start.
     """
-    binary = go_programs.install(go_programs.TOXIPROXY)
+    binary = go_programs.program(go_programs.TOXIPROXY)
     process = subprocess.Popen(  # noqa: S603  # a program of ours
         [str(binary), "-host", "127.0.0.1", "-port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -78,7 +78,7 @@ def name() -> str:
 def prism_args() -> tuple[str, ...]:
     """Flags for Beam's Prism runner, built from its Go module."""
     try:
-        return ("--prism_location", str(go_programs.install(go_programs.PRISM)), "--prism_log_level", "error")
+        return ("--prism_location", str(go_programs.program(go_programs.PRISM)), "--prism_log_level", "error")
     except go_programs.ServerUnavailableError as error:
         pytest.skip(str(error))
 

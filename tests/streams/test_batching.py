@@ -131,7 +131,7 @@ def _pardo(payload: bytes) -> Any:
     return beam_runner_api_pb2.ParDoPayload.FromString(payload)
 
 
-@pytest.mark.alone
+@pytest.mark.slow  # measures, so that nothing else may run beside it
 @pytest.mark.parametrize("wait_secs", [1.0, 3.0])
 def test_live_no_event_waits_longer_than_max_wait_secs_and_one_request(
     run_stream: Callable[..., Any], pubsub: PubSub, sandbox: Sandbox, name: str, wait_secs: float

@@ -12,9 +12,8 @@ import pytest
 from sandbox.shop.generator import purchases
 from sandbox.tiktok.faults import Delay, Html
 
-pytestmark = pytest.mark.alone
-
-MESSAGES = 50_000
+# Programs in a row, of which each takes seconds to start, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(180)
 
 
 def event_ids(messages: Iterable[bytes]) -> set[str]:
@@ -31,23 +30,29 @@ def delivered(rows: list[dict[str, Any]]) -> set[str]:
     return {row["event_id"] for row in rows if row["kind"] == "delivered"}
 
 
-def test_killed_at_ten_random_moments_and_inside_a_send_nothing_is_lost_and_nothing_counts_twice(live: Any) -> None:
+@pytest.mark.parametrize(
+    ("kills", "count"), [(1, 8_000), pytest.param(10, 50_000, marks=pytest.mark.slow)], ids=["1 kill", "10 kills"]
+)
+def test_killed_at_random_moments_and_inside_a_send_nothing_is_lost_and_nothing_counts_twice(
+    live: Any, kills: int, count: int
+) -> None:
     subscription = live.pubsub.subscription(live.name)
-    messages = list(purchases(MESSAGES, seed=5))
+    messages = list(purchases(count, seed=5))
     live.sandbox.fault(Delay(secs=0.1))
-    publisher = live.background(lambda: live.pubsub.publish(live.name, messages, per_second=1_500))
+    publisher = live.background(lambda: live.pubsub.publish(live.name, messages[1_000:], per_second=1_500))
     moments = random.Random(20240620)  # noqa: S311  # the same moments in every run
-    for kill in range(11):
+    for _ in range(kills):
         stream = live.start(subscription)
         before = live.sandbox.stats().requests
         live.eventually(lambda before=before: live.sandbox.stats().requests > before)
-        if kill < 10:
-            time.sleep(moments.uniform(0, 1.5))
-        else:
-            live.sandbox.fault(Delay(secs=5, when="before", limit=1))
-            live.eventually(lambda: live.sandbox.applied()[-1].hit == 1)  # on its way, and nobody answers it
+        time.sleep(moments.uniform(0, 1.5))
         assert stream.process.poll() is None
         stream.kill()
+    live.sandbox.fault(Delay(secs=5, when="before", limit=1))
+    stream = live.start(subscription)
+    live.pubsub.publish(live.name, messages[:1_000])  # so that there is something to send, whatever was sent before
+    live.eventually(lambda: live.sandbox.applied()[-1].hit == 1)  # on its way, and nobody answers it
+    stream.kill()
     publisher.join(120)
     stream = live.start(subscription)
     live.eventually(lambda: live.pubsub.stats(subscription).held == 0, 150)
@@ -67,19 +72,19 @@ def test_killed_at_ten_random_moments_and_inside_a_send_nothing_is_lost_and_noth
 
 def test_sigterm_ends_with_everything_settled_or_still_unacknowledged(live: Any) -> None:
     subscription = live.pubsub.subscription(live.name)
-    messages = list(purchases(20_000, seed=6))
-    publisher = live.background(lambda: live.pubsub.publish(live.name, messages, per_second=3_000))
+    messages = list(purchases(10_000, seed=6))
+    publisher = live.background(lambda: live.pubsub.publish(live.name, messages, per_second=2_000))
     stream = live.start(subscription)
-    live.eventually(lambda: len(live.sandbox.accepted()) > 3_000)
+    live.eventually(lambda: len(live.sandbox.accepted()) > 1_000)
     assert stream.terminate() == 0
     summary = msgspec.json.decode((stream.folder / "summary.json").read_bytes())
     publisher.join(60)
     stats = live.pubsub.stats(subscription)
     settled = delivered(live.ledger_rows())
     assert summary["adds_up"]
-    assert 3_000 < summary["messages"] < 20_000
+    assert 1_000 < summary["messages"] < 10_000
     assert len(settled) == summary["events"] == stats.acknowledged
-    assert stats.held == 20_000 - stats.acknowledged
+    assert stats.held == 10_000 - stats.acknowledged
     # What was read ahead was handed back: all of it can be had at once, and is what was not settled.
     rest = event_ids(message.data for message in live.pubsub.pull_all(subscription))
     assert rest | settled == event_ids(messages)
@@ -88,13 +93,13 @@ def test_sigterm_ends_with_everything_settled_or_still_unacknowledged(live: Any)
 
 def test_pubsub_is_away_in_mid_stream(live: Any) -> None:
     subscription = live.pubsub.subscription(live.name)
-    messages = list(purchases(8_000, seed=7))
-    live.pubsub.publish(live.name, messages[:4_000])
+    messages = list(purchases(4_000, seed=7))
+    live.pubsub.publish(live.name, messages[:2_000])
     stream = live.start(subscription)
     live.eventually(lambda: len(live.sandbox.accepted()) > 500)
     live.pubsub.go_away(4.0)
     time.sleep(5)
-    live.eventually(lambda: live.pubsub.publish(live.name, messages[4_000:]) == 4_000)
+    live.eventually(lambda: live.pubsub.publish(live.name, messages[2_000:]) == 2_000)
     live.eventually(lambda: live.pubsub.stats(subscription).held == 0)
     assert stream.terminate() == 0
     assert delivered(live.ledger_rows()) == event_ids(messages) == {key.event_id for key in live.sandbox.accepted()}
@@ -102,27 +107,30 @@ def test_pubsub_is_away_in_mid_stream(live: Any) -> None:
     assert "can be pulled from again" in stream.log
 
 
-def test_tiktok_is_down_for_60_seconds(live: Any) -> None:
+@pytest.mark.parametrize(
+    ("secs", "count"), [(5, 1_000), pytest.param(60, 6_000, marks=pytest.mark.slow)], ids=["5 seconds", "a minute"]
+)
+def test_tiktok_is_down(live: Any, secs: int, count: int) -> None:
     """Nobody's lease ends meanwhile, nothing is a dead letter, and all is delivered afterwards."""
     subscription = live.pubsub.subscription(live.name)
-    messages = list(purchases(6_000, seed=8))
+    messages = list(purchases(count, seed=8))
     stream = live.start(subscription, retry_secs=300.0)
     publisher = live.background(lambda: live.pubsub.publish(live.name, messages, per_second=100))
     live.eventually(lambda: len(live.sandbox.accepted()) > 100)
-    live.sandbox.fault(Html(status=502, to_secs=60))
+    live.sandbox.fault(Html(status=502, to_secs=secs))
     publisher.join(90)
     live.eventually(lambda: live.pubsub.stats(subscription).held == 0, 120)
     assert stream.terminate() == 0
     stats = live.pubsub.stats(subscription)
-    assert stats.handed_out == stats.acknowledged == 6_000
+    assert stats.handed_out == stats.acknowledged == count
     rows = live.ledger_rows()
-    assert Counter(row["kind"] for row in rows) == {"delivered": 6_000}
+    assert Counter(row["kind"] for row in rows) == {"delivered": count}
     assert delivered(rows) == event_ids(messages)
 
 
-def test_one_percent_of_poison_harms_nobody_else(live: Any) -> None:
+def test_five_percent_of_poison_harms_nobody_else(live: Any) -> None:
     subscription = live.pubsub.subscription(live.name)
-    good = list(purchases(9_900, seed=9))
+    good = list(purchases(1_900, seed=9))
     poison = [b"", b"{", b"\x1f\x8b damaged", b"[]", b'"text"', b'{"events":7}', b"\xff\xfe", b"{" * 9_000] * 13
     messages = good + poison[:100]
     random.Random(1).shuffle(messages)  # noqa: S311  # as above
@@ -131,12 +139,12 @@ def test_one_percent_of_poison_harms_nobody_else(live: Any) -> None:
     live.eventually(lambda: live.pubsub.stats(subscription).held == 0)
     assert stream.terminate() == 0
     kinds = Counter(row["kind"] for row in live.ledger_rows())
-    assert kinds["delivered"] == 9_900
+    assert kinds["delivered"] == 1_900
     assert kinds["rejected"] + kinds["skipped"] == 100
     assert kinds["rejected"] > 80
     assert delivered(live.ledger_rows()) == event_ids(good)
     people = {one["identity"] for message in good for one in msgspec.json.decode(message)["user_identities"]}
-    assert len(people) > 9_900
+    assert len(people) > 1_900
     assert not [value for value in people if value in stream.log]
 
 

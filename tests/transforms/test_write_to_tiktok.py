@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import apache_beam as beam
 import pytest
@@ -16,6 +16,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
+from pipeline.jobs.beam_patches import send_whole_elements
 from transforms import Connection, ForwardToTikTok, Kind, Message, Outcome, Payload, Reason, WriteToTikTok
 from transforms.coders import ValueCoder
 from transforms.connection import Consent
@@ -35,6 +36,16 @@ class Accepting:
         assert (sent.get("event_source_id") or sent["pixel_code"]) == self._id
         assert token == "a-token-of-no-use"
         return Reply(200, b'{"code":0,"message":"OK","request_id":"R1"}', None, None, True, time.time(), 0.0)
+
+
+class Counted(Accepting):
+    """A transport that is counted."""
+
+    made: ClassVar[list[str]] = []
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.made.append(connection.event_source_id)
 
 
 class Confused(Accepting):
@@ -102,13 +113,17 @@ def test_windows_of_the_input_do_not_matter(connection: Connection) -> None:
 
 
 def test_several_worker_threads_share_one_pool_and_lose_nothing(connection: Connection) -> None:
-    given = payloads(5000)
+    send_whole_elements()
+    Counted.made.clear()
+    # Two forms, because payloads of one are put together by one worker.
+    given = payloads(2500) + payloads(2500, Form.LEGACY)
     flags = ["--direct_num_workers=3", "--direct_running_mode=multi_threading"]
     with test_pipeline.TestPipeline(
         "FnApiRunner", options=beam.options.pipeline_options.PipelineOptions(flags)
     ) as pipeline:
-        outcomes = pipeline | beam.Create(given) | beam.Reshuffle() | WriteToTikTok(connection, Accepting)
+        outcomes = pipeline | beam.Create(given) | beam.Reshuffle() | WriteToTikTok(connection, Counted)
         assert_that(outcomes, lambda found: check_all_delivered(found, given))
+    assert Counted.made == ["PIXEL"]
 
 
 def test_requests_are_counted(connection: Connection) -> None:

@@ -7,6 +7,7 @@ Only what breaks the meaning of an event (data, product action or products of a 
 import json
 import zlib
 from collections.abc import Mapping
+from functools import cache
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -152,13 +153,18 @@ def read(data: bytes, kinds: Kinds = NARROW) -> tuple[bytes, wire.Batch] | Reaso
 def _fitting(struct: type[T], source: Mapping[str, Any], skip: tuple[str, ...] = ()) -> T:
     """Returns the struct with those fields of the source that fit; the others keep their defaults."""
     values = {}
-    for field in msgspec.structs.fields(struct):
+    for field in _fields(struct):
         if field.encode_name in source and field.encode_name not in skip:
             try:
                 values[field.name] = msgspec.convert(source[field.encode_name], field.type)
             except msgspec.ValidationError:
                 continue
     return struct(**values)
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(struct)
 
 
 def _object(struct: type[T], value: Any) -> T | None:

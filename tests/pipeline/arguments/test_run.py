@@ -305,6 +305,11 @@ def test_several_processes_are_allowed_for_files() -> None:
     assert parse_run([*CONNECTION, *FILES, *argv]).beam_args == tuple(argv)
 
 
+def test_an_experiment_that_loses_events_is_refused() -> None:
+    said = refusal(*CONNECTION, *FILES, "--experiments=data_buffer_time_limit_ms=100")
+    assert said == "--experiments data_buffer_time_limit_ms: remove it; Beam loses parts of events with it."
+
+
 def test_a_run_needs_files_and_a_token() -> None:
     assert refusal(*CONNECTION).startswith("--input is missing")
     assert refusal("--event_source_id", "A1", *FILES).startswith("access_token is missing")

@@ -140,6 +140,7 @@ def test_an_event_that_no_request_can_carry_is_rejected_as_in_a_run(
     assert counts(dry) == counts(real) == {("rejected", "event_too_large"): 1}
 
 
+@pytest.mark.slow  # starts two workers; other runs of several processes are in tests/test_flow.py
 def test_two_worker_processes_say_the_same(files: Path, tmp_path: Path) -> None:
     _, alone = run(files, tmp_path, "--dry_run")
     _, together = run(files, tmp_path, "--dry_run", "--direct_num_workers=2", "--direct_running_mode=multi_processing")

@@ -689,6 +689,7 @@ def test_options_that_cannot_be_are_refused_at_construction() -> None:
         ReadMessages(["a"], layout="flat")
 
 
+@pytest.mark.slow  # starts two workers; other runs of several processes are in tests/test_flow.py
 def test_two_worker_processes_share_the_files(tmp_path: Path) -> None:
     for number in range(6):
         parquet(tmp_path / f"{number}.parquet", lines_of(1_500))

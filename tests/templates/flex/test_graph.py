@@ -2,14 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import pytest
 
+from pipeline.cli import main as cli
 from pipeline.jobs import run as job
 from templates.flex import generate
 from templates.flex.graph import stream_graph
@@ -25,23 +25,31 @@ PINNED: dict[str, Any] = json.loads((generate.FOLDER / "stream.graph.json").read
 MESSAGE = ROOT / "tests" / "golden" / "cases" / "01_web_batch_purchase" / "message.json"
 
 
-def tiktok_events(*argv: str, **environment: str) -> Any:
-    """Runs the command line where nothing but this machine can be reached, without credentials."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "CLOUDSDK_"))}
-    nowhere = {name: "http://127.0.0.1:9" for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")}
-    command = [sys.executable, "-m", "pipeline", *argv]
-    given = {**kept, **nowhere, "NO_PROXY": "", "no_proxy": "", **environment}
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=120, cwd=ROOT)
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, own_process: None) -> None:
+    """Nothing but this machine can be reached, and there are no credentials."""
+    for name in list(os.environ):
+        if name.startswith(("GOOGLE_", "CLOUDSDK_")):
+            monkeypatch.delenv(name)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
 
 
-def check(*argv: str) -> int:
+@pytest.fixture
+def check(offline: None, capsys: pytest.CaptureFixture[str]) -> Callable[..., int]:
     """Checks a graph and returns the number of its steps."""
-    ended = tiktok_events(*argv, "--runner", "DataflowRunner", "--dry_run")
-    assert ended.returncode == 0, ended.stderr
-    said = ended.stdout
-    assert said.startswith("The graph for Dataflow is built: ")
-    assert said.endswith(" steps. Nothing was started, and nothing is sent.\n")
-    return int(said.split()[6])
+
+    def run(*argv: str) -> int:
+        code = cli.main([*argv, "--runner", "DataflowRunner", "--dry_run"])
+        said, err = capsys.readouterr()
+        assert code == 0, err
+        assert said.startswith("The graph for Dataflow is built: ")
+        assert said.endswith(" steps. Nothing was started, and nothing is sent.\n")
+        return int(said.split()[6])
+
+    return run
 
 
 def test_the_stream_s_steps_coders_and_state_are_those_that_were_reviewed() -> None:
@@ -74,12 +82,12 @@ def test_another_step_and_another_coder_are_seen(monkeypatch: pytest.MonkeyPatch
     assert any(step.get("out") == {"None": "BytesCoder"} for step in added)
 
 
-def test_a_stream_s_graph_is_built_offline() -> None:
+def test_a_stream_s_graph_is_built_offline(check: Callable[..., int]) -> None:
     steps = check("run", *CONNECTION, "--subscription", "projects/acme-prod/subscriptions/orders")
     assert steps == len(PINNED["steps"])
 
 
-def test_history_s_graph_is_built_offline_with_all_that_it_can_have(tmp_path: Path) -> None:
+def test_history_s_graph_is_built_offline_with_all_that_it_can_have(check: Callable[..., int], tmp_path: Path) -> None:
     """What is read at the launch is the ledger; files in buckets are not listed for the check."""
     ledger, window = f"--ledger={tmp_path / 'ledger'}", ("--since=-7d", "--until=-1d", "--date_partition")
     bare = check("run", *CONNECTION, "--input", "gs://acme-export/**", *window)
@@ -88,15 +96,18 @@ def test_history_s_graph_is_built_offline_with_all_that_it_can_have(tmp_path: Pa
     assert not (tmp_path / "ledger").exists()
 
 
-def test_a_replay_s_graph_is_built_offline(tmp_path: Path) -> None:
+def test_a_replay_s_graph_is_built_offline(
+    check: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     letters = tmp_path / "letters"
     message = json.loads(MESSAGE.read_text())
     (tmp_path / "messages.json").write_text(json.dumps(message) + "\n")
     run = ("run", "--event_source_id=A1T8T4UYGVIQA8ORZMX9", "--access_token=env:TOKEN", "--no_progress")
     sending = ("--api_url=http://127.0.0.1:9/", "--retry_secs=0", f"--dead_letters={letters}")
     environments = "--environments=production,development"
-    ended = tiktok_events(*run, *sending, environments, f"--input={tmp_path / 'messages.json'}", TOKEN="of-no-use")
-    assert ended.returncode == 3, ended.stdout + ended.stderr
+    monkeypatch.setenv("TOKEN", "of-no-use")
+    assert cli.main([*run, *sending, environments, f"--input={tmp_path / 'messages.json'}"]) == 3
+    capsys.readouterr()
     before = sorted(letters.rglob("*"))
     assert check("replay", *CONNECTION, f"--dead_letters={letters}") > 10
     assert sorted(letters.rglob("*")) == before

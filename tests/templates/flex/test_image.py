@@ -119,7 +119,7 @@ def test_nothing_is_downloaded_when_a_job_starts() -> None:
     assert not [name for name in variables if name.endswith(("_REQUIREMENTS_FILE", "_SETUP_FILE"))]
 
 
-@pytest.mark.alone
+@pytest.mark.slow
 def test_the_installation_works_and_what_is_installed_describes_a_job(tmp_path: Path) -> None:
     """Needs the package index, as `make install` does; takes about a minute."""
     if f"{sys.version_info[0]}.{sys.version_info[1]}" != PYTHON:

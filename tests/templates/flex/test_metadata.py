@@ -20,7 +20,6 @@ from pipeline.launch.template_parameters import (
     FORMS,
     LEFT_OUT,
     TEMPLATES,
-    Parameter,
     check_parameters,
     command,
     parameters_of,
@@ -33,9 +32,6 @@ dataflow: Any = importlib.import_module("google.cloud.dataflow_v1beta3")
 
 SCHEMA = Draft202012Validator(json.loads(Path(__file__).with_name("google_metadata.schema.json").read_text()))
 EVERY = [(template, parameter) for template in TEMPLATES for parameter in parameters_of(template)]
-every_parameter = pytest.mark.parametrize(
-    ("template", "parameter"), EVERY, ids=lambda value: getattr(value, "name", value)
-)
 
 # Forms that a token has, or may have: TikTok's are 40 hex digits.
 TOKENS = ("0123456789abcdef0123456789abcdef01234567", "f" * 40, "act.0123456789abcdef0123456789abcdef01234567!4567.e1")
@@ -157,38 +153,35 @@ def test_every_form_is_used() -> None:
     assert {key.rpartition(" ")[2] for key in FORMS} <= names
 
 
-@every_parameter
-def test_the_example_is_allowed_and_stands_in_the_help(template: str, parameter: Parameter) -> None:
-    assert parameter.objection(parameter.example) is None
-    assert parameter.help_text.endswith(f". Example: {parameter.example}")
-    assert parameter.label[0].isupper()
-    assert parameter.group_name
-    for regex in parameter.regexes:
-        assert regex.startswith("^")
-        assert regex.endswith("$")
-        # What RE2, Java and JavaScript do not share.
-        assert not re.search(r"\(\?[^:]|\\[1-9AZzb]", regex)
+def test_each_example_is_allowed_and_stands_in_the_help() -> None:
+    for template, parameter in EVERY:
+        where = (template, parameter.name)
+        assert parameter.objection(parameter.example) is None, where
+        assert parameter.help_text.endswith(f". Example: {parameter.example}"), where
+        assert parameter.label[0].isupper(), where
+        assert parameter.group_name, where
+        for regex in parameter.regexes:
+            assert regex.startswith("^"), where
+            assert regex.endswith("$"), where
+            # What RE2, Java and JavaScript do not share.
+            assert not re.search(r"\(\?[^:]|\\[1-9AZzb]", regex), where
 
 
-# A connection in a bucket is read in test_launcher.py.
-@pytest.mark.parametrize(
-    ("template", "parameter"),
-    [pair for pair in EVERY if pair[1].name != "connection"],
-    ids=lambda value: getattr(value, "name", value),
-)
-def test_the_command_takes_the_example(template: str, parameter: Parameter, tmp_path: Path) -> None:
-    given = f"--{parameter.name}={parameter.example}"
-    companions = COMPANIONS.get(parameter.name, []) if template == "history" else []
-    assert parsed(template, tmp_path, *companions, given)
+def test_the_command_takes_each_example(tmp_path: Path) -> None:
+    for template, parameter in EVERY:
+        if parameter.name == "connection":
+            continue  # One in a bucket is read in test_launcher.py.
+        given = f"--{parameter.name}={parameter.example}"
+        companions = COMPANIONS.get(parameter.name, []) if template == "history" else []
+        assert parsed(template, tmp_path, *companions, given), given
 
 
-@pytest.mark.parametrize(
-    ("template", "parameter"),
-    [pair for pair in EVERY if pair[1].default is not None],
-    ids=lambda value: getattr(value, "name", value),
-)
-def test_the_default_is_what_holds_without_it(template: str, parameter: Parameter, tmp_path: Path) -> None:
-    assert parsed(template, tmp_path, f"--{parameter.name}={parameter.default}") == parsed(template, tmp_path)
+def test_each_default_is_what_holds_without_it(tmp_path: Path) -> None:
+    defaults = [(template, parameter) for template, parameter in EVERY if parameter.default is not None]
+    assert len(defaults) > 10
+    for template, parameter in defaults:
+        given = f"--{parameter.name}={parameter.default}"
+        assert parsed(template, tmp_path, given) == parsed(template, tmp_path), (template, given)
 
 
 def test_javascript_reads_the_regexes_as_python_does() -> None:
@@ -209,32 +202,34 @@ def test_javascript_reads_the_regexes_as_python_does() -> None:
     assert json.loads(ended.stdout) == []
 
 
-@every_parameter
-def test_no_parameter_takes_a_token(template: str, parameter: Parameter) -> None:
-    for token in TOKENS:
-        objection = parameter.objection(token)
-        assert objection is not None
-        assert token not in objection
+def test_no_parameter_takes_a_token() -> None:
+    for template, parameter in EVERY:
+        for token in TOKENS:
+            objection = parameter.objection(token)
+            assert objection is not None, (template, parameter.name)
+            assert token not in objection, (template, parameter.name)
 
 
-@every_parameter
-@pytest.mark.parametrize(
-    "form",
-    [
-        "{{gdpr_purpose: {}}}",
-        "https://shop.example/{}/",
-        "https://{}.example/",
-        "projects/acme-prod/topics/t-{}",
-        "projects/acme-prod/subscriptions/s-{}",
-    ],
+# What some parameters may say, with a place for a token.
+HIDING = (
+    "{{gdpr_purpose: {}}}",
+    "https://shop.example/{}/",
+    "https://{}.example/",
+    "projects/acme-prod/topics/t-{}",
+    "projects/acme-prod/subscriptions/s-{}",
 )
-def test_no_parameter_hides_a_token_in_what_it_may_say(template: str, parameter: Parameter, form: str) -> None:
+
+
+def test_no_parameter_hides_a_token_in_what_it_may_say() -> None:
     """From the console, Terraform or a schedule, nothing but the regexes stands between a token and the job's page."""
-    objection = parameter.objection(form.format(TOKENS[0]))
-    assert objection is not None
-    assert TOKENS[0] not in objection
-    if parameter.param_type not in ("BOOLEAN", "ENUM"):
-        assert "Secret Manager" in objection
+    for template, parameter in EVERY:
+        for form in HIDING:
+            where = (template, parameter.name, form)
+            objection = parameter.objection(form.format(TOKENS[0]))
+            assert objection is not None, where
+            assert TOKENS[0] not in objection, where
+            if parameter.param_type not in ("BOOLEAN", "ENUM"):
+                assert "Secret Manager" in objection, where
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

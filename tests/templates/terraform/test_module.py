@@ -138,6 +138,7 @@ def test_every_rule_for_a_variable_is_tried() -> None:
     assert text.count("  validation {") == len(REFUSED)
 
 
+@pytest.mark.slow  # reads two packages of 15 MB
 def test_the_schema_is_what_the_providers_publish() -> None:
     try:
         made = provider_schema.make()

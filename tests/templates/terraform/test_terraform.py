@@ -43,7 +43,7 @@ def terraform() -> str:
 def folder(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the module, initialised with the stand-ins."""
     try:
-        stand_in = go_programs.build("terraform_provider")
+        stand_in = go_programs.program("terraform_provider")
     except go_programs.ServerUnavailableError as error:
         pytest.skip(str(error))
     root = tmp_path_factory.mktemp("terraform")
@@ -98,6 +98,7 @@ def test_terraform_refuses_what_the_providers_do_not_know(terraform: str, folder
     assert 'An argument named "title" is not expected here' in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_terraform_plans_and_applies_each_example(terraform: str, folder: Path) -> None:
     done = _run(terraform, folder, "test")
     assert done.returncode == 0, done.stdout + done.stderr
