@@ -27,8 +27,8 @@ from common import finish  # noqa: E402
 from mapping import CONNECTION, MESSAGES, SEED, SLICE, invented, measure  # noqa: E402
 
 from transforms.connection import Connection  # noqa: E402
-from transforms.custom import CustomMapping, Match, Parameter, Target  # noqa: E402
-from transforms.mapping.convert import converter  # noqa: E402
+from transforms.custom_mappings import CustomMapping, Match, Parameter, Target  # noqa: E402
+from transforms.mapping import converter  # noqa: E402
 from transforms.model import Message, Payload  # noqa: E402
 
 COUNT = 50

@@ -18,7 +18,7 @@ from sandbox.generator import purchases, write_parquet
 from transforms.connection import Connection, Consent
 from transforms.forward import Scope, Sending
 from transforms.known import Settled
-from transforms.mapping.convert import converter
+from transforms.mapping import converter
 from transforms.model import Outcome, Payload
 from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.tiktok.client import EventsApi, Reply

@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.problems import Finding
 from transforms.connection import Connection
-from transforms.custom import Match
+from transforms.custom_mappings import Match
 from transforms.vocabulary import Form
 
 # The specification's default for a purchase, which `event_names` may replace.

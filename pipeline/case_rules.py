@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
 from pipeline.event_rules import own_spelling
 from pipeline.problems import Report, shown, suggestion
 from pipeline.values import item_path, read_items
-from transforms.custom import Case, Expected
+from transforms.custom_mappings import Case, Expected
+from transforms.mapping.tables import RETIRED_EVENTS, STANDARD_EVENTS
 from transforms.vocabulary import Reason
 
 _REASONS = tuple(Reason)

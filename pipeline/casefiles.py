@@ -16,7 +16,7 @@ from pipeline.problems import ConfigurationError, Report
 from pipeline.settings import places_of, read_text
 from pipeline.values import convert, item_path
 from pipeline.yamlfile import Items, Scalar, Table, parse
-from transforms.custom import Case, CaseFile
+from transforms.custom_mappings import Case, CaseFile
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 

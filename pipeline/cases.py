@@ -14,8 +14,8 @@ from pipeline.case_differences import differences
 from pipeline.casefiles import PlacedCase
 from pipeline.event_rules import own_spelling
 from transforms.connection import Connection
-from transforms.custom import Case, Expected
-from transforms.mapping.convert import converter
+from transforms.custom_mappings import Case, Expected
+from transforms.mapping import converter
 from transforms.mapping.tables import URL_FLAG
 from transforms.model import Message, Outcome, Payload
 

@@ -21,7 +21,7 @@ from pipeline.letters import WITH_PAYLOAD, SharedPlan
 from pipeline.stopping import is_stopping
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
-from transforms.mapping.convert import converter
+from transforms.mapping import converter
 from transforms.model import Message, Outcome, Payload
 from transforms.skip import ended
 from transforms.step import OUTCOMES, Split, SplitHint, defect

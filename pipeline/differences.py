@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from transforms.connection import Connection
-from transforms.mapping.convert import converter
+from transforms.mapping import converter
 from transforms.model import Message, Outcome, Payload
 from transforms.tiktok.request import path
 from transforms.vocabulary import Form, MatchKey

@@ -1,7 +1,7 @@
 """Which TikTok events a connection may name: the standard ones; retired ones with a warning, reserved ones never."""
 
-from pipeline.event_names import RESERVED_EVENTS, RETIRED_EVENTS, STANDARD_EVENTS
 from pipeline.problems import Report, nearest, plain, shown
+from transforms.mapping.tables import RESERVED_EVENTS, RETIRED_EVENTS, STANDARD_EVENTS
 
 # TikTok's own spelling of each name; a standard one before all others.
 _SPELLINGS = {plain(name): name for name in reversed([*STANDARD_EVENTS, *RETIRED_EVENTS, *RESERVED_EVENTS])}

@@ -9,7 +9,7 @@ from pipeline import layout_values
 from pipeline import warehouse_words as words
 from pipeline.layout_tables import Columns, Layout, Table, TimeColumn, UnknownLayoutError
 from pipeline.warehouse import Json, RowReader
-from transforms.mapping.salvage import parse
+from transforms.mapping import parse_json
 
 LAYOUTS = (Layout.BIGQUERY, Layout.REDSHIFT, Layout.SNOWFLAKE)
 
@@ -99,7 +99,7 @@ def text_reader(layout: Layout, text: bytes) -> RowReader | None:
 def lacks_of_row(text: bytes) -> tuple[str, ...]:
     """Returns what a row's JSON text cannot say; of a text that is no row, what none can say."""
     try:
-        row = parse(text)
+        row = parse_json(text)
     except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
@@ -117,7 +117,7 @@ def is_row(text: bytes) -> bool:
     if b"messagetypeid" not in text.lower():
         return False
     try:
-        row = parse(text)
+        row = parse_json(text)
     except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and {name.casefold() for name in row}.issuperset(words.NEEDED)
@@ -126,7 +126,7 @@ def is_row(text: bytes) -> bool:
 def row_to_batch(text: bytes, reader: RowReader) -> bytes:
     """Returns the batch of a row's JSON text; what is no row stays as it is, and the mapping says what is wrong."""
     try:
-        row = parse(text)
+        row = parse_json(text)
     except (ValueError, RecursionError):
         return text
     if not isinstance(row, dict):

@@ -22,7 +22,7 @@ from pipeline.sources import ReadMessages
 from transforms.connection import Connection
 from transforms.digests import Digests, DigestTable
 from transforms.known import Keys, Settled, table
-from transforms.mapping.convert import converter
+from transforms.mapping import converter
 from transforms.model import Message, Payload
 
 # Digests travel in parts of a megabyte: single ones would cost a step of the pipeline each.

@@ -12,8 +12,8 @@ from pipeline.commands.messages import read_messages
 from pipeline.problems import Finding
 from pipeline.values import item_path
 from transforms.connection import Connection
-from transforms.mapping.decode import decode
-from transforms.mapping.explain import Watched, watched
+from transforms.mapping import decode_message
+from transforms.mapping.custom import TracedMapper, traced_mapper
 from transforms.model import Message
 
 
@@ -26,7 +26,7 @@ def lint(connection: Connection, source: str, path: str | None, samples: Iterabl
       path: the connection's file, beside which files of cases may be.
       samples: files of messages; none: the cases are the sample.
     """
-    watch = watched(connection)
+    watch = traced_mapper(connection)
     if watch is None:
         return [Finding(source, "custom_mappings", "there are none, so there is nothing to lint.")]
     files = list(samples)
@@ -41,7 +41,7 @@ def lint(connection: Connection, source: str, path: str | None, samples: Iterabl
 
 
 def _findings(
-    connection: Connection, watch: Watched, messages: Iterable[Message], one: str, all_of_them: str
+    connection: Connection, watch: TracedMapper, messages: Iterable[Message], one: str, all_of_them: str
 ) -> Iterator[tuple[str, str]]:
     """Yields the path of a setting, and what is to be said of it."""
     matched: Counter[str] = Counter()
@@ -50,7 +50,7 @@ def _findings(
     events = 0
     for message in messages:
         watch.seen.clear()
-        decode(message, mapper=watch.mapper)
+        decode_message(message, mapper=watch.mapper)
         events += len(watch.seen)
         for traces in watch.seen.values():
             for trace in traces:

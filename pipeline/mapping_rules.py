@@ -10,17 +10,21 @@ from typing import get_args
 
 from msgspec.structs import replace
 
-from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
 from pipeline.event_rules import check_event, own_spelling
 from pipeline.parameter_rules import check_parameter
 from pipeline.problems import Report, shown, suggestion
 from pipeline.values import item_path, key_place, read_items
-from transforms.custom import Condition, CustomMapping, Match, ProductField, Target
-from transforms.mapping.custom import label
-from transforms.mapping.matching import folded, message_type, wanted
-from transforms.mapping.parameters import EVENT_PARAMETERS, PARAMETER_TYPES, counted_as
-from transforms.mapping.select import canonical_action
-from transforms.mapping.tables import COMMERCE_EVENT, PURCHASE_LIKE_EVENTS, TAKEN_BACK_ACTIONS
+from transforms.custom_mappings import Condition, CustomMapping, Match, ProductField, Target
+from transforms.mapping import canonical_action
+from transforms.mapping.custom import EVENT_PARAMETERS, PARAMETER_TYPES, folded, label, message_type, wanted
+from transforms.mapping.tables import (
+    COMMERCE_EVENT,
+    PURCHASE_LIKE_EVENTS,
+    RETIRED_EVENTS,
+    STANDARD_EVENTS,
+    TAKEN_BACK_ACTIONS,
+    counted_as,
+)
 
 # What custom events have; the other types are of commerce events. Source: mParticle's batch schema.
 _CUSTOM_TYPES = frozenset(

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from pipeline.problems import Report, shown
-from transforms.custom import SOURCES, Parameter
-from transforms.mapping.contacts import has_contact
-from transforms.mapping.parameters import CONTENT_PARAMETERS, PARAMETER_TYPES, is_personal
+from transforms.custom_mappings import SOURCES, Parameter
+from transforms.mapping import has_contact
+from transforms.mapping.custom import CONTENT_PARAMETERS, PARAMETER_TYPES, coercer, is_personal
 from transforms.mapping.tables import COMMERCE_EVENT
-from transforms.mapping.typed import converter
 from transforms.vocabulary import Note
 
 # Which fields an event has that is no commerce event.
@@ -40,7 +39,7 @@ def check_parameter(
     code = setting.constant
     if name == "currency" and isinstance(code, str) and f"{key}.constant" not in report.bad_keys:
         notes: list[Note] = []
-        converter(name, None)(code, notes)
+        coercer(name, None)(code, notes)
         if notes:
             report.warn(where, key, f"{code.upper()} is not in TikTok's list of currencies; it is sent all the same.")
 
@@ -70,7 +69,7 @@ def _problems(name: str, setting: Parameter, message_type: str) -> Iterator[tupl
         yield "type", f"TikTok takes {name} as a number, so {setting.type} cannot be meant; use number or integer."
     elif name == "currency" and setting.type not in {None, "string"}:
         yield "type", f"TikTok takes currency as text, so {setting.type} cannot be meant; remove it."
-    elif setting.constant is not None and converter(name, setting.type)(setting.constant, []) is None:
+    elif setting.constant is not None and coercer(name, setting.type)(setting.constant, []) is None:
         needed = "a currency code such as EUR" if name == "currency" else f"{_needed(setting.type or wanted)}"
         yield source, f"{shown(str(setting.constant))} cannot be sent as {name}; {needed} is needed."
     elif setting.constant is not None and has_contact(str(setting.constant)):

@@ -4,8 +4,7 @@ from typing import Any
 
 from pipeline.problems import plain, shown
 from pipeline.sdkhashes import Names
-from transforms.mapping.matching import folded
-from transforms.mapping.parameters import PARAMETER_TYPES
+from transforms.mapping.custom import PARAMETER_TYPES, folded
 
 _MESSAGE_TYPES = {"3": "screen_view", "4": "custom_event", "16": "commerce_event"}
 _DATA_TYPES = {"1": "string", "2": "integer", "3": "boolean", "4": "number"}

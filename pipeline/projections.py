@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
 from pipeline.mapping_rules import check_mappings
 from pipeline.problems import Report, plain, shown, suggestion
 from pipeline.projected import NotCarriedError, match_of, objects, parameters_of
 from pipeline.sdkhashes import Names
-from transforms.custom import CustomMapping
+from transforms.custom_mappings import CustomMapping
+from transforms.mapping.tables import RETIRED_EVENTS, STANDARD_EVENTS
 
 
 class Imported(NamedTuple):

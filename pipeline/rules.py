@@ -13,13 +13,7 @@ from pipeline.mapping_rules import check_mappings, in_own_spelling
 from pipeline.problems import Report, plain, shown, suggestion
 from pipeline.regions import REGIONS
 from transforms.connection import MAX_BATCH_EVENTS, Connection
-from transforms.mapping.tables import (
-    ACTION_SPELLINGS,
-    CURRENCIES,
-    ENVIRONMENTS,
-    PRODUCT_ACTIONS,
-    PURCHASE_LIKE_EVENTS,
-)
+from transforms.mapping.tables import ACTION_SPELLINGS, CURRENCIES, ENVIRONMENTS, PRODUCT_ACTIONS, PURCHASE_LIKE_EVENTS
 from transforms.tiktok import token
 from transforms.tiktok.budget import Budget
 from transforms.tiktok.request import check_api_url

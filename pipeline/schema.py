@@ -13,11 +13,10 @@ import msgspec
 import msgspec.inspect as types
 from msgspec import NODEFAULT, UNSET
 
-from pipeline.event_names import RETIRED_EVENTS, STANDARD_EVENTS
 from pipeline.freeform import is_written, takes_several
 from pipeline.values import BOOLEANS, bare, definition
 from transforms.connection import IdentityType
-from transforms.custom import (
+from transforms.custom_mappings import (
     SOURCES,
     Case,
     CustomMapping,
@@ -28,8 +27,8 @@ from transforms.custom import (
     ProductField,
     Target,
 )
-from transforms.mapping.parameters import EVENT_PARAMETERS, PARAMETER_TYPES
-from transforms.mapping.tables import COMMERCE_EVENT, IDENTITY_TYPE_BY_SPELLING
+from transforms.mapping.custom import EVENT_PARAMETERS, PARAMETER_TYPES
+from transforms.mapping.tables import COMMERCE_EVENT, IDENTITY_TYPE_BY_SPELLING, RETIRED_EVENTS, STANDARD_EVENTS
 from transforms.vocabulary import Reason
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline import warehouse_words as words
 from pipeline.warehouse_values import epoch_ms, folded, read_json, truth, whole_number
-from transforms.mapping.values import first_scalar
+from transforms.mapping import first_scalar
 
 Json = dict[str, Any]
 

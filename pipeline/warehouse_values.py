@@ -5,7 +5,7 @@ import functools
 import json
 from typing import Any
 
-from transforms.mapping.salvage import parse
+from transforms.mapping import parse_json
 
 # Integers are epoch times in the unit that their size tells: up to here seconds, then milliseconds, microseconds,
 # nanoseconds. The first bound is the year 5138 in seconds and 1973 in milliseconds, before any of mParticle's data.
@@ -85,10 +85,10 @@ def read_json(text: str) -> tuple[Any, bool]:
     ({'a': '1', 'b': [2]}, False)
     """
     try:
-        return parse(text.encode()), True
+        return parse_json(text.encode()), True
     except ValueError:
         pairs = _complete_pairs(text)
-        return None if pairs is None else parse(json.dumps(pairs).encode()), False
+        return None if pairs is None else parse_json(json.dumps(pairs).encode()), False
     except RecursionError:
         return None, False
 

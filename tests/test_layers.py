@@ -15,9 +15,8 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 # The lowest layer first; the first prefix that fits a module decides. `transforms` itself re-exports the public names.
 LAYERS = (
     ("transforms.vocabulary", 1),
-    ("transforms.parts", 1),
     ("transforms.model", 1),
-    ("transforms.custom", 1),
+    ("transforms.custom_mappings", 1),
     ("transforms.connection", 1),
     ("transforms.mapping", 2),
     ("transforms.tiktok", 3),
@@ -28,9 +27,8 @@ LAYERS = (
 SIDE_BY_SIDE = {("transforms.mapping", "transforms.tiktok"), ("transforms.tiktok", "transforms.mapping")}
 WITHOUT_BEAM = (
     "transforms.vocabulary",
-    "transforms.parts",
     "transforms.model",
-    "transforms.custom",
+    "transforms.custom_mappings",
     "transforms.connection",
     "transforms.mapping",
     "transforms.tiktok",
@@ -128,6 +126,41 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
 def test_no_module_is_longer_than_a_reader_can_hold() -> None:
     lines = {module_name(path): len(path.read_text("utf-8").splitlines()) for path in FILES}
     assert {module: count for module, count in lines.items() if count > MOST_LINES} == {}
+
+
+# What may hold no code as text: everything that runs, and what is run beside it.
+CODE = sorted(path for package in (*PACKAGES, "templates", "benchmarks") for path in (ROOT / package).rglob("*.py"))
+
+
+RUNS_TEXT = {"exec", "eval", "compile"}
+
+
+def texts_run_as_code(source: str) -> list[str]:
+    """Returns where a source names a built-in function that runs a text as code, called or not."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            name = node.id
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"builtins", "__builtins__"}:
+            name = node.attr
+        else:
+            continue
+        if name in RUNS_TEXT:
+            found.append(f"{name} in line {node.lineno}")
+    return found
+
+
+def test_no_text_is_run_as_code() -> None:
+    assert len(CODE) > len(FILES)
+    assert {name_of(path): found for path in CODE if (found := texts_run_as_code(path.read_text("utf-8")))} == {}
+
+
+@pytest.mark.parametrize(
+    "source", ["exec('x = 1')", "f = eval", "compile('1', '', 'eval')", "import builtins\nbuiltins.exec(code)"]
+)
+def test_a_text_that_is_run_as_code_is_found(source: str) -> None:
+    assert len(texts_run_as_code(source)) == 1
+    assert texts_run_as_code("import re\nre.compile('x')\ndef executed(eval_ms): ...") == []
 
 
 def test_importing_the_rules_does_not_load_beam() -> None:

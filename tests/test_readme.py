@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import generator
 from sandbox.control import Sandbox
-from transforms.mapping.parameters import EVENT_PARAMETERS
+from transforms.mapping.custom.parameters import EVENT_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from transforms.custom import Case, CustomMapping
+from transforms.custom_mappings import Case, CustomMapping
 from transforms.vocabulary import Form
 
 ReplyClass = Literal[

@@ -6,8 +6,8 @@ import msgspec
 
 from pipeline.commands.fieldsources import field_sources
 from transforms.connection import Connection
-from transforms.mapping.convert import converter
-from transforms.mapping.explain import Trace, watched
+from transforms.mapping import converter
+from transforms.mapping.custom import Trace, traced_mapper
 from transforms.model import Message, Outcome, Payload
 from transforms.tiktok.request import envelope, path
 from transforms.vocabulary import Form, Note, Reason
@@ -76,7 +76,7 @@ def previews(
       until_ms: events at this time or later are outside the time window.
       explain: yield `ExplainedPreview`s.
     """
-    watch = watched(connection) if explain else None
+    watch = traced_mapper(connection) if explain else None
     convert = converter(connection, since_ms, until_ms, mapper=None if watch is None else watch.mapper)
     envelopes = {form: envelope(connection, form) for form in Form}
     for number, message in enumerate(messages):

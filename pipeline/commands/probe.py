@@ -9,7 +9,7 @@ from pipeline.commands.findings import Probe
 from pipeline.docstrings import member_docs
 from pipeline.problems import CommandError, UsageError
 from transforms.connection import Connection, ReplyClass
-from transforms.mapping.convert import converter
+from transforms.mapping import converter
 from transforms.model import Message, Payload
 from transforms.tiktok import reply as replies
 from transforms.tiktok.client import EventsApi

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import pytest
 
-from transforms.custom import MessageType, ProductActionName
+from transforms.custom_mappings import MessageType, ProductActionName
 from transforms.mapping.tables import EVENT_TYPES, PRODUCT_ACTIONS
 
 SKIPPED = ["skipped unsupported_event_type custom_event"]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from transforms.connection import Connection
-from transforms.custom import CustomMapping, Match, Parameter, Target
-from transforms.mapping.sources import compile_source
+from transforms.custom_mappings import CustomMapping, Match, Parameter, Target
+from transforms.mapping.custom.parameter_sources import compile_source
 from transforms.model import Payload
 from transforms.stages import DecodeMessages
 

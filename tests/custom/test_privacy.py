@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from transforms.mapping import custom, decode, identity
+from transforms.mapping import custom, decode_message, hasher
 from transforms.model import Message, MParticleEvent
 
 IDENTITIES = [
@@ -168,12 +168,12 @@ def test_what_no_mapping_sends_ends_in_the_step_of_decoding(shop: Any, mapped: b
     match = "{product_action: purchase, attributes: {a: canary1}, product_attributes: {b: canary2}}"
     also = "\n    also_default: true" if mapped else ""
     connection = shop.read(f"custom_mappings:\n  - match: {match}\n    send: Lead{also}")
-    mapper = custom.mapper(connection)
-    hashed = identity.hasher(connection)
+    mapper = custom.compile_mapper(connection)
+    hashed = hasher(connection)
     product = {"id": "A", "custom_attributes": {"b": "canary2" if mapped else "canary3"}}
     bought = shop.commerce(attributes={"a": "canary1", "other": "canary4"}, products=[product])
     message = shop.batch(bought, user_attributes={"$FirstName": "canary5", "x": "canary6"})
-    events = decode.decode(Message("m", json.dumps(message).encode()), mapper=mapper)
+    events = decode_message(Message("m", json.dumps(message).encode()), mapper=mapper)
     assert len(events) == (2 if mapped else 1)
     for event in events:
         assert isinstance(event, MParticleEvent)
@@ -187,12 +187,12 @@ def test_values_are_in_no_repr(shop: Any) -> None:
     parameters = "{description: {event_attribute: a}, content_id: {event_attribute: a}}"
     connection = shop.mapping("{message_type: custom_event}", "ViewContent", parameters)
     message = shop.batch(shop.custom_event(attributes={"a": "canary"}))
-    (event,) = decode.decode(Message("m", json.dumps(message).encode()), mapper=custom.mapper(connection))
+    (event,) = decode_message(Message("m", json.dumps(message).encode()), mapper=custom.compile_mapper(connection))
     assert isinstance(event, MParticleEvent)
     assert event.custom is not None
     properties = event.custom.properties
     assert properties is not None
     assert properties.description == "canary"
-    parts = [event, event.custom, properties, properties.contents, identity.hasher(connection)(event)]
+    parts = [event, event.custom, properties, properties.contents, hasher(connection)(event)]
     shown = [repr(part) for part in parts]
     assert "canary" not in "".join(shown)

@@ -14,7 +14,7 @@ from sandbox.control import Sandbox
 from sandbox.faults import Answer, Html, Reset, Throttle
 from sandbox.generator import batches, write_ndjson, write_parquet
 from transforms.connection import Connection
-from transforms.custom import CustomMapping, Match, Target
+from transforms.custom_mappings import CustomMapping, Match, Target
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 # TikTok's tokens have 40 hex digits; this one is made up.

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.layout_values import texts
 from pipeline.layouts import BATCH_COLUMNS, Layout, UnknownLayoutError, recognise
-from transforms.mapping.wire import Batch
+from transforms.mapping.mparticle_json import Batch
 
 UTC = datetime.UTC
 

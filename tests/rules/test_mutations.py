@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from transforms.connection import Connection
-from transforms.custom import CustomMapping, Match, Parameter, Target
+from transforms.custom_mappings import CustomMapping, Match, Parameter, Target
 from transforms.mapping.convert import converter
 from transforms.model import Message, Outcome, Payload
 from transforms.vocabulary import Kind

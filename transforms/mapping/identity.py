@@ -16,8 +16,7 @@ from transforms.mapping.normalise import public_ip
 from transforms.mapping.phone import e164
 from transforms.mapping.tables import JUNK, JUNK_NAMES
 from transforms.mapping.values import first_scalar, is_hash
-from transforms.model import IdentifiedEvent, MParticleEvent
-from transforms.parts import BatchContext, EventData, User
+from transforms.model import BatchContext, EventData, IdentifiedEvent, MParticleEvent, User
 from transforms.vocabulary import Form, MatchKey, Note
 
 _EMAIL, _PHONE, _EXTERNAL_ID = int(MatchKey.EMAIL), int(MatchKey.PHONE), int(MatchKey.EXTERNAL_ID)

@@ -9,7 +9,10 @@ from typing import Any
 
 from transforms.connection import Connection
 from transforms.mapping.commerce import read_contents, read_currency, value_rule
-from transforms.mapping.forms import (
+from transforms.mapping.page import SCHEMES, click_id, read_flag, web_url
+from transforms.mapping.select import canonical_action, event_names
+from transforms.mapping.tables import CLICK_ID_FLAG, CLICK_ID_PREFIX, CURRENCIES, REFERRER_FLAG, URL_FLAG
+from transforms.mapping.tiktok_json import (
     Ad,
     Content,
     LegacyContext,
@@ -23,12 +26,8 @@ from transforms.mapping.forms import (
     TrackUser,
     encode,
 )
-from transforms.mapping.page import SCHEMES, click_id, read_flag, web_url
-from transforms.mapping.select import canonical_action, event_names
-from transforms.mapping.tables import CLICK_ID_FLAG, CLICK_ID_PREFIX, CURRENCIES, REFERRER_FLAG, URL_FLAG
 from transforms.mapping.values import identifier, iso_8601
-from transforms.model import IdentifiedEvent, Outcome, Payload
-from transforms.parts import CustomEvent, CustomProperties, ProductAction, User
+from transforms.model import CustomEvent, CustomProperties, IdentifiedEvent, Outcome, Payload, ProductAction, User
 from transforms.vocabulary import Form, Kind, MatchKey, Note, Reason, Stage
 
 # Looking up a member of an enum costs more than comparing it.

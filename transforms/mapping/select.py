@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from transforms.connection import Connection
 from transforms.mapping import tables
-from transforms.model import MParticleEvent, Outcome
-from transforms.parts import BatchContext, EventData
+from transforms.model import BatchContext, EventData, MParticleEvent, Outcome
 from transforms.vocabulary import Form, Kind, Reason, Stage
 
 _ENVIRONMENTS = frozenset(tables.ENVIRONMENTS)
@@ -102,7 +101,7 @@ def _consent_check(connection: Connection) -> Callable[[MParticleEvent], Outcome
     source = None if connection.input == "auto" else connection.input
 
     def drops_opted_out(batch: BatchContext) -> bool:
-        """Says whether an event of someone who opted out is dropped: `limit` needs a field that offline events lack."""
+        """Returns whether an opted-out person's event is dropped: `limit` needs a field that offline events lack."""
         if policy.ccpa_opt_out == "limit":
             return connection.form(source or batch.input) is Form.OFFLINE
         return policy.ccpa_opt_out == "drop"

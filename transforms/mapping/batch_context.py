@@ -4,17 +4,21 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from transforms.mapping import tables, wire
-from transforms.mapping.salvage import parse
+from transforms.mapping import mparticle_json, tables
+from transforms.mapping.lenient_decode import parse_json
 from transforms.mapping.values import epoch_ms, given, identifier, integer
-from transforms.parts import BatchContext
+from transforms.model import BatchContext
 
 _FEED_ATTRIBUTE = tables.FEED_ATTRIBUTE
 _TYPES: Mapping[Any, str] = tables.IDENTITY_TYPE_BY_SPELLING
 
 # Metadata and partners may be absent ("Include Metadata" off).
-_NO_DEVICE, _NO_SOURCE_INFO, _NO_APPLICATION = wire.Device(), wire.SourceInfo(), wire.Application()
-_NO_PARTNERS = wire.Partners()
+_NO_DEVICE, _NO_SOURCE_INFO, _NO_APPLICATION = (
+    mparticle_json.Device(),
+    mparticle_json.SourceInfo(),
+    mparticle_json.Application(),
+)
+_NO_PARTNERS = mparticle_json.Partners()
 
 # Input and locale by the five words that tell them. Few combinations of words come, and each is looked at once; a
 # sender that invents words all the time meets the limit.
@@ -22,7 +26,7 @@ _MAX_KEPT = 10_000
 _read: dict[str, tuple[str, str | None]] = {}
 
 
-def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes) -> BatchContext:
+def read_context(batch: mparticle_json.Batch, events: list[mparticle_json.Event | None], data: bytes) -> BatchContext:
     """Returns what the events of a batch have in common.
 
     Args:
@@ -60,12 +64,12 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
         except (AttributeError, KeyError):  # the inbound form, a null entry, another spelling
             usual = False
         if not usual:  # also: a type twice
-            identities = _newest(parse(data)["user_identities"] if isinstance(entries, list) else entries)
+            identities = _newest(parse_json(data)["user_identities"] if isinstance(entries, list) else entries)
     gdpr: dict[str, bool] = {}
     opted_out = unreadable = sends_zero = False
     if batch.consent_state is not None:
         gdpr, opted_out = _gdpr(batch.consent_state), _opted_out(batch.consent_state)
-        unreadable = type(batch.consent_state) is wire.BadConsentState
+        unreadable = type(batch.consent_state) is mparticle_json.BadConsentState
     if batch.sdk_version is not None and source == "web":
         sends_zero = _sends_zero(batch.sdk_version, info.channel)
     return BatchContext(
@@ -87,7 +91,7 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
 
 
 def _read_signs(
-    signs: str, info: wire.SourceInfo, device: wire.Device, application: wire.Application
+    signs: str, info: mparticle_json.SourceInfo, device: mparticle_json.Device, application: mparticle_json.Application
 ) -> tuple[str, str | None]:
     """Returns input and locale; `signs` is the words they are read from, joined by bars."""
     result = (
@@ -125,7 +129,7 @@ def _locale(language: str, country: str) -> str | None:
 
 @lru_cache(maxsize=1_000)  # few releases come, over and over
 def _sends_zero(sdk_version: str, channel: str | None) -> bool:
-    """Says whether the batch is of a Web SDK that wrote a total of 0 when the site gave no revenue."""
+    """Returns whether the batch is of a Web SDK that wrote a total of 0 when the site gave no revenue."""
     if _word(channel) not in tables.WEB_SDK_CHANNELS:
         return False
     release = sdk_version.strip().lower().removeprefix("v").partition("-")[0]
@@ -133,7 +137,7 @@ def _sends_zero(sdk_version: str, channel: str | None) -> bool:
     return None not in numbers and (*numbers, 0, 0) < tables.FIRST_WEB_SDK_WITH_TOTAL
 
 
-def _gdpr(state: wire.ConsentState) -> dict[str, bool]:
+def _gdpr(state: mparticle_json.ConsentState) -> dict[str, bool]:
     """Returns purpose → agreed to. A purpose without a decision counts as refused, as does one refused in any case."""
     agreed: dict[str, bool] = {}
     for purpose, decision in (state.gdpr or {}).items():
@@ -143,8 +147,8 @@ def _gdpr(state: wire.ConsentState) -> dict[str, bool]:
     return agreed
 
 
-def _opted_out(state: wire.ConsentState) -> bool:
-    """Says whether the person opted OUT of data sale, which is what `consented: true` means there.
+def _opted_out(state: mparticle_json.ConsentState) -> bool:
+    """Returns whether the person opted OUT of data sale, which is what `consented: true` means there.
 
     Source: mParticle documentation, "Data privacy controls" ("missing or false: data may flow").
     """

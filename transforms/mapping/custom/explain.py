@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from transforms.connection import Connection
-from transforms.mapping.custom import Compiled, Mapper, Units, compile_mappings, mapper
-from transforms.mapping.matching import Products
-from transforms.mapping.parameters import counted_as
-from transforms.mapping.sources import Source
+from transforms.mapping.custom.conditions import Products, products_of
+from transforms.mapping.custom.mapper import CompiledMapping, compile_mapper, compile_mappings
+from transforms.mapping.custom.parameter_sources import ParameterSource
+from transforms.mapping.decode import MappedEvent, Mapper
+from transforms.mapping.tables import counted_as
 from transforms.mapping.values import given
-from transforms.parts import BatchContext
+from transforms.model import BatchContext
 from transforms.vocabulary import Note
 
 
@@ -56,11 +57,11 @@ class Trace(msgspec.Struct, frozen=True):
     events: tuple[EventTrace, ...] = ()
 
 
-class Watched(NamedTuple):
-    """A mapper that tells what it sees.
+class TracedMapper(NamedTuple):
+    """A mapper that keeps a record of what it sees.
 
     Attributes:
-      mapper: for `convert.converter`.
+      mapper: for `converter`.
       labels: of all mappings, in the connection's order.
       seen: position of an event in its message → its traces; to be cleared for the next message.
     """
@@ -70,23 +71,27 @@ class Watched(NamedTuple):
     seen: dict[int, tuple[Trace, ...]]
 
 
-def watched(connection: Connection) -> Watched | None:
+def traced_mapper(connection: Connection) -> TracedMapper | None:
     """Returns the mapper of a connection with a record of every event that it sees; None without mappings."""
-    inner = mapper(connection)
+    inner = compile_mapper(connection)
     if inner is None:
         return None
     compiled = compile_mappings(connection)
     seen: dict[int, tuple[Trace, ...]] = {}
-    units = inner.units
+    map_event = inner.map_event
 
-    def watch(index: int, event_type: str, data: Any, batch: BatchContext) -> Units:
+    def trace(index: int, event_type: str, data: Any, batch: BatchContext) -> MappedEvent:
         seen[index] = explain(compiled, event_type, data, batch)
-        return units(index, event_type, data, batch)
+        return map_event(index, event_type, data, batch)
 
-    return Watched(msgspec.structs.replace(inner, units=watch), tuple(mapping.label for mapping in compiled), seen)
+    return TracedMapper(
+        mapper=msgspec.structs.replace(inner, map_event=trace),
+        labels=tuple(mapping.label for mapping in compiled),
+        seen=seen,
+    )
 
 
-def explain(compiled: Sequence[Compiled], event_type: str, data: Any, batch: BatchContext) -> tuple[Trace, ...]:
+def explain(compiled: Sequence[CompiledMapping], event_type: str, data: Any, batch: BatchContext) -> tuple[Trace, ...]:
     """Returns a trace for each mapping that is for this type of event."""
     traces = []
     sent: set[str] = set()
@@ -95,7 +100,7 @@ def explain(compiled: Sequence[Compiled], event_type: str, data: Any, batch: Bat
         if matcher.message_type != event_type:
             continue
         failed = [check.label for check in matcher.checks if not check.holds(data)]
-        products = _products(data)
+        products = products_of(data)
         if matcher.product_checks and not any(map(matcher.takes, products)):
             failed.append(" and ".join(check.label for check in matcher.product_checks))
         if failed:
@@ -117,16 +122,11 @@ def explain(compiled: Sequence[Compiled], event_type: str, data: Any, batch: Bat
     return tuple(traces)
 
 
-def _products(data: Any) -> Products:
-    action = data.product_action
-    return () if action is None else action.products or ()
-
-
-def _parameter(source: Source, data: Any, products: Products, batch: BatchContext) -> ParameterTrace:
+def _parameter(source: ParameterSource, data: Any, products: Products, batch: BatchContext) -> ParameterTrace:
     if not source.of_product:
-        return ParameterTrace(source.parameter, source.label, _result(source, data, None, batch))
+        return ParameterTrace(source.parameter, source.label, _result(source, data, batch))
     items = [product for product in products if product is not None]
-    results = [_result(source, data, product, batch) for product in items]
+    results = [_result(source, product, batch) for product in items]
     count = results.count("given")
     if items and count == len(items):
         result = f"given by {_products_word(count)}"
@@ -142,10 +142,10 @@ def _products_word(count: int) -> str:
     return "1 product" if count == 1 else f"{count} products"
 
 
-def _result(source: Source, data: Any, product: Any, batch: BatchContext) -> str:
+def _result(source: ParameterSource, holder: Any, batch: BatchContext) -> str:
     notes: list[Note] = []
-    sent = source.read(data, product, batch)
-    if source.slow(sent, batch, notes) is not None:
+    sent = source.read(holder, batch)
+    if source.convert(sent, batch, notes) is not None:
         return "given"
     if not given(sent):
         return "missing"
