@@ -1,8 +1,8 @@
 """Custom event mappings and their cases, as a connection's file writes them: typed, described, not yet checked.
 
-A mapping says which mParticle events it matches, which TikTok events they become, and where each outgoing parameter
-comes from; a case is an event with what must become of it. Which parameters an event takes is in
-`transforms.mapping.parameters`; what is impossible is refused by `pipeline.mapping_rules`.
+A mapping names the mParticle events that it matches, the TikTok events that they become, and the source of each
+outgoing parameter; a case is an event with what must become of it. Which parameters an event takes is in
+`transforms.mapping.custom.parameters`; what is impossible is refused when a file is read.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -167,7 +167,7 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     required: Annotated[bool, Meta(description="without a value this event is not sent", examples=[True])] = False
 
 
-# The keys of a parameter that say where it comes from.
+# The keys of a parameter that name its source.
 SOURCES = (
     "event_attribute",
     "user_attribute",

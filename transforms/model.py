@@ -133,7 +133,7 @@ class CustomEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class BatchContext(msgspec.Struct, frozen=True, gc=False):
-    """What a batch says about all its events; raw identities are in here.
+    """What all events of a batch share; raw identities are in here.
 
     Attributes:
       input: `web`, `feed` or `app`, as `auto` reads it (the customer's specification, section 2).
@@ -365,7 +365,7 @@ class Outcome(_Value, frozen=True):
       message: TikTok's or the reader's message, values removed.
       request_id: TikTok's log id of the last reply.
       attempts: requests that carried the event, those of earlier runs included; not those that were refused because of
-        another event, which tell nothing of this one.
+        another event, which mean nothing for this one.
       sent_at_ms: start of the last request that carried it.
       first_sent_at_ms: start of the first request of this run that carried it.
       payload: the finished payload, for outcomes of the write stage.

@@ -83,7 +83,7 @@ def test_each_parameter_says_what_became_of_it(shop: Any, explain: Any) -> None:
         "price": ("product field price", "given by 1 of 2 products, else missing"),
         "value": ("event field total_amount", "left out: of another type"),
         "currency": ("event field currency", "missing"),
-        "description": ('event attribute "note"', "left out: it says who someone is"),
+        "description": ('event attribute "note"', "left out: it identifies a person"),
     }
 
 

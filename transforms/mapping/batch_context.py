@@ -1,4 +1,4 @@
-"""What a batch says about all its events: who, from where, under which consent. Raw values, not yet judged."""
+"""What all events of a batch share: who, from where, under which consent. Raw values, not yet judged."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -20,7 +20,7 @@ _NO_DEVICE, _NO_SOURCE_INFO, _NO_APPLICATION = (
 )
 _NO_PARTNERS = mparticle_json.Partners()
 
-# Input and locale by the five words that tell them. Few combinations of words come, and each is looked at once; a
+# Input and locale by the five words that they follow from. Few combinations of words come, and each is looked at once; a
 # sender that invents words all the time meets the limit.
 _MAX_KEPT = 10_000
 _read: dict[str, tuple[str, str | None]] = {}
@@ -104,7 +104,7 @@ def _read_signs(
 
 
 def _input(channel: str, platform: str, system: str) -> str:
-    """Returns `feed`, `app` or `web`; feed beats app, app beats web, and `server_to_server` says nothing.
+    """Returns `feed`, `app` or `web`; feed beats app, app beats web, and `server_to_server` means none of them.
 
     Source: the customer's specification, section 2.
     """
@@ -157,7 +157,7 @@ def _opted_out(state: mparticle_json.ConsentState) -> bool:
 
 
 def _newest(entries: list[Any] | dict[str, Any]) -> dict[str, str]:
-    """Returns identity type → value: the newest of each type, the last if times do not tell; junk only if need be.
+    """Returns identity type → value: the newest of each type, the last if times do not decide; junk only if need be.
 
     A type that comes twice is not documented by mParticle; this is our reading.
     """

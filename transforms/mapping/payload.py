@@ -1,4 +1,4 @@
-"""An identified event in, TikTok's JSON of it out, encoded once; or the `Outcome` that says why it cannot be sent.
+"""An identified event in, TikTok's JSON of it out, encoded once; or the `Outcome` of one that cannot be sent.
 
 What is not known is left out: no null, no empty text, list or object ever goes out.
 """

@@ -1,4 +1,4 @@
-"""Which events go to TikTok: an event in, None if it passes, else the `Outcome` that says why it does not.
+"""Which events go to TikTok: an event in, None if it passes, else its `Outcome` with the reason.
 
 The checks run from the whole batch to the single event, so that the reason is the most general one that holds.
 """
@@ -44,7 +44,7 @@ def event_names(connection: Connection) -> dict[str, str]:
 def selector(
     connection: Connection, since_ms: int | None = None, until_ms: int | None = None
 ) -> Callable[[MParticleEvent], Outcome | None]:
-    """Returns the function that says why an event is not sent, None if it is.
+    """Returns the function that gives the outcome of an event that is not sent, None for one that is.
 
     Args:
       connection: settings `environments`, `event_names` and `consent`.

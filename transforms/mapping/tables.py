@@ -197,13 +197,13 @@ BATCH_FIELDS = frozenset(
     }
 )
 
-# What tells a data feed, in lower case without underscores. Source: the customer's specification, section 2.
+# By what a data feed is known, in lower case without underscores. Source: the customer's specification, section 2.
 FEED_OS = "outofband"
 FEED_PLATFORM = "outofband"
 FEED_CHANNEL = "partner"
 FEED_ATTRIBUTE = "mParticle Source Feed"
 
-# What tells a native app, in the same spelling. Source: the customer's specification, section 2; the platforms are
+# By what a native app is known, in the same spelling. Source: the customer's specification, section 2; the platforms are
 # those of the batch schema, `device_info.platform`, without `web`, `desktop` and `out_of_band`.
 APP_CHANNEL = "native"
 APP_PLATFORMS = frozenset({"ios", "android", "tvos", "roku", "smarttv", "xbox", "firetv", "fireos", "watchos"})

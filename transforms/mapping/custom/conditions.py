@@ -37,7 +37,7 @@ class Matcher(msgspec.Struct, frozen=True):
       position: of the mapping in the connection, from 0.
       setting: the conditions as they were written.
       message_type: the event type that the mapping is for.
-      checks: conditions on the event; they see its data.
+      checks: conditions on the event's data.
       remaining: those of them that the index does not answer.
       product_checks: conditions on a product, all of which must hold.
     """

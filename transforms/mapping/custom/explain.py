@@ -149,4 +149,4 @@ def _result(source: ParameterSource, holder: Any, batch: BatchContext) -> str:
         return "given"
     if not given(sent):
         return "missing"
-    return "left out: it says who someone is" if Note.PERSONAL_VALUE in notes else "left out: of another type"
+    return "left out: it identifies a person" if Note.PERSONAL_VALUE in notes else "left out: of another type"

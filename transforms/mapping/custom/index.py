@@ -126,8 +126,9 @@ class _Group:
             found = always
             attributes = data.custom_attributes
             if attributes and by_attribute:
-                for key in attributes.keys() & by_attribute.keys():
-                    found += _look_up(attributes[key], by_attribute[key])
+                for key, value in attributes.items():
+                    if key in by_attribute:
+                        found += _look_up(value, by_attribute[key])
             action = data.product_action
             if by_product and action is not None:
                 for product in action.products or ():

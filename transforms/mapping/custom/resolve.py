@@ -72,7 +72,7 @@ def compile_target(event: str, parameters: dict[str, Parameter], default_currenc
         if lacking is not None:
             return _missing(event, lacking)
         properties = _properties(values, contents) if values or contents else None
-        return CustomEvent(event, properties=properties, notes=tuple(dict.fromkeys(notes)))
+        return CustomEvent(event, properties=properties, notes=tuple(dict.fromkeys(notes)) if notes else ())
 
     return CompiledTarget(event, sources, resolve)
 
