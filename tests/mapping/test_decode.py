@@ -145,7 +145,9 @@ def test_a_field_that_rules_can_live_without_counts_as_absent(
         assert getattr(read.data, field) is None
 
 
-def test_products_are_read_one_by_one_where_one_does_not_fit(batch: dict[str, Any], data: dict[str, Any], event: Event) -> None:
+def test_products_are_read_one_by_one_where_one_does_not_fit(
+    batch: dict[str, Any], data: dict[str, Any], event: Event
+) -> None:
     data["product_action"]["products"] = [{"id": "A", "name": {}, "price": 5}, None, "B", {"id": ["C"], "quantity": 2}]
     data["product_action"]["action"] = "purchase"
     read = event(batch).data

@@ -13,17 +13,17 @@ _FEED_ATTRIBUTE = tables.FEED_ATTRIBUTE
 _TYPES: Mapping[Any, str] = tables.IDENTITY_TYPE_BY_SPELLING
 
 # Metadata and partners may be absent ("Include Metadata" off).
-_NO_DEVICE, _NO_SOURCE_INFO, _NO_APPLICATION = (
-    mparticle_json.Device(),
-    mparticle_json.SourceInfo(),
-    mparticle_json.Application(),
-)
+_NO_DEVICE = mparticle_json.Device()
+_NO_SOURCE_INFO = mparticle_json.SourceInfo()
+_NO_APPLICATION = mparticle_json.Application()
 _NO_PARTNERS = mparticle_json.Partners()
 
-# Input and locale by the five words that they follow from. Few combinations of words come, and each is looked at once; a
-# sender that invents words all the time meets the limit.
+# Channel, platform, operating system, language and country, from which input and locale follow.
+_Words = tuple[str | None, str | None, str | None, str | None, str | None]
+
+# Few combinations of them come, and each is looked at once; a sender that invents words all the time meets the limit.
 _MAX_KEPT = 10_000
-_read: dict[str, tuple[str, str | None]] = {}
+_read: dict[_Words, tuple[str, str | None]] = {}
 
 
 def read_context(batch: mparticle_json.Batch, events: list[mparticle_json.Event | None], data: bytes) -> BatchContext:
@@ -41,30 +41,10 @@ def read_context(batch: mparticle_json.Batch, events: list[mparticle_json.Event 
     device = batch.device_info or _NO_DEVICE
     info = batch.source_info or _NO_SOURCE_INFO
     system = batch.application_info or _NO_APPLICATION
-    partners = batch.partner_identities or _NO_PARTNERS
-    signs = f"{info.channel}|{device.platform}|{system.os}|{device.locale_language}|{device.locale_country}"
-    source, locale = _read.get(signs) or _read_signs(signs, info, device, system)
-    for event in events:
-        # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
-        if event is not None and event.data is not None:
-            # Read wholly where custom mappings need them.
-            attributes: Any = event.data.custom_attributes
-            if attributes is not None:
-                is_whole = attributes.__class__ is dict
-                mark = attributes.get(_FEED_ATTRIBUTE) if is_whole else attributes.source_feed
-                if mark is not None and given(mark):
-                    source = "feed"
-    identities: dict[str, str] = {}
-    entries: Any = batch.user_identities
-    if entries:
-        try:
-            for entry in entries:
-                identities[_TYPES[entry.identity_type]] = entry.identity
-            usual = len(identities) == len(entries)
-        except (AttributeError, KeyError):  # the inbound form, a null entry, another spelling
-            usual = False
-        if not usual:  # also: a type twice
-            identities = _newest(parse_json(data)["user_identities"] if isinstance(entries, list) else entries)
+    words = (info.channel, device.platform, system.os, device.locale_language, device.locale_country)
+    source, locale = _read.get(words) or _read_words(words)
+    if _is_of_feed(events):
+        source = "feed"
     gdpr: dict[str, bool] = {}
     opted_out = unreadable = sends_zero = False
     if batch.consent_state is not None:
@@ -72,17 +52,18 @@ def read_context(batch: mparticle_json.Batch, events: list[mparticle_json.Event 
         unreadable = type(batch.consent_state) is mparticle_json.BadConsentState
     if batch.sdk_version is not None and source == "web":
         sends_zero = _sends_zero(batch.sdk_version, info.channel)
+    # By position: with names it takes X.
     return BatchContext(
         environment,
         source,
         batch.ip,
         device.http_header_user_agent,
-        identities,
+        _identities(batch.user_identities, data) if batch.user_identities else {},
         batch.user_attributes or {},
         gdpr,
         opted_out,
         unreadable,
-        partners.tiktok_cookie_id,
+        (batch.partner_identities or _NO_PARTNERS).tiktok_cookie_id,
         locale,
         sends_zero,
         epoch_ms(batch.timestamp_unixtime_ms),
@@ -90,16 +71,49 @@ def read_context(batch: mparticle_json.Batch, events: list[mparticle_json.Event 
     )
 
 
-def _read_signs(
-    signs: str, info: mparticle_json.SourceInfo, device: mparticle_json.Device, application: mparticle_json.Application
-) -> tuple[str, str | None]:
-    """Returns input and locale; `signs` is the words they are read from, joined by bars."""
+def _is_of_feed(events: list[mparticle_json.Event | None]) -> bool:
+    """Returns whether an event has mParticle's mark of a data feed.
+
+    Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
+    """
+    for event in events:
+        if event is not None and event.data is not None:
+            attributes: Any = event.data.custom_attributes  # read wholly where custom mappings need them
+            if attributes is not None:
+                is_whole = attributes.__class__ is dict
+                if given(attributes.get(_FEED_ATTRIBUTE) if is_whole else attributes.source_feed):
+                    return True
+    return False
+
+
+def _identities(entries: Any, data: bytes) -> dict[str, str]:
+    """Returns identity type → value: the newest of each type.
+
+    Args:
+      entries: a list as in the outgoing form, or an object as in the inbound form.
+      data: the JSON they were decoded from.
+    """
+    identities: dict[str, str] = {}
+    try:
+        for entry in entries:
+            identities[_TYPES[entry.identity_type]] = entry.identity
+    except (AttributeError, KeyError):  # the inbound form, a null entry, another spelling
+        pass
+    else:
+        if len(identities) == len(entries):  # no type twice
+            return identities
+    return _newest(parse_json(data)["user_identities"] if isinstance(entries, list) else entries)
+
+
+def _read_words(words: _Words) -> tuple[str, str | None]:
+    """Returns input and locale."""
+    channel, platform, system, language, country = words
     result = (
-        _input(_word(info.channel), _word(device.platform), _word(application.os)),
-        _locale((device.locale_language or "").strip(), (device.locale_country or "").strip()),
+        _input(_word(channel), _word(platform), _word(system)),
+        _locale((language or "").strip(), (country or "").strip()),
     )
-    if len(_read) < _MAX_KEPT and signs.count("|") == 4:  # no word has a bar itself
-        _read[signs] = result
+    if len(_read) < _MAX_KEPT:
+        _read[words] = result
     return result
 
 

@@ -203,8 +203,8 @@ FEED_PLATFORM = "outofband"
 FEED_CHANNEL = "partner"
 FEED_ATTRIBUTE = "mParticle Source Feed"
 
-# By what a native app is known, in the same spelling. Source: the customer's specification, section 2; the platforms are
-# those of the batch schema, `device_info.platform`, without `web`, `desktop` and `out_of_band`.
+# By what a native app is known, in the same spelling. Source: the customer's specification, section 2; the platforms
+# are those of the batch schema, `device_info.platform`, without `web`, `desktop` and `out_of_band`.
 APP_CHANNEL = "native"
 APP_PLATFORMS = frozenset({"ios", "android", "tvos", "roku", "smarttv", "xbox", "firetv", "fireos", "watchos"})
 
