@@ -21,7 +21,7 @@ _MAX_VALUES = 10_000
 
 
 def is_written(kind: types.Type) -> bool:
-    """Says whether a key takes any single value, or also several, as `transforms.custom_mappings.Written` and `Condition`."""
+    """Says whether a key takes any single value, or also several: `Written` and `Condition` of custom mappings."""
     if isinstance(kind, types.Metadata):
         return is_written(kind.type)
     return isinstance(kind, types.UnionType) and {types.StrType, types.BoolType} <= set(map(type, kind.types))

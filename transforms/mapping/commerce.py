@@ -57,10 +57,7 @@ def read_contents(
         category = category.strip() if type(category) is str else scalar(category)
         if content_type is not None:
             brand = None
-        elif type(brand) is str:
-            brand = brand.strip()
-        else:
-            brand = scalar(brand)
+        brand = brand.strip() if type(brand) is str else scalar(brand)
         if content_id:
             content_ids.append(content_id)
         elif not name and not category and not brand and price is None:

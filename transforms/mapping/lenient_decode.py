@@ -14,6 +14,7 @@ import msgspec
 
 from transforms.mapping import mparticle_json, tables
 from transforms.mapping.mparticle_json import DEFAULT_TYPES, BatchTypes
+from transforms.model import EventData
 from transforms.vocabulary import Reason
 
 # What a gzip member starts with. Source: RFC 1952, section 2.3.1.
@@ -187,14 +188,24 @@ def _event(event: Any, types: BatchTypes) -> mparticle_json.Event | None:
         return mparticle_json.Event(event_type=event_type)
     if event_type != tables.COMMERCE_EVENT:
         return mparticle_json.Event(_object(types.data, data) or types.data(), event_type)
+    content = _commerce_data(data, types)
+    return (
+        mparticle_json.BadEvent(fault=content)
+        if isinstance(content, str)
+        else mparticle_json.Event(content, event_type)
+    )
+
+
+def _commerce_data(data: Any, types: BatchTypes) -> EventData | str:
+    """Returns the data of a commerce event, or the field by which its meaning is lost."""
     if type(data) is not dict:
-        return mparticle_json.BadEvent(fault="data")
+        return "data"
     action = data.get("product_action")
     if action is not None and type(action) is not dict:
-        return mparticle_json.BadEvent(fault="product_action")
+        return "product_action"
     products = action.get("products") if action else None
     if products is not None and type(products) is not list:
-        return mparticle_json.BadEvent(fault="products")
+        return "products"
     content = _fitting(types.data, data, skip=("product_action",))
     if action is not None:
         product_action = _fitting(types.action, action, skip=("products",))
@@ -202,4 +213,4 @@ def _event(event: Any, types: BatchTypes) -> mparticle_json.Event | None:
             kept = tuple(_object(types.product, product) for product in products)
             product_action = msgspec.structs.replace(product_action, products=kept)
         content = msgspec.structs.replace(content, product_action=product_action)
-    return mparticle_json.Event(content, event_type)
+    return content

@@ -72,10 +72,10 @@ def selector(
         action = None if data.product_action is None else data.product_action.action
         if custom is None and action not in names and (action is None or canonical_action(action) not in names):
             return _ended(event, Kind.SKIPPED, Reason.UNSUPPORTED_ACTION, _action_word(data, action))
-        if asks_purpose or batch.ccpa_opted_out or batch.consent_unreadable:
-            outcome = consent_refused(event)
-            if outcome is not None:
-                return outcome
+        needs_look = asks_purpose or batch.ccpa_opted_out or batch.consent_unreadable
+        outcome = consent_refused(event) if needs_look else None
+        if outcome is not None:
+            return outcome
         at_ms = event.occurred_at_ms
         if at_ms is None:
             return _ended(event, Kind.REJECTED, Reason.MISSING_TIMESTAMP)
