@@ -6,7 +6,7 @@ build), `tables` is what is data in them, and `transforms.mapping.custom` is the
 
 from transforms.mapping import custom, tables
 from transforms.mapping.convert import converter
-from transforms.mapping.decode import Mapper, decode_message
+from transforms.mapping.decode import decode_message
 from transforms.mapping.identity import hasher
 from transforms.mapping.lenient_decode import parse_json
 from transforms.mapping.payload import builder
@@ -15,7 +15,6 @@ from transforms.mapping.select import canonical_action, selector
 from transforms.mapping.values import first_scalar
 
 __all__ = [
-    "Mapper",
     "builder",
     "canonical_action",
     "converter",

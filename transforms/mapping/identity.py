@@ -79,7 +79,7 @@ def hasher(connection: Connection) -> Callable[[MParticleEvent], IdentifiedEvent
         else:
             first_name = last_name = code = city = state = country = None
         locale = batch.locale if is_web else None
-        # By position, as below: with names the two structs take 100 ns more, 1 % of an event's mapping.
+        # By position, as below: with names the two structs take 100 ns more (`tests/mapping/test_fields.py`).
         user = User(
             email, phone, external_id, first_name, last_name, code, city, state, country, ip, user_agent, ttp, locale
         )

@@ -187,12 +187,12 @@ def _event(event: Any, types: BatchTypes) -> mparticle_json.Event | None:
     if data is None:
         return mparticle_json.Event(event_type=event_type)
     if event_type != tables.COMMERCE_EVENT:
-        return mparticle_json.Event(_object(types.data, data) or types.data(), event_type)
+        return mparticle_json.Event(data=_object(types.data, data) or types.data(), event_type=event_type)
     content = _commerce_data(data, types)
     return (
         mparticle_json.BadEvent(fault=content)
         if isinstance(content, str)
-        else mparticle_json.Event(content, event_type)
+        else mparticle_json.Event(data=content, event_type=event_type)
     )
 
 

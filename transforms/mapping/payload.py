@@ -1,6 +1,9 @@
 """An identified event in, TikTok's JSON of it out, encoded once; or the `Outcome` of one that cannot be sent.
 
 What is not known is left out: no null, no empty text, list or object ever goes out.
+
+What every event needs is built by position: with names each struct takes 40 to 100 ns more, together 3 % of an event's
+mapping. `tests/mapping/test_fields.py` holds each value to the field of its name.
 """
 
 from collections.abc import Callable
@@ -270,17 +273,16 @@ def _legacy_user(user: User) -> LegacyUser | None:
 def _rejected(event: IdentifiedEvent, name: str, reason: Reason) -> Outcome:
     """Returns the outcome of an event that cannot be sent."""
     return Outcome(
-        Kind.REJECTED,
-        Stage.BUILD,
-        reason,
-        event.ref,
-        event.index,
-        None,
-        event.form,
-        name,
-        event.event_id or None,
-        event.occurred_at_ms,
-        event.match_keys,
+        kind=Kind.REJECTED,
+        stage=Stage.BUILD,
+        reason=reason,
+        ref=event.ref,
+        index=event.index,
+        form=event.form,
+        event=name,
+        event_id=event.event_id or None,
+        occurred_at_ms=event.occurred_at_ms,
+        match_keys=event.match_keys,
         notes=event.notes,
         original=event.original,
     )

@@ -141,12 +141,12 @@ def _known(word: str, known: frozenset[str]) -> str:
 def _ended(event: MParticleEvent, kind: Kind, reason: Reason, detail: str | None = None) -> Outcome:
     """Returns the outcome of an event that ends here."""
     return Outcome(
-        kind,
-        Stage.SELECT,
-        reason,
-        event.ref,
-        event.index,
-        detail,
+        kind=kind,
+        stage=Stage.SELECT,
+        reason=reason,
+        ref=event.ref,
+        index=event.index,
+        detail=detail,
         event=None if event.custom is None else event.custom.event or None,
         event_id=event.event_id or None,
         occurred_at_ms=event.occurred_at_ms,

@@ -104,7 +104,7 @@ def explain(compiled: Sequence[CompiledMapping], event_type: str, data: Any, bat
         if matcher.product_checks and not any(map(matcher.takes, products)):
             failed.append(" and ".join(check.label for check in matcher.product_checks))
         if failed:
-            traces.append(Trace(mapping.label, matched=False, failed=tuple(failed)))
+            traces.append(Trace(mapping=mapping.label, matched=False, failed=tuple(failed)))
             continue
         kept = matcher.products(data) or ()
         events = []
@@ -117,14 +117,14 @@ def explain(compiled: Sequence[CompiledMapping], event_type: str, data: Any, bat
                 result = "sent" if custom.reason is None else f"not sent: {custom.detail} is required and missing"
                 if custom.reason is None:
                     sent.add(counted_as(target.event))
-            events.append(EventTrace(target.event, result, parameters))
-        traces.append(Trace(mapping.label, matched=True, events=tuple(events)))
+            events.append(EventTrace(event=target.event, result=result, parameters=parameters))
+        traces.append(Trace(mapping=mapping.label, matched=True, events=tuple(events)))
     return tuple(traces)
 
 
 def _parameter(source: ParameterSource, data: Any, products: Products, batch: BatchContext) -> ParameterTrace:
     if not source.of_product:
-        return ParameterTrace(source.parameter, source.label, _result(source, data, batch))
+        return ParameterTrace(parameter=source.parameter, source=source.label, result=_result(source, data, batch))
     items = [product for product in products if product is not None]
     results = [_result(source, product, batch) for product in items]
     count = results.count("given")
@@ -135,7 +135,7 @@ def _parameter(source: ParameterSource, data: Any, products: Products, batch: Ba
         result = f"given by {count} of {_products_word(len(items))}, else {others}"
     else:
         result = "missing: the event has no products"
-    return ParameterTrace(source.parameter, source.label, result)
+    return ParameterTrace(parameter=source.parameter, source=source.label, result=result)
 
 
 def _products_word(count: int) -> str:
