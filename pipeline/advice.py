@@ -7,10 +7,11 @@ import msgspec
 from pipeline.problems import Finding
 from transforms.connection import Connection
 from transforms.custom_mappings import Match
+from transforms.mapping.tables import EVENT_NAMES
 from transforms.vocabulary import Form
 
 # The specification's default for a purchase, which `event_names` may replace.
-_DEFAULT_PURCHASE = "PlaceAnOrder"
+_DEFAULT_PURCHASE = EVENT_NAMES["purchase"]
 
 
 def advice(connection: Connection, source: str) -> list[Finding]:

@@ -14,7 +14,7 @@ from pipeline.event_rules import check_event, own_spelling
 from pipeline.parameter_rules import check_parameter
 from pipeline.problems import Report, shown, suggestion
 from pipeline.values import item_path, key_place, read_items
-from transforms.custom_mappings import Condition, CustomMapping, Match, ProductField, Target
+from transforms.custom_mappings import Condition, CustomMapping, Match, ProductField, Target, TypeOfCustomEvent
 from transforms.mapping import canonical_action
 from transforms.mapping.custom import EVENT_PARAMETERS, PARAMETER_TYPES, folded, label, message_type, wanted
 from transforms.mapping.tables import (
@@ -26,13 +26,7 @@ from transforms.mapping.tables import (
     counted_as,
 )
 
-# What custom events have; the other types are of commerce events. Source: mParticle's batch schema.
-_CUSTOM_TYPES = frozenset(
-    {
-        *("navigation", "location", "search", "transaction", "user_content", "user_preference", "social", "media"),
-        *("other", "attribution", "unknown"),
-    }
-)
+_CUSTOM_TYPES = frozenset(get_args(TypeOfCustomEvent))
 # The words of a name, however they are joined: "Order Refunded", order_refunded, OrderRefunded.
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _REFUND_WORDS = frozenset({"refund", "refunds", "refunded", "refunding"})

@@ -13,9 +13,9 @@ from msgspec import Meta
 # Event types that may be mapped. Source: the customer's specification, section 8.
 MessageType = Literal["custom_event", "screen_view", "commerce_event"]
 
-# Source: mParticle's batch schema, `custom_event_type` of custom events and of commerce events; `attribution` and
-# `unknown` are in the JSON reference and in the event models only.
-CustomEventType = Literal[
+# Source: mParticle's batch schema, `custom_event_type` of custom events; `attribution` and `unknown` are in the JSON
+# reference and in the event models only.
+TypeOfCustomEvent = Literal[
     "navigation",
     "location",
     "search",
@@ -27,6 +27,10 @@ CustomEventType = Literal[
     "other",
     "attribution",
     "unknown",
+]
+
+# Source: as above, `custom_event_type` of commerce events.
+TypeOfCommerceEvent = Literal[
     "add_to_cart",
     "remove_from_cart",
     "checkout",
@@ -41,6 +45,8 @@ CustomEventType = Literal[
     "remove_from_wishlist",
     "impression",
 ]
+
+CustomEventType = Literal[TypeOfCustomEvent, TypeOfCommerceEvent]
 
 # Source: mParticle's batch schema, `product_action.action`.
 ProductActionName = Literal[
