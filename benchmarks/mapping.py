@@ -38,8 +38,7 @@ from common import finish  # noqa: E402 - the path is set just above
 from pipeline.sources.reader import iter_messages  # noqa: E402
 from pipeline.storage.paths import UnreadableFileError  # noqa: E402
 from transforms.connection import Connection  # noqa: E402
-from transforms.mapping import forms, wire  # noqa: E402
-from transforms.mapping.convert import converter  # noqa: E402
+from transforms.mapping import converter, mparticle_json, tiktok_json  # noqa: E402
 from transforms.model import Message, Payload  # noqa: E402
 
 SEED = 20_240_620
@@ -287,7 +286,7 @@ def _payload(batch: _Batch, identities: dict[str, str], data: _Data) -> dict[str
 
 def tuned(data: bytes) -> bytes:
     """Converts one message without any rule, with the mapping's own decoder and structs."""
-    batch: Any = wire.read(data)
+    batch: Any = mparticle_json.read_batch(data)
     hashed = {}
     for entry in batch.user_identities:
         hashed[entry.identity_type] = sha256(entry.identity.encode()).hexdigest()
@@ -295,12 +294,12 @@ def tuned(data: bytes) -> bytes:
     content = batch.events[0].data
     action, flags = content.product_action, content.custom_flags
     items = action.products
-    return forms.encode(
-        forms.TrackEvent(
+    return tiktok_json.encode(
+        tiktok_json.TrackEvent(
             "PlaceAnOrder",
             int(content.timestamp_unixtime_ms) // 1000,
             content.source_message_id,
-            forms.TrackUser(
+            tiktok_json.TrackUser(
                 [hashed["email"]],
                 [hashed["mobile_number"]],
                 [hashed["customer_id"]],
@@ -310,15 +309,15 @@ def tuned(data: bytes) -> bytes:
                 device.http_header_user_agent,
                 device.locale_language,
             ),
-            forms.TrackProperties(
-                [forms.Content(i.price, int(i.quantity), None, i.id, i.name, i.category, i.brand) for i in items],
+            tiktok_json.TrackProperties(
+                [tiktok_json.Content(i.price, int(i.quantity), None, i.id, i.name, i.category, i.brand) for i in items],
                 [item.id for item in items],
                 "product",
                 content.currency_code,
                 action.total_amount,
                 action.transaction_id,
             ),
-            forms.Page(flags["TikTok.URL"], flags["TikTok.Referrer"]),
+            tiktok_json.Page(flags["TikTok.URL"], flags["TikTok.Referrer"]),
         )
     )
 

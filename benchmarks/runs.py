@@ -19,7 +19,8 @@ from transforms.connection import Connection, Consent
 from transforms.deduplicate import DropDuplicates, SkipDelivered
 from transforms.delivery_history import Settled
 from transforms.forward import Scope, Sending
-from transforms.mapping.convert import converter
+from transforms.delivery_history import Settled
+from transforms.mapping import converter
 from transforms.model import Outcome, Payload
 from transforms.tiktok.client import EventsApi, Reply
 from transforms.tiktok.request import Body, envelope

@@ -19,7 +19,7 @@ from sandbox.tiktok.control import Sandbox
 from sandbox.tiktok.faults import Answer, AnyFault, Echo, Html, InvalidEvents, Partial, Reset
 from transforms.connection import Connection
 from transforms.custom_mappings import CustomMapping, Match, Parameter, Target
-from transforms.mapping import custom, decode, identity, payload, select
+from transforms.mapping import builder, custom, decode_message, hasher, selector
 from transforms.model import Message, Outcome
 
 # What must not leave the pipeline at all, and what may leave it towards TikTok only (and so stands in dead letters).
@@ -249,16 +249,16 @@ def test_canaries_stay_inside(
 @pytest.mark.parametrize("mappings", [(), MAPPINGS], ids=["without mappings", "with custom mappings"])
 def test_no_value_shows_a_person_in_its_repr(mappings: tuple[CustomMapping, ...]) -> None:
     connection = Connection(event_source_id="PIXEL", enable_web_migration=True, custom_mappings=mappings)
-    mapper = custom.mapper(connection)
-    ends = select.selector(connection)
-    hashed = identity.hasher(connection)
-    build = payload.builder(connection)
+    mapper = custom.compile_mapper(connection)
+    ends = selector(connection)
+    hashed = hasher(connection)
+    build = builder(connection)
     shown: list[str] = []
     everything = [*RAW.values(), *SENT.values()]
     for number, data in enumerate(messages()):
         incoming = Message(f"m#{number}", data)
         shown += [repr(incoming), str(incoming)]
-        for event in decode.decode(incoming, keep_original=True, mapper=mapper):
+        for event in decode_message(incoming, keep_original=True, mapper=mapper):
             shown += [repr(event), f"{event}"]
             if isinstance(event, Outcome):
                 continue
@@ -276,9 +276,9 @@ def test_no_value_shows_a_person_in_its_repr(mappings: tuple[CustomMapping, ...]
 @pytest.mark.parametrize("mappings", [(), MAPPINGS], ids=["without mappings", "with custom mappings"])
 def test_hashed_identities_hold_nothing_raw(mappings: tuple[CustomMapping, ...]) -> None:
     connection = Connection(event_source_id="PIXEL", enable_web_migration=True, custom_mappings=mappings)
-    events = decode.decode(Message("m", json.dumps(message(1)).encode()), mapper=custom.mapper(connection))
+    events = decode_message(Message("m", json.dumps(message(1)).encode()), mapper=custom.compile_mapper(connection))
     assert len(events) == (6 if mappings else 2)
     for event in events:
         assert not isinstance(event, Outcome)
-        identified = identity.hasher(connection)(event)
+        identified = hasher(connection)(event)
         assert find(msgspec.json.encode(identified).decode(), RAW.values()) == []

@@ -1,8 +1,8 @@
 """Custom event mappings and their cases, as a connection's file writes them: typed, described, not yet checked.
 
-A mapping says which mParticle events it matches, which TikTok events they become, and where each outgoing parameter
-comes from; a case is an event with what must become of it. Which parameters an event takes is in
-`transforms.mapping.parameters`; what is impossible is refused by `pipeline.config.validate_mappings`.
+A mapping names the mParticle events that it matches, the TikTok events that they become, and the source of each
+outgoing parameter; a case is an event with what must become of it. Which parameters an event takes is in
+`transforms.mapping.custom.parameters`; what is impossible is refused when a file is read.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -13,9 +13,9 @@ from msgspec import Meta
 # Event types that may be mapped. Source: the customer's specification, section 8.
 MessageType = Literal["custom_event", "screen_view", "commerce_event"]
 
-# Source: mParticle's batch schema, `custom_event_type` of custom events and of commerce events; `attribution` and
-# `unknown` are in the JSON reference and in the event models only.
-CustomEventType = Literal[
+# Source: mParticle's batch schema, `custom_event_type` of custom events; `attribution` and `unknown` are in the JSON
+# reference and in the event models only.
+TypeOfCustomEvent = Literal[
     "navigation",
     "location",
     "search",
@@ -27,6 +27,10 @@ CustomEventType = Literal[
     "other",
     "attribution",
     "unknown",
+]
+
+# Source: as above, `custom_event_type` of commerce events.
+TypeOfCommerceEvent = Literal[
     "add_to_cart",
     "remove_from_cart",
     "checkout",
@@ -41,6 +45,8 @@ CustomEventType = Literal[
     "remove_from_wishlist",
     "impression",
 ]
+
+CustomEventType = Literal[TypeOfCustomEvent, TypeOfCommerceEvent]
 
 # Source: mParticle's batch schema, `product_action.action`.
 ProductActionName = Literal[
@@ -167,7 +173,7 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     required: Annotated[bool, Meta(description="without a value this event is not sent", examples=[True])] = False
 
 
-# The keys of a parameter that say where it comes from.
+# The keys of a parameter that name its source.
 SOURCES = (
     "event_attribute",
     "user_attribute",

@@ -14,7 +14,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
-from transforms.mapping import custom, decode, identity, payload, select
+from transforms.mapping import builder, custom, decode_message, hasher, selector
 from transforms.model import IdentifiedEvent, Message, MParticleEvent, Outcome, Payload, Units
 from transforms.step_fn import OUTCOMES, SplitHint, StepFn, split, typed
 from transforms.vocabulary import Stage
@@ -114,8 +114,8 @@ class _DecodeFn(StepFn[Message]):
         self._units = Metrics.counter(NAMESPACE, UNITS)
 
     def make(self) -> Callable[[Message], list[MParticleEvent | Outcome]]:
-        mapper = None if self._connection is None else custom.mapper(self._connection)
-        return functools.partial(decode.decode, keep_original=self._keep_original, mapper=mapper)
+        mapper = None if self._connection is None else custom.compile_mapper(self._connection)
+        return functools.partial(decode_message, keep_original=self._keep_original, mapper=mapper)
 
     def process_batch(self, batch: list[Message]) -> Iterator[list[MParticleEvent]]:
         passed: list[MParticleEvent] = []
@@ -152,7 +152,7 @@ class _SelectFn(StepFn[MParticleEvent]):
         self._settings = (connection, since_ms, until_ms)
 
     def make(self) -> Callable[[MParticleEvent], Outcome | None]:
-        return select.selector(*self._settings)
+        return selector(*self._settings)
 
     def process_batch(self, batch: list[MParticleEvent]) -> Iterator[list[MParticleEvent]]:
         return self._outcomes_and_passed(batch)
@@ -166,7 +166,7 @@ class _HashFn(StepFn[MParticleEvent]):
         self._connection = connection
 
     def make(self) -> Callable[[MParticleEvent], IdentifiedEvent]:
-        return identity.hasher(self._connection)
+        return hasher(self._connection)
 
     def process_batch(self, batch: list[MParticleEvent]) -> Iterator[list[IdentifiedEvent]]:
         return self._outcomes_and_passed(batch)
@@ -180,7 +180,7 @@ class _BuildFn(StepFn[IdentifiedEvent]):
         self._connection = connection
 
     def make(self) -> Callable[[IdentifiedEvent], Payload | Outcome]:
-        return payload.builder(self._connection)
+        return builder(self._connection)
 
     def process_batch(self, batch: list[IdentifiedEvent]) -> Iterator[list[Payload]]:
         return self._outcomes_and_passed(batch)

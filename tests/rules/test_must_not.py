@@ -342,14 +342,15 @@ def test_33_amounts_are_numbers(shop: Any, settings: dict[str, Any]) -> None:
 
 
 @ALL_FORMS
-@pytest.mark.parametrize("junk", ["(null)", "1,50", "$5", "NaN", "Infinity", "1e999", True, {}, [], "-5", -5])
-def test_33_what_is_no_amount_is_never_sent(shop: Any, settings: dict[str, Any], junk: Any) -> None:
-    event = shop.event(total=junk, products=[shop.product(price=junk)])
-    payload = shop.payload(shop.message(event), **settings)
-    properties = json.loads(payload.body)["properties"]
-    assert "value" not in properties
-    assert "price" not in properties["contents"][0]
-    assert "(null)" not in payload.body.decode()
+def test_33_what_is_no_amount_is_never_sent(shop: Any, settings: dict[str, Any]) -> None:
+    failed = []
+    for junk in ("(null)", "1,50", "$5", "NaN", "Infinity", "1e999", True, {}, [], "-5", -5):
+        event = shop.event(total=junk, products=[shop.product(price=junk)])
+        body = shop.payload(shop.message(event), **settings).body.decode()
+        properties = json.loads(body)["properties"]
+        if "value" in properties or "price" in properties["contents"][0] or "(null)" in body:
+            failed.append((junk, properties))
+    assert failed == []
 
 
 @ALL_FORMS

@@ -92,10 +92,10 @@ def test_auto_takes_each_sign_of_a_feed(shop: Any, sign: str) -> None:
 
 
 @pytest.mark.parametrize("sign", APP_SIGNS)
-@pytest.mark.parametrize("setting", ["auto", "web", "feed"])
-def test_a_batch_of_a_native_app_is_skipped_whatever_the_setting(shop: Any, sign: str, setting: str) -> None:
-    kind, reason, _ = shop.outcome(with_sign(shop, sign, shop.message()), input=setting)
-    assert (kind, reason) == ("skipped", "unsupported_input")
+def test_a_batch_of_a_native_app_is_skipped_whatever_the_setting(shop: Any, sign: str) -> None:
+    for setting in ("auto", "web", "feed"):
+        kind, reason, _ = shop.outcome(with_sign(shop, sign, shop.message()), input=setting)
+        assert (kind, reason) == ("skipped", "unsupported_input"), setting
 
 
 @pytest.mark.parametrize("feed", FEED_SIGNS[:3])
@@ -478,12 +478,12 @@ def test_add_to_wish_list_is_the_same_action(shop: Any) -> None:
     ["refund", "remove_from_cart", "remove_from_wish_list", "remove_from_wishlist", "click", "checkout_option"]
     + ["unknown", "Refund", "something_new", "AddToCart", ""],
 )
-@pytest.mark.parametrize("settings", [{}, WEB, OFFLINE])
-def test_every_other_action_is_skipped(shop: Any, action: str, settings: dict[str, Any]) -> None:
-    kind, reason, detail = shop.outcome(shop.message(shop.event(action)), **settings)
-    assert (kind, reason) == ("skipped", "unsupported_action")
-    if action in ("refund", "remove_from_cart", "click", "checkout_option", "unknown"):
-        assert detail == action
+def test_every_other_action_is_skipped(shop: Any, action: str) -> None:
+    for settings in ({}, WEB, OFFLINE):
+        kind, reason, detail = shop.outcome(shop.message(shop.event(action)), **settings)
+        assert (kind, reason) == ("skipped", "unsupported_action"), settings
+        if action in ("refund", "remove_from_cart", "click", "checkout_option", "unknown"):
+            assert detail == action, settings
 
 
 def test_both_spellings_of_an_action_are_counted_as_one(shop: Any) -> None:
@@ -597,16 +597,14 @@ ITEMS = 118.9  # 1 × 89.9 + 2 × 14.5
         ("never", None, OLD, None),
     ],
 )
-@pytest.mark.parametrize("settings", [{}, WEB, OFFLINE])
-def test_value_fallback(
-    shop: Any, fallback: str, total: Any, sdk: Any, value: float | None, settings: dict[str, Any]
-) -> None:
+def test_value_fallback(shop: Any, fallback: str, total: Any, sdk: Any, value: float | None) -> None:
     message = shop.message(shop.event(total=total), sdk_version=sdk)
-    payload = shop.payload(message, value_fallback=fallback, **settings)
-    sent = json.loads(payload.body)["properties"].get("value")
-    assert sent == payload.value == value
-    assert ("value_from_items" in payload.notes) is (value == ITEMS)
-    assert ("missing_value" in payload.notes) is (value is None)
+    for settings in ({}, WEB, OFFLINE):
+        payload = shop.payload(message, value_fallback=fallback, **settings)
+        sent = json.loads(payload.body)["properties"].get("value")
+        assert sent == payload.value == value, settings
+        assert ("value_from_items" in payload.notes) is (value == ITEMS), settings
+        assert ("missing_value" in payload.notes) is (value is None), settings
 
 
 def test_a_zero_of_another_sender_is_no_zero_of_the_web_sdk(shop: Any) -> None:
@@ -839,14 +837,12 @@ def consent(gdpr: Any = ..., opted_out: Any = ...) -> dict[str, Any]:
         ({"consent_state": {"gdpr": {"analytics": {"consented": True}}}}, "drop", "consent_gdpr"),
     ],
 )
-@pytest.mark.parametrize("settings", [{}, WEB, OFFLINE])
-def test_gdpr_policy(
-    shop: Any, state: dict[str, Any], missing: Any, reason: str | None, settings: dict[str, Any]
-) -> None:
+def test_gdpr_policy(shop: Any, state: dict[str, Any], missing: Any, reason: str | None) -> None:
     policy = Consent(gdpr_purpose="marketing", gdpr_missing=missing)
-    (entry,) = shop.entries(shop.message(**state), consent=policy, **settings)
-    assert isinstance(entry, Payload if reason is None else Outcome)
-    assert getattr(entry, "reason", None) == reason
+    for settings in ({}, WEB, OFFLINE):
+        (entry,) = shop.entries(shop.message(**state), consent=policy, **settings)
+        assert isinstance(entry, Payload if reason is None else Outcome), settings
+        assert getattr(entry, "reason", None) == reason, settings
 
 
 def test_without_a_purpose_gdpr_is_not_asked(shop: Any) -> None:

@@ -68,34 +68,43 @@ def test_published_vectors_of_names_and_zip(shop: Any, field: str, attribute: st
 
 
 @pytest.mark.parametrize("form", ["legacy", "web", "offline"])
-@pytest.mark.parametrize("given", [HASHED, HASHED.upper(), f" {HASHED}\n"])
-@pytest.mark.parametrize("field", list(TYPES))
-def test_a_value_that_is_hashed_already_passes_in_lower_case(shop: Any, form: str, given: str, field: str) -> None:
-    user = shop.user(shop.message(user_identities=shop.identities(**{TYPES[field]: given})), form)
-    assert user == (user | ({LEGACY_NAMES[field]: HASHED} if form == "legacy" else {field: [HASHED]}))
+def test_a_value_that_is_hashed_already_passes_in_lower_case(shop: Any, form: str) -> None:
+    failed = []
+    for field, kind in TYPES.items():
+        expected = (LEGACY_NAMES[field], HASHED) if form == "legacy" else (field, [HASHED])
+        for given in (HASHED, HASHED.upper(), f" {HASHED}\n"):
+            user = shop.user(shop.message(user_identities=shop.identities(**{kind: given})), form)
+            if user.get(expected[0]) != expected[1]:
+                failed.append((field, given, user))
+    assert failed == []
 
 
 @pytest.mark.parametrize("form", ["legacy", "web", "offline"])
-@pytest.mark.parametrize("junk", JUNK)
-@pytest.mark.parametrize("as_list", [True, False])
-def test_junk_is_never_hashed(shop: Any, forms: Any, form: str, junk: str, as_list: bool) -> None:
-    values = dict.fromkeys(TYPES.values(), junk)
-    message = shop.message(user_identities=shop.identities(**values) if as_list else values)
-    user = shop.user(message, form)
-    assert not {"email", "phone", "phone_number", "external_id"} & set(user)
-    assert "no_identifier" in shop.payload(message, **forms[form]).notes
+@pytest.mark.parametrize("as_list", [True, False], ids=["list", "object"])
+def test_junk_is_never_hashed(shop: Any, forms: Any, form: str, as_list: bool) -> None:
+    failed = []
+    for junk in JUNK:
+        values = dict.fromkeys(TYPES.values(), junk)
+        message = shop.message(user_identities=shop.identities(**values) if as_list else values)
+        sent = {"email", "phone", "phone_number", "external_id"} & set(shop.user(message, form))
+        if sent or "no_identifier" not in shop.payload(message, **forms[form]).notes:
+            failed.append((junk, sent))
+    assert failed == []
 
 
 @pytest.mark.parametrize("form", ["legacy", "web", "offline"])
-@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u00a0", "---", "''", None, [], [""], {}, False])
-def test_the_hash_of_the_empty_text_is_in_no_payload(shop: Any, forms: Any, form: str, blank: Any) -> None:
-    message = shop.message(
-        user_identities=shop.identities(**dict.fromkeys(("email", "mobile_number"), blank)),
-        user_attributes=dict.fromkeys(("$FirstName", "$LastName", "$Zip", "$City", "$State", "$Country"), blank),
-        partner_identities={"tiktok_cookie_id": blank},
-    )
+def test_the_hash_of_the_empty_text_is_in_no_payload(shop: Any, forms: Any, form: str) -> None:
     settings = forms[form] | {"send_user_fields_offline": True}
-    assert EMPTY not in shop.payload(message, **settings).body.decode()
+    failed = []
+    for blank in ("", " ", "\t\n", "\u00a0", "---", "''", None, [], [""], {}, False):
+        message = shop.message(
+            user_identities=shop.identities(**dict.fromkeys(("email", "mobile_number"), blank)),
+            user_attributes=dict.fromkeys(("$FirstName", "$LastName", "$Zip", "$City", "$State", "$Country"), blank),
+            partner_identities={"tiktok_cookie_id": blank},
+        )
+        if EMPTY in shop.payload(message, **settings).body.decode():
+            failed.append(blank)
+    assert failed == []
 
 
 @pytest.mark.parametrize("form", ["legacy", "web", "offline"])

@@ -9,13 +9,13 @@ from math import ceil, inf
 from typing import Any
 
 from transforms.mapping import tables
-from transforms.mapping.forms import Content
+from transforms.mapping.tiktok_json import Content
 from transforms.mapping.values import amount, given, identifier, scalar
-from transforms.parts import Product, ProductAction
+from transforms.model import Product, ProductAction
 from transforms.vocabulary import Note
 
 # TikTok's `quantity` is an int; more than a signed 32-bit one is a mistake of the sender.
-_MAX_QUANTITY = 2.0**31 - 1
+MAX_QUANTITY = 2.0**31 - 1
 
 # Nearly every item has one of these.
 USUAL_QUANTITIES: Mapping[Any, int] = {float(number): number for number in range(1, 101)}
@@ -57,10 +57,7 @@ def read_contents(
         category = category.strip() if type(category) is str else scalar(category)
         if content_type is not None:
             brand = None
-        elif type(brand) is str:
-            brand = brand.strip()
-        else:
-            brand = scalar(brand)
+        brand = brand.strip() if type(brand) is str else scalar(brand)
         if content_id:
             content_ids.append(content_id)
         elif not name and not category and not brand and price is None:
@@ -81,7 +78,7 @@ def _odd_quantity(value: Any) -> tuple[int, bool, bool]:
     Missing or no amount is 1, a fraction (goods by weight) is rounded up to at least 1.
     """
     number = amount(value)
-    if number is None or number > _MAX_QUANTITY:
+    if number is None or number > MAX_QUANTITY:
         return 1, False, given(value)
     quantity = ceil(round(number, WEIGHT_DECIMALS))
     return (quantity, False, False) if quantity == number else (max(1, quantity), True, False)
@@ -94,7 +91,7 @@ def items_value(products: tuple[Product | None, ...]) -> float | None:
         price = None if product is None else amount(product.price)
         if product is not None and price is not None:
             number = amount(product.quantity)
-            parts.append(price * (1.0 if number is None or number > _MAX_QUANTITY else number))
+            parts.append(price * (1.0 if number is None or number > MAX_QUANTITY else number))
     total = sum(parts)
     return round(total, _VALUE_DECIMALS) if parts and total < inf else None
 

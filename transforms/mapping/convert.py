@@ -6,9 +6,8 @@ For `preview`, benchmarks and whoever has no pipeline around; the pipeline runs 
 from collections.abc import Callable
 
 from transforms.connection import Connection
-from transforms.mapping.custom import Mapper
-from transforms.mapping.custom import mapper as compile_mapper
-from transforms.mapping.decode import decode
+from transforms.mapping.custom import compile_mapper
+from transforms.mapping.decode import Mapper, decode_message
 from transforms.mapping.identity import hasher
 from transforms.mapping.payload import builder
 from transforms.mapping.select import selector
@@ -37,9 +36,9 @@ def converter(
     build = builder(connection)
 
     def convert(message: Message) -> list[Payload | Outcome]:
-        """Returns one entry per unit of the message, as `decode` counts them."""
+        """Returns one entry per unit of the message, as `decode_message` counts them."""
         results: list[Payload | Outcome] = []
-        for entry in decode(message, keep_original, mapper):
+        for entry in decode_message(message, keep_original, mapper):
             if isinstance(entry, MParticleEvent):
                 results.append(select(entry) or build(hash_identities(entry)))
             else:

@@ -65,7 +65,7 @@ def click_id(flag: str | None, url: str | None, strict: bool, notes: list[Note])
 
 
 def _is_dummy(click_id: str) -> bool:
-    """Says whether a click id is a placeholder."""
+    """Returns whether a click id is a placeholder."""
     lower = click_id.lower()
     return lower in tables.DUMMY_CLICK_IDS or any(
         lower.startswith(opening) and lower.endswith(closing) for opening, closing in tables.MACRO_MARKS

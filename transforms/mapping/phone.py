@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 # What the numbers that start with the same four characters have in common: their possible lengths, where the national
-# number starts, and how a national prefix is told (the 0 of `+44 (0)20 …`, which does not belong into E.164): by
+# number starts, and how a national prefix is recognised (the 0 of `+44 (0)20 …`, which does not belong into E.164): by
 # these characters, or by a pattern if there are none.
 _Plan = tuple[frozenset[int], int, bytes, Callable[[bytes, int], object]]
 

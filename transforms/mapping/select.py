@@ -1,4 +1,4 @@
-"""Which events go to TikTok: an event in, None if it passes, else the `Outcome` that says why it does not.
+"""Which events go to TikTok: an event in, None if it passes, else its `Outcome` with the reason.
 
 The checks run from the whole batch to the single event, so that the reason is the most general one that holds.
 """
@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from transforms.connection import Connection
 from transforms.mapping import tables
-from transforms.model import MParticleEvent, Outcome
-from transforms.parts import BatchContext, EventData
+from transforms.model import BatchContext, EventData, MParticleEvent, Outcome
 from transforms.vocabulary import Form, Kind, Reason, Stage
 
 _ENVIRONMENTS = frozenset(tables.ENVIRONMENTS)
@@ -45,7 +44,7 @@ def event_names(connection: Connection) -> dict[str, str]:
 def selector(
     connection: Connection, since_ms: int | None = None, until_ms: int | None = None
 ) -> Callable[[MParticleEvent], Outcome | None]:
-    """Returns the function that says why an event is not sent, None if it is.
+    """Returns the function that gives the outcome of an event that is not sent, None for one that is.
 
     Args:
       connection: settings `environments`, `event_names` and `consent`.
@@ -73,10 +72,10 @@ def selector(
         action = None if data.product_action is None else data.product_action.action
         if custom is None and action not in names and (action is None or canonical_action(action) not in names):
             return _ended(event, Kind.SKIPPED, Reason.UNSUPPORTED_ACTION, _action_word(data, action))
-        if asks_purpose or batch.ccpa_opted_out or batch.consent_unreadable:
-            outcome = consent_refused(event)
-            if outcome is not None:
-                return outcome
+        needs_look = asks_purpose or batch.ccpa_opted_out or batch.consent_unreadable
+        outcome = consent_refused(event) if needs_look else None
+        if outcome is not None:
+            return outcome
         at_ms = event.occurred_at_ms
         if at_ms is None:
             return _ended(event, Kind.REJECTED, Reason.MISSING_TIMESTAMP)
@@ -102,7 +101,7 @@ def _consent_check(connection: Connection) -> Callable[[MParticleEvent], Outcome
     source = None if connection.input == "auto" else connection.input
 
     def drops_opted_out(batch: BatchContext) -> bool:
-        """Says whether an event of someone who opted out is dropped: `limit` needs a field that offline events lack."""
+        """Returns whether an opted-out person's event is dropped: `limit` needs a field that offline events lack."""
         if policy.ccpa_opt_out == "limit":
             return connection.form(source or batch.input) is Form.OFFLINE
         return policy.ccpa_opt_out == "drop"
@@ -142,12 +141,12 @@ def _known(word: str, known: frozenset[str]) -> str:
 def _ended(event: MParticleEvent, kind: Kind, reason: Reason, detail: str | None = None) -> Outcome:
     """Returns the outcome of an event that ends here."""
     return Outcome(
-        kind,
-        Stage.SELECT,
-        reason,
-        event.ref,
-        event.index,
-        detail,
+        kind=kind,
+        stage=Stage.SELECT,
+        reason=reason,
+        ref=event.ref,
+        index=event.index,
+        detail=detail,
         event=None if event.custom is None else event.custom.event or None,
         event_id=event.event_id or None,
         occurred_at_ms=event.occurred_at_ms,

@@ -1,4 +1,4 @@
-"""What is data in the mapping, with its source; no rule stands here and no table stands anywhere else.
+"""What is data in the mapping, with its source; no rule stands here. What custom mappings alone need is in `custom`.
 
 Sources named below: "the customer's specification" is mParticle's TikTok *Event* page in the edition that this project
 implements (docs.mparticle.com/integrations/tiktok/event/); "batch schema" is mParticle's inbound Events
@@ -6,24 +6,13 @@ API schema (2023-10 and 2026-08), which agrees with the models of npm `@mparticl
 """
 
 from collections.abc import Mapping
+from typing import get_args
+
+from transforms.connection import IdentityType
+from transforms.custom_mappings import ProductActionName
 
 # mParticle identity types. Source: batch schema, `user_identities`.
-IDENTITY_TYPES = (
-    "other",
-    "customer_id",
-    "facebook",
-    "twitter",
-    "google",
-    "microsoft",
-    "yahoo",
-    "email",
-    "alias",
-    "facebook_custom_audience_id",
-    *(f"other_id_{number}" for number in range(2, 11)),
-    "mobile_number",
-    "phone_number_2",
-    "phone_number_3",
-)
+IDENTITY_TYPES: tuple[str, ...] = get_args(IdentityType)
 
 # Spellings that differ from the schema's by more than case, spaces, underscores and dashes. Sources: Firehose SDK 3.2.0
 # (`customer`), SDK and IDSync (`other2`), BigQuery export columns (`otheruserid2`).
@@ -64,6 +53,70 @@ COMMERCE_EVENT = "commerce_event"
 ALIAS_REQUEST = "alias"
 VALIDATION_RESULT = "validation_result"
 
+# Source: ads.tiktok.com/help, "Supported standard events" (list of 2025); names are case-sensitive.
+STANDARD_EVENTS = (
+    "AddPaymentInfo",
+    "AddToCart",
+    "AddToWishlist",
+    "ApplicationApproval",
+    "CompleteRegistration",
+    "Contact",
+    "CustomizeProduct",
+    "Download",
+    "FindLocation",
+    "InitiateCheckout",
+    "Lead",
+    "Purchase",
+    "Schedule",
+    "Search",
+    "StartTrial",
+    "SubmitApplication",
+    "Subscribe",
+    "ViewContent",
+)
+
+# Still accepted, with their present name if they have one. Source: ads.tiktok.com/help, "How to adopt TikTok's updated
+# standard events": "CompletePayment" is now "Purchase", "SubmitForm" is now "Lead" (2025); "ClickButton" and
+# "PlaceAnOrder" are out of the documentation and end in 2027.
+RETIRED_EVENTS: dict[str, str | None] = {
+    "CompletePayment": "Purchase",
+    "SubmitForm": "Lead",
+    "PlaceAnOrder": "Purchase",
+    "ClickButton": None,
+}
+
+# TikTok turns these into other events by itself; nobody else may use them. Source: ads.tiktok.com/help, "Reserved
+# events".
+RESERVED_EVENTS = {
+    "AddBilling": "AddPaymentInfo",
+    "Browse": "PageView",
+    "Checkout": "PlaceAnOrder",
+    "ClickForm": "Lead",
+    "ClickInDownloadPage": "ClickButton",
+    "ClickToDownload": "Download",
+    "Consult": "Contact",
+    "ConsultByPhone": "Contact",
+    "Registration": "CompleteRegistration",
+    "StartCheckout": "InitiateCheckout",
+    "ViewConsultationPage": "ViewContent",
+    "ViewDownloadPage": "ViewContent",
+    "ViewForm": "ViewContent",
+}
+
+# Retired events that TikTok turns into their present name by itself, so that both names count as one event. Source: as
+# of `RETIRED_EVENTS`.
+_CONVERTED_EVENTS = ("CompletePayment", "SubmitForm")
+
+
+def counted_as(event: str) -> str:
+    """Returns the event as which TikTok counts one: its present name, where TikTok converts the old one by itself.
+
+    >>> counted_as("CompletePayment"), counted_as("PlaceAnOrder")
+    ('Purchase', 'PlaceAnOrder')
+    """
+    return (RETIRED_EVENTS[event] or event) if event in _CONVERTED_EVENTS else event
+
+
 # Product action → TikTok event. Source: the customer's specification, section 6.
 EVENT_NAMES: Mapping[str, str] = {
     "add_to_cart": "AddToCart",
@@ -74,19 +127,7 @@ EVENT_NAMES: Mapping[str, str] = {
 }
 
 # Every product action that mParticle knows. Source: batch schema, `product_action.action`; `unknown`: event-models.
-PRODUCT_ACTIONS = (
-    "add_to_cart",
-    "remove_from_cart",
-    "checkout",
-    "checkout_option",
-    "click",
-    "view_detail",
-    "purchase",
-    "refund",
-    "add_to_wishlist",
-    "remove_from_wish_list",
-    "unknown",
-)
+PRODUCT_ACTIONS: tuple[str, ...] = get_args(ProductActionName)
 
 # The second spelling of an action. Source: warehouse columns (`remove_from_wishlist`); `add_to_wish_list` is ours.
 ACTION_SPELLINGS = {"remove_from_wishlist": "remove_from_wish_list", "add_to_wish_list": "add_to_wishlist"}
@@ -156,14 +197,14 @@ BATCH_FIELDS = frozenset(
     }
 )
 
-# What tells a data feed, in lower case without underscores. Source: the customer's specification, section 2.
+# By what a data feed is known, in lower case without underscores. Source: the customer's specification, section 2.
 FEED_OS = "outofband"
 FEED_PLATFORM = "outofband"
 FEED_CHANNEL = "partner"
 FEED_ATTRIBUTE = "mParticle Source Feed"
 
-# What tells a native app, in the same spelling. Source: the customer's specification, section 2; the platforms are
-# those of the batch schema, `device_info.platform`, without `web`, `desktop` and `out_of_band`.
+# By what a native app is known, in the same spelling. Source: the customer's specification, section 2; the platforms
+# are those of the batch schema, `device_info.platform`, without `web`, `desktop` and `out_of_band`.
 APP_CHANNEL = "native"
 APP_PLATFORMS = frozenset({"ios", "android", "tvos", "roku", "smarttv", "xbox", "firetv", "fireos", "watchos"})
 

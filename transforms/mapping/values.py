@@ -125,12 +125,12 @@ def amount(value: Any) -> float | None:
 
 
 def given(value: Any) -> bool:
-    """Says whether a field holds something at all: not null, not blank text."""
+    """Returns whether a field holds something at all: not null, not blank text."""
     return value is not None and not (type(value) is str and not value.strip())
 
 
 def is_hash(value: str) -> bool:
-    """Says whether the value is a SHA-256 in hex already: 64 hex digits, not merely 64 characters.
+    """Returns whether the value is a SHA-256 in hex already: 64 hex digits, not merely 64 characters.
 
     Source: tiktok/gtm-template-eapi 089e34e, `template.js` (values that are hashed already pass as they are).
     """

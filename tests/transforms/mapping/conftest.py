@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from transforms.mapping.decode import decode
+from transforms.mapping.decode import decode_message
 from transforms.model import Message, MParticleEvent, Outcome
 
 
@@ -39,7 +39,9 @@ def batch(data: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def decoded() -> Callable[[Any], list[MParticleEvent | Outcome]]:
     """Returns the decoder of anything that JSON can write."""
-    return lambda value: decode(Message("file#1", value if isinstance(value, bytes) else json.dumps(value).encode()))
+    return lambda value: decode_message(
+        Message("file#1", value if isinstance(value, bytes) else json.dumps(value).encode())
+    )
 
 
 @pytest.fixture

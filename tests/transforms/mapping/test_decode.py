@@ -1,4 +1,4 @@
-"""Bytes in, one entry per event out; what the typed way refuses is salvaged field by field."""
+"""Bytes in, one entry per event out; what the typed way refuses is read field by field."""
 
 import gzip
 import json
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from transforms.mapping import salvage
-from transforms.mapping.decode import decode
+from transforms.mapping.decode import decode_message
+from transforms.mapping.lenient_decode import read_leniently
 from transforms.model import Message, MParticleEvent, Outcome
 from transforms.vocabulary import Kind, Reason, Stage
 
@@ -28,10 +28,10 @@ def test_an_event_keeps_its_place_and_its_message(batch: dict[str, Any], decoded
 def test_the_original_is_kept_for_what_may_be_rejected_only(batch: dict[str, Any]) -> None:
     batch["events"] += [{"data": {}}, None, {"event_type": "screen_view", "data": {}}]
     packed = gzip.compress(json.dumps(batch).encode())
-    originals = [entry.original for entry in decode(Message("r", packed), keep_original=True)]
+    originals = [entry.original for entry in decode_message(Message("r", packed), keep_original=True)]
     assert originals == [packed, packed, None, packed]
-    assert {entry.original for entry in decode(Message("r", packed))} == {None}
-    assert decode(Message("r", b"{"), keep_original=True)[0].original == b"{"
+    assert {entry.original for entry in decode_message(Message("r", packed))} == {None}
+    assert decode_message(Message("r", b"{"), keep_original=True)[0].original == b"{"
 
 
 @pytest.mark.parametrize(
@@ -67,18 +67,18 @@ def test_the_original_is_kept_for_what_may_be_rejected_only(batch: dict[str, Any
     ],
 )
 def test_a_message_without_events_has_one_outcome_and_its_own_reason(data: bytes, kind: Kind, reason: Reason) -> None:
-    assert decode(Message("r", data)) == [Outcome(kind, Stage.DECODE, reason, "r")]
+    assert decode_message(Message("r", data)) == [Outcome(kind, Stage.DECODE, reason, "r")]
 
 
 def test_a_gzip_of_several_members_with_padding_is_one_message(batch: dict[str, Any]) -> None:
     text = json.dumps(batch).encode()
     packed = gzip.compress(text[:50]) + gzip.compress(text[50:]) + b"\0" * 100
-    assert isinstance(decode(Message("r", packed))[0], MParticleEvent)
+    assert isinstance(decode_message(Message("r", packed))[0], MParticleEvent)
 
 
 def test_a_decompression_bomb_is_unreadable() -> None:
     bomb = gzip.compress(b" " * (64 * 1024 * 1024 + 1))
-    assert decode(Message("r", bomb))[0].reason is Reason.UNREADABLE_MESSAGE  # type: ignore[union-attr]
+    assert decode_message(Message("r", bomb))[0].reason is Reason.UNREADABLE_MESSAGE  # type: ignore[union-attr]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_message(batch: dict[str, Any], decoded: Decoded) -> None:
@@ -145,7 +145,9 @@ def test_a_field_that_rules_can_live_without_counts_as_absent(
         assert getattr(read.data, field) is None
 
 
-def test_products_are_salvaged_one_by_one(batch: dict[str, Any], data: dict[str, Any], event: Event) -> None:
+def test_products_are_read_one_by_one_where_one_does_not_fit(
+    batch: dict[str, Any], data: dict[str, Any], event: Event
+) -> None:
     data["product_action"]["products"] = [{"id": "A", "name": {}, "price": 5}, None, "B", {"id": ["C"], "quantity": 2}]
     data["product_action"]["action"] = "purchase"
     read = event(batch).data
@@ -244,7 +246,7 @@ def test_source_message_id_comes_before_event_id(
     assert event(batch).event_id == expected
 
 
-def test_salvaging_never_changes_what_the_typed_way_reads(batch: dict[str, Any], event: Event) -> None:
+def test_the_lenient_way_never_changes_what_the_typed_way_reads(batch: dict[str, Any], event: Event) -> None:
     batch |= {
         "consent_state": {"gdpr": {"Marketing": {"consented": True}}},
         "source_info": {"channel": "javascript"},
@@ -254,8 +256,8 @@ def test_salvaging_never_changes_what_the_typed_way_reads(batch: dict[str, Any],
         "sdk_version": "2.68.0",
     }
     typed = event(batch)
-    salvaged = salvage.read(json.dumps(batch).encode())
-    assert not isinstance(salvaged, Reason)
+    read = read_leniently(json.dumps(batch).encode())
+    assert not isinstance(read, Reason)
     assert event(batch | {"user_attributes": {"$Zip": "1"}, "schema_version": 2}) == typed
     inbound = event(batch | {"events": [*batch["events"], "bad"], "user_identities": {"email": "ada@example.com"}})
     assert inbound.batch.identities == typed.batch.identities

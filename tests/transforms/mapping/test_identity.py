@@ -8,8 +8,7 @@ import pytest
 from transforms.connection import Connection, Consent
 from transforms.mapping import identity
 from transforms.mapping.identity import hasher
-from transforms.model import IdentifiedEvent, MParticleEvent
-from transforms.parts import BatchContext
+from transforms.model import BatchContext, IdentifiedEvent, MParticleEvent
 from transforms.vocabulary import Form, MatchKey, Note
 
 USER_AGENT = "Mozilla/5.0"

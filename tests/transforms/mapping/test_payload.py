@@ -12,8 +12,7 @@ from hypothesis import strategies
 from transforms.connection import Connection
 from transforms.mapping.commerce import read_contents
 from transforms.mapping.payload import builder
-from transforms.model import IdentifiedEvent, Outcome, Payload
-from transforms.parts import EventData, Product, ProductAction, User
+from transforms.model import EventData, IdentifiedEvent, Outcome, Payload, Product, ProductAction, User
 from transforms.vocabulary import Form, MatchKey, Note, Reason, Stage
 
 URL = "https://shop.example.com/thanks"

@@ -6,8 +6,7 @@ import pytest
 
 from transforms.connection import Connection, Consent
 from transforms.mapping.select import event_names, selector
-from transforms.model import MParticleEvent, Outcome
-from transforms.parts import BatchContext, EventData, Present, ProductAction
+from transforms.model import BatchContext, EventData, MParticleEvent, Outcome, Present, ProductAction
 from transforms.vocabulary import Kind, Reason, Stage
 
 MS = 1718900123456

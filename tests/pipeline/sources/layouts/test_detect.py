@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.sources.layouts.arrow_json import texts
 from pipeline.sources.layouts.detect import BATCH_COLUMNS, Layout, UnknownLayoutError, recognise
-from transforms.mapping.wire import Batch
+from transforms.mapping.mparticle_json import Batch
 
 UTC = datetime.UTC
 

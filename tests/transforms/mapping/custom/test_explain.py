@@ -59,6 +59,17 @@ def explain(shop: Any, run: Run, tmp_path: Path) -> Callable[..., list[dict[str,
     return explain
 
 
+def test_an_event_without_products_has_none_to_read_from(shop: Any, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(shop.batch(shop.commerce(products=[]))))
+    parameters = "{price: {product_field: price}}"
+    mapping = f"custom_mappings: [{{match: {{product_action: purchase}}, send: Purchase, parameters: {parameters}}}]"
+    (line,) = run("preview", str(path), "--connection", shop.write(mapping), "--explain", "--json").splitlines()
+    (trace,) = json.loads(line)["explanation"]["mappings"]
+    (parameter,) = trace["events"][0]["parameters"]
+    assert parameter["result"] == "missing: the event has no products"
+
+
 def test_what_does_not_hold_is_named_and_no_value_of_an_attribute(shop: Any, explain: Any) -> None:
     (line,) = explain(shop.commerce(attributes={"method": "secret-value"}, products=[{"category": "hats"}]))
     (trace,) = line["explanation"]["mappings"]
@@ -83,7 +94,7 @@ def test_each_parameter_says_what_became_of_it(shop: Any, explain: Any) -> None:
         "price": ("product field price", "given by 1 of 2 products, else missing"),
         "value": ("event field total_amount", "left out: of another type"),
         "currency": ("event field currency", "missing"),
-        "description": ('event attribute "note"', "left out: it says who someone is"),
+        "description": ('event attribute "note"', "left out: it identifies a person"),
     }
 
 

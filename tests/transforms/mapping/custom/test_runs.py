@@ -17,7 +17,7 @@ from pipeline.options import RunOptions
 from sandbox.tiktok.control import Sandbox
 from transforms.coders import ValueCoder
 from transforms.connection import Connection
-from transforms.mapping import custom, decode, identity
+from transforms.mapping import custom, decode_message, hasher
 from transforms.mapping.convert import converter
 from transforms.model import Message, MParticleEvent, Payload
 
@@ -123,10 +123,10 @@ def count(shop: Any) -> Counter[str]:
 
 def test_mapped_events_cross_a_shuffle_whole(shop: Any) -> None:
     connection: Connection = shop.read(MAPPINGS)
-    coder, hashed = ValueCoder(), identity.hasher(connection)
-    mapper = custom.mapper(connection)
+    coder, hashed = ValueCoder(), hasher(connection)
+    mapper = custom.compile_mapper(connection)
     for message in messages(shop)[:3]:
-        for event in decode.decode(Message("m", json.dumps(message).encode()), mapper=mapper):
+        for event in decode_message(Message("m", json.dumps(message).encode()), mapper=mapper):
             assert isinstance(event, MParticleEvent)
             back = coder.decode(coder.encode(event))
             assert back.custom == event.custom

@@ -3,13 +3,13 @@
 By event type, then by product action or name, then by the value of an attribute or of a product field.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from transforms.mapping import tables
-from transforms.mapping.matching import Matcher, action_of, folded, name_of, wanted
+from transforms.mapping.custom.conditions import Matcher, action_of, folded, name_of, wanted
+from transforms.mapping.custom.parameter_sources import known_field
 from transforms.mapping.select import canonical_action
-from transforms.mapping.sources import known_field
 from transforms.mapping.values import scalar
 
 # An event's data → the positions of the mappings that may match; one may come twice, and they have no order.
@@ -17,11 +17,6 @@ Find = Callable[[Any], tuple[int, ...]]
 
 # Value of an attribute or a product field, as it is compared → positions.
 _Table = dict[str, tuple[int, ...]]
-
-# So many attributes are looked up one after the other in generated code; of more it looks at those that an event has.
-_MOST_WRITTEN_OUT = 4
-
-_INDENT = "    "
 
 
 class Index(NamedTuple):
@@ -36,7 +31,7 @@ class Index(NamedTuple):
     by_action: dict[str | None, Find]
 
 
-def index(matchers: Iterable[Matcher]) -> Index:
+def build_index(matchers: Iterable[Matcher]) -> Index:
     """Returns the functions that find the mappings of an event."""
     types: dict[str, list[Matcher]] = {}
     for mapping in matchers:
@@ -108,7 +103,7 @@ class _Group:
         self.by_product: dict[str, _Table] = {}
 
     def is_empty(self) -> bool:
-        """Says whether there is no mapping in it."""
+        """Returns whether there is no mapping in it."""
         return not (self.always or self.by_attribute or self.by_product)
 
     def add(self, mapping: Matcher) -> None:
@@ -124,68 +119,31 @@ class _Group:
         self.always += (mapping.position,)
 
     def finder(self) -> Find:
-        """Returns the function that finds the mappings of an event of this group, as plain code without a loop.
+        """Returns the function that finds the mappings of an event of this group."""
+        always, by_attribute, by_product = self.always, self.by_attribute, tuple(self.by_product.items())
 
-        What a user wrote is no part of that code, it stands behind names of ours.
-        """
-        names: dict[str, Any] = {
-            "ALWAYS": self.always,
-            "BY_ATTRIBUTE": self.by_attribute,
-            "look_up": _look_up,
-            "look_up_all": _look_up_all,
-        }
-        for number, (key, table) in enumerate(self.by_attribute.items()):
-            names |= {f"KEY_{number}": key, f"ATTRIBUTE_{number}": table}
-        for number, table in enumerate(self.by_product.values()):
-            names[f"FIELD_{number}"] = table
-        exec("\n".join(["def find(data):", *self._body()]), names)  # noqa: S102
-        find: Find = names["find"]
+        def find(data: Any) -> tuple[int, ...]:
+            found = always
+            attributes = data.custom_attributes
+            if attributes and by_attribute:
+                for key, value in attributes.items():
+                    if key in by_attribute:
+                        found += _look_up(value, by_attribute[key])
+            action = data.product_action
+            if by_product and action is not None:
+                for product in action.products or ():
+                    if product is not None:
+                        for field, table in by_product:
+                            found += _look_up(getattr(product, field), table)
+            return found
+
         return find
-
-    def _body(self) -> Iterator[str]:
-        """Yields the lines of that function."""
-        yield f"{_INDENT}found = ALWAYS"
-        if self.by_attribute:
-            yield f"{_INDENT}attributes = data.custom_attributes"
-            yield f"{_INDENT}if attributes:"
-            if len(self.by_attribute) > _MOST_WRITTEN_OUT:
-                yield f"{_INDENT * 2}found += look_up_all(attributes, BY_ATTRIBUTE)"
-            else:
-                for number in range(len(self.by_attribute)):
-                    yield f"{_INDENT * 2}value = attributes.get(KEY_{number})"
-                    yield from _lines(f"ATTRIBUTE_{number}", 2)
-        if self.by_product:
-            yield f"{_INDENT}action = data.product_action"
-            yield f"{_INDENT}if action is not None and action.products is not None:"
-            yield f"{_INDENT * 2}for product in action.products:"
-            yield f"{_INDENT * 3}if product is not None:"
-            for number, field in enumerate(self.by_product):
-                yield f"{_INDENT * 4}value = product.{field}"
-                yield from _lines(f"FIELD_{number}", 4)
-        yield f"{_INDENT}return found"
-
-
-def _lines(table: str, depth: int) -> Iterator[str]:
-    """Yields the lines that look up a value in a table; nearly every value is text."""
-    yield f"{_INDENT * depth}if value.__class__ is str:"
-    yield f"{_INDENT * (depth + 1)}value = value.strip().casefold()"
-    yield f"{_INDENT * (depth + 1)}if value in {table}:"
-    yield f"{_INDENT * (depth + 2)}found += {table}[value]"
-    yield f"{_INDENT * depth}elif value is not None:"
-    yield f"{_INDENT * (depth + 1)}found += look_up(value, {table})"
-
-
-def _look_up_all(attributes: dict[str, Any], by_attribute: dict[str, _Table]) -> tuple[int, ...]:
-    """Returns the mappings that are entered under any of an event's attributes."""
-    found: tuple[int, ...] = ()
-    for key, value in attributes.items():
-        if key in by_attribute:
-            found += _look_up(value, by_attribute[key])
-    return found
 
 
 def _look_up(value: Any, table: _Table) -> tuple[int, ...]:
     """Returns the mappings that are entered under a value, or under an element of a list."""
+    if type(value) is str:  # nearly every value is text
+        return table.get(folded(value), ())
     found: tuple[int, ...] = ()
     for text in map(scalar, value if type(value) is list else (value,)):
         if text is not None:

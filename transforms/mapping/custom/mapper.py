@@ -1,4 +1,4 @@
-"""Which custom mappings an event meets, and what each of them makes of it; compiled once into plain functions.
+"""Which custom mappings an event meets, and what each of them makes of it; compiled once into closures.
 
 A decoded event in; out come the units that leave the step of decoding: one for each TikTok event that the mappings
 name, and the event itself where its default mapping applies. So a message's number of units is known at once, and every
@@ -14,23 +14,28 @@ because TikTok takes one event of a name and an id; a refund never matches a map
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-import msgspec
 from msgspec.structs import force_setattr
 
 from transforms.connection import Connection
 from transforms.custom_mappings import CustomMapping
-from transforms.mapping import tables, wide, wire
-from transforms.mapping.index import index
-from transforms.mapping.matching import Matcher, Products, action_of, matcher
-from transforms.mapping.parameters import counted_as
-from transforms.mapping.resolve import Target, compile_target
+from transforms.mapping import tables
+from transforms.mapping.custom.conditions import Matcher, Products, action_of, matcher, products_of
+from transforms.mapping.custom.extra_fields import DATA_FIELDS, batch_types
+from transforms.mapping.custom.index import Find, Index, build_index
+from transforms.mapping.custom.parameter_sources import NARROW_FIELDS
+from transforms.mapping.custom.resolve import CompiledTarget, compile_target
+from transforms.mapping.decode import MappedEvent, Mapper
+from transforms.mapping.mparticle_json import BatchTypes
 from transforms.mapping.select import event_names
-from transforms.mapping.sources import NARROW_FIELDS
-from transforms.parts import BatchContext, CustomEvent
+from transforms.mapping.tables import counted_as
+from transforms.model import BatchContext, CustomEvent
 from transforms.vocabulary import Reason
 
+# Event data, products and batch → what TikTok gets.
+_Resolve = Callable[[Any, Products, BatchContext], CustomEvent]
 
-class Compiled(NamedTuple):
+
+class CompiledMapping(NamedTuple):
     """One mapping.
 
     Attributes:
@@ -42,75 +47,53 @@ class Compiled(NamedTuple):
 
     label: str
     matcher: Matcher
-    targets: tuple[Target, ...]
+    targets: tuple[CompiledTarget, ...]
     also_default: bool
 
 
-# What an event becomes: a `CustomEvent` for each TikTok event that the mappings name, None for the event itself by its
-# default mapping (if it has one). Alone where it is one thing only, because that is so nearly always.
-Units = CustomEvent | list[CustomEvent | None] | None
-
-
-class Mapper(msgspec.Struct, frozen=True):
-    """The mappings of a connection.
-
-    Attributes:
-      read: JSON → a batch with the fields that they read.
-      kinds: the types of such a batch.
-      message_types: event types that may match.
-      units: an event's position in its message, its type, its data and its batch → what it becomes. Where that is
-        (also) the event itself, nothing that only mappings read is left in its data.
-    """
-
-    read: Callable[[bytes], wire.Batch]
-    kinds: wide.Kinds
-    message_types: frozenset[str]
-    units: Callable[[int, str, Any, BatchContext], Units]
-
-
-def mapper(connection: Connection) -> Mapper | None:
+def compile_mapper(connection: Connection) -> Mapper | None:
     """Returns the mappings of a connection, None if it has none."""
     compiled = compile_mappings(connection)
     if not compiled:
         return None
-    find_by_type, find_by_action = index(mapping.matcher for mapping in compiled)
-    usual = [_usual(mapping) for mapping in compiled]
+    types = _types(connection.custom_mappings)
+    has_attributes = "custom_attributes" in types.product.__struct_fields__
+    index = build_index(mapping.matcher for mapping in compiled)
+    usual = tuple(map(_usual, compiled))
     defaults = event_names(connection)
-    kinds = _kinds(connection.custom_mappings)
-    has_attributes = "custom_attributes" in kinds.product.__struct_fields__
 
-    def units(position: int, event_type: str, data: Any, batch: BatchContext) -> Units:
+    def map_event(position: int, event_type: str, data: Any, batch: BatchContext) -> MappedEvent:
         """Returns what an event becomes."""
-        action = data.product_action
-        find = find_by_action.get(action.action) if action is not None and event_type == "commerce_event" else None
-        if find is None:
-            find = find_by_type.get(event_type)
+        find = _finder(index, event_type, data)
         found = () if find is None else find(data)
         if len(found) == 1:  # nearly always: one mapping with one event
             resolve = usual[found[0]]
             if resolve is not None:
-                custom = resolve(data, () if action is None else action.products or (), batch)
+                custom = resolve(data, products_of(data), batch)
                 if custom.reason is None:
                     return custom
         matches = _matches(compiled, found, data) if found else None
         if not matches:
-            if data.custom_attributes is not None or has_attributes:
-                _strip(data, has_attributes)
+            _strip(data, has_attributes)
             return None
         customs, sent, wants_default = _resolved(matches, data, batch)
-        word = action_of(data) if event_type == tables.COMMERCE_EVENT else None
-        default = defaults.get(word) if word is not None else None  # only commerce events have one
+        action = action_of(data) if event_type == tables.COMMERCE_EVENT else None  # only commerce events have a default
+        default = defaults.get(action) if action is not None else None
         if default is None or (sent and not wants_default):
-            return customs
+            return [*customs]
         if counted_as(default) in sent:
             return [*customs, _duplicate(default)]
         _strip(data, has_attributes)
         return [*customs, None]
 
-    return Mapper(kinds.read, kinds, frozenset(mapping.matcher.message_type for mapping in compiled), units)
+    return Mapper(
+        types=types,
+        message_types=frozenset(mapping.matcher.message_type for mapping in compiled),
+        map_event=map_event,
+    )
 
 
-def compile_mappings(connection: Connection) -> tuple[Compiled, ...]:
+def compile_mappings(connection: Connection) -> tuple[CompiledMapping, ...]:
     """Returns the mappings of a connection as functions, in its order."""
     default_currency = connection.default_currency.strip().upper() if connection.default_currency else None
     return tuple(
@@ -123,17 +106,25 @@ def label(position: int, mapping: CustomMapping) -> str:
     return mapping.name or f"mapping {position + 1} ({', '.join(target.event for target in mapping.send)})"
 
 
-def _compiled(position: int, mapping: CustomMapping, default_currency: str | None) -> Compiled:
+def _compiled(position: int, mapping: CustomMapping, default_currency: str | None) -> CompiledMapping:
     targets = tuple(
         compile_target(target.event, {**mapping.parameters, **target.parameters}, default_currency)
         for target in mapping.send
     )
-    return Compiled(
-        label(position, mapping),
-        matcher(position, mapping.match, [target.event for target in targets]),
-        targets,
-        mapping.also_default,
+    return CompiledMapping(
+        label=label(position, mapping),
+        matcher=matcher(position, mapping.match, [target.event for target in targets]),
+        targets=targets,
+        also_default=mapping.also_default,
     )
+
+
+def _finder(index: Index, event_type: str, data: Any) -> Find | None:
+    """Returns the function that finds the mappings of an event."""
+    action = data.product_action
+    if action is not None and event_type == tables.COMMERCE_EVENT and action.action in index.by_action:
+        return index.by_action[action.action]
+    return index.by_type.get(event_type)
 
 
 def _duplicate(event: str) -> CustomEvent:
@@ -145,7 +136,7 @@ def _nameless(custom: CustomEvent) -> CustomEvent:
     return CustomEvent("", reason=custom.reason, detail=custom.detail)
 
 
-def _usual(mapping: Compiled) -> Callable[[Any, Products, BatchContext], CustomEvent] | None:
+def _usual(mapping: CompiledMapping) -> _Resolve | None:
     """Returns what makes the event of a mapping that the index answers wholly and that sends one event only."""
     matcher = mapping.matcher
     if matcher.remaining or matcher.product_checks or len(mapping.targets) > 1 or mapping.also_default:
@@ -153,7 +144,9 @@ def _usual(mapping: Compiled) -> Callable[[Any, Products, BatchContext], CustomE
     return mapping.targets[0].resolve
 
 
-def _matches(compiled: tuple[Compiled, ...], found: tuple[int, ...], data: Any) -> list[tuple[Compiled, Products]]:
+def _matches(
+    compiled: tuple[CompiledMapping, ...], found: tuple[int, ...], data: Any
+) -> list[tuple[CompiledMapping, Products]]:
     """Returns the mappings that match, with the products that they are about, in the connection's order."""
     matches = []
     for position in sorted(set(found)):  # two products, or two elements of a list, may lead to the same mapping
@@ -164,8 +157,8 @@ def _matches(compiled: tuple[Compiled, ...], found: tuple[int, ...], data: Any) 
 
 
 def _resolved(
-    matches: list[tuple[Compiled, Products]], data: Any, batch: BatchContext
-) -> tuple[list[CustomEvent | None], set[str], bool]:
+    matches: list[tuple[CompiledMapping, Products]], data: Any, batch: BatchContext
+) -> tuple[list[CustomEvent], set[str], bool]:
     """Returns what all mappings make of an event; what is sent, as TikTok counts it; whether its default goes too."""
     customs: list[CustomEvent] = []
     sent: set[str] = set()
@@ -183,7 +176,7 @@ def _resolved(
         custom if custom.reason is None or counted_as(custom.event) not in sent else _nameless(custom)
         for custom in customs
     ]
-    return [*named], sent, wants_default
+    return named, sent, wants_default
 
 
 def _strip(data: Any, has_attributes: bool) -> None:
@@ -199,7 +192,7 @@ def _strip(data: Any, has_attributes: bool) -> None:
                 force_setattr(product, "custom_attributes", None)
 
 
-def _kinds(mappings: Iterable[CustomMapping]) -> wide.Kinds:
+def _types(mappings: Iterable[CustomMapping]) -> BatchTypes:
     """Returns the types for what the mappings read."""
     of_data: set[str] = set()
     of_action: set[str] = set()
@@ -214,9 +207,9 @@ def _kinds(mappings: Iterable[CustomMapping]) -> wide.Kinds:
         targets = (one for target in mapping.send for one in target.parameters.values())
         for setting in (*mapping.parameters.values(), *targets):
             if setting.event_field is not None:
-                (of_data if setting.event_field in wide.DATA_FIELDS else of_action).add(setting.event_field)
+                (of_data if setting.event_field in DATA_FIELDS else of_action).add(setting.event_field)
             if setting.product_field is not None:
                 of_product.add(setting.product_field)
             if setting.product_attribute is not None:
                 of_product.add("custom_attributes")
-    return wide.kinds(of_data - NARROW_FIELDS, of_action - NARROW_FIELDS, of_product - NARROW_FIELDS)
+    return batch_types(of_data - NARROW_FIELDS, of_action - NARROW_FIELDS, of_product - NARROW_FIELDS)

@@ -8,13 +8,10 @@ from math import ceil
 from typing import Any
 
 from transforms.mapping import tables
-from transforms.mapping.commerce import WEIGHT_DECIMALS
-from transforms.mapping.parameters import PARAMETER_TYPES
+from transforms.mapping.commerce import MAX_QUANTITY, WEIGHT_DECIMALS
+from transforms.mapping.custom.parameters import PARAMETER_TYPES
 from transforms.mapping.values import amount, first_scalar, scalar
 from transforms.vocabulary import Note
-
-# TikTok's `quantity` is an int, as in `commerce`.
-_MAX_QUANTITY = 2.0**31 - 1
 
 # More digits than a number has that anyone counts with.
 _MAX_DIGITS = 40
@@ -22,7 +19,7 @@ _MAX_DIGITS = 40
 _BOOLEANS = {"true": True, "false": False}
 
 
-def converter(name: str, declared: str | None) -> Callable[[Any, list[Note]], Any]:
+def coercer(name: str, declared: str | None) -> Callable[[Any, list[Note]], Any]:
     """Returns the function that brings a value into the type of a parameter, None if it cannot be.
 
     Args:
@@ -62,7 +59,7 @@ def _number_text(text: str | None, *, whole: bool) -> str | None:
 def _quantity(sent: Any, notes: list[Note], *, whole: bool) -> int | None:
     """Returns a number of pieces; a fraction is rounded up, as in the default mapping, unless it must be whole."""
     number = _number(sent, whole=whole)
-    if number is None or number > _MAX_QUANTITY:
+    if number is None or number > MAX_QUANTITY:
         return None
     if number.is_integer():
         return int(number)

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from transforms.connection import Connection
-from transforms.mapping.custom import Compiled, Mapper, Units, compile_mappings, mapper
-from transforms.mapping.matching import Products
-from transforms.mapping.parameters import counted_as
-from transforms.mapping.sources import Source
+from transforms.mapping.custom.conditions import Products, products_of
+from transforms.mapping.custom.mapper import CompiledMapping, compile_mapper, compile_mappings
+from transforms.mapping.custom.parameter_sources import ParameterSource
+from transforms.mapping.decode import MappedEvent, Mapper
+from transforms.mapping.tables import counted_as
 from transforms.mapping.values import given
-from transforms.parts import BatchContext
+from transforms.model import BatchContext
 from transforms.vocabulary import Note
 
 
@@ -56,11 +57,11 @@ class Trace(msgspec.Struct, frozen=True):
     events: tuple[EventTrace, ...] = ()
 
 
-class Watched(NamedTuple):
-    """A mapper that tells what it sees.
+class TracedMapper(NamedTuple):
+    """A mapper that keeps a record of what it sees.
 
     Attributes:
-      mapper: for `convert.converter`.
+      mapper: for `converter`.
       labels: of all mappings, in the connection's order.
       seen: position of an event in its message → its traces; to be cleared for the next message.
     """
@@ -70,23 +71,27 @@ class Watched(NamedTuple):
     seen: dict[int, tuple[Trace, ...]]
 
 
-def watched(connection: Connection) -> Watched | None:
+def traced_mapper(connection: Connection) -> TracedMapper | None:
     """Returns the mapper of a connection with a record of every event that it sees; None without mappings."""
-    inner = mapper(connection)
+    inner = compile_mapper(connection)
     if inner is None:
         return None
     compiled = compile_mappings(connection)
     seen: dict[int, tuple[Trace, ...]] = {}
-    units = inner.units
+    map_event = inner.map_event
 
-    def watch(index: int, event_type: str, data: Any, batch: BatchContext) -> Units:
+    def trace(index: int, event_type: str, data: Any, batch: BatchContext) -> MappedEvent:
         seen[index] = explain(compiled, event_type, data, batch)
-        return units(index, event_type, data, batch)
+        return map_event(index, event_type, data, batch)
 
-    return Watched(msgspec.structs.replace(inner, units=watch), tuple(mapping.label for mapping in compiled), seen)
+    return TracedMapper(
+        mapper=msgspec.structs.replace(inner, map_event=trace),
+        labels=tuple(mapping.label for mapping in compiled),
+        seen=seen,
+    )
 
 
-def explain(compiled: Sequence[Compiled], event_type: str, data: Any, batch: BatchContext) -> tuple[Trace, ...]:
+def explain(compiled: Sequence[CompiledMapping], event_type: str, data: Any, batch: BatchContext) -> tuple[Trace, ...]:
     """Returns a trace for each mapping that is for this type of event."""
     traces = []
     sent: set[str] = set()
@@ -95,11 +100,11 @@ def explain(compiled: Sequence[Compiled], event_type: str, data: Any, batch: Bat
         if matcher.message_type != event_type:
             continue
         failed = [check.label for check in matcher.checks if not check.holds(data)]
-        products = _products(data)
+        products = products_of(data)
         if matcher.product_checks and not any(map(matcher.takes, products)):
             failed.append(" and ".join(check.label for check in matcher.product_checks))
         if failed:
-            traces.append(Trace(mapping.label, matched=False, failed=tuple(failed)))
+            traces.append(Trace(mapping=mapping.label, matched=False, failed=tuple(failed)))
             continue
         kept = matcher.products(data) or ()
         events = []
@@ -112,21 +117,16 @@ def explain(compiled: Sequence[Compiled], event_type: str, data: Any, batch: Bat
                 result = "sent" if custom.reason is None else f"not sent: {custom.detail} is required and missing"
                 if custom.reason is None:
                     sent.add(counted_as(target.event))
-            events.append(EventTrace(target.event, result, parameters))
-        traces.append(Trace(mapping.label, matched=True, events=tuple(events)))
+            events.append(EventTrace(event=target.event, result=result, parameters=parameters))
+        traces.append(Trace(mapping=mapping.label, matched=True, events=tuple(events)))
     return tuple(traces)
 
 
-def _products(data: Any) -> Products:
-    action = data.product_action
-    return () if action is None else action.products or ()
-
-
-def _parameter(source: Source, data: Any, products: Products, batch: BatchContext) -> ParameterTrace:
+def _parameter(source: ParameterSource, data: Any, products: Products, batch: BatchContext) -> ParameterTrace:
     if not source.of_product:
-        return ParameterTrace(source.parameter, source.label, _result(source, data, None, batch))
+        return ParameterTrace(parameter=source.parameter, source=source.label, result=_result(source, data, batch))
     items = [product for product in products if product is not None]
-    results = [_result(source, data, product, batch) for product in items]
+    results = [_result(source, product, batch) for product in items]
     count = results.count("given")
     if items and count == len(items):
         result = f"given by {_products_word(count)}"
@@ -135,18 +135,18 @@ def _parameter(source: Source, data: Any, products: Products, batch: BatchContex
         result = f"given by {count} of {_products_word(len(items))}, else {others}"
     else:
         result = "missing: the event has no products"
-    return ParameterTrace(source.parameter, source.label, result)
+    return ParameterTrace(parameter=source.parameter, source=source.label, result=result)
 
 
 def _products_word(count: int) -> str:
     return "1 product" if count == 1 else f"{count} products"
 
 
-def _result(source: Source, data: Any, product: Any, batch: BatchContext) -> str:
+def _result(source: ParameterSource, holder: Any, batch: BatchContext) -> str:
     notes: list[Note] = []
-    sent = source.read(data, product, batch)
-    if source.slow(sent, batch, notes) is not None:
+    sent = source.read(holder, batch)
+    if source.convert(sent, batch, notes) is not None:
         return "given"
     if not given(sent):
         return "missing"
-    return "left out: it says who someone is" if Note.PERSONAL_VALUE in notes else "left out: of another type"
+    return "left out: it identifies a person" if Note.PERSONAL_VALUE in notes else "left out: of another type"

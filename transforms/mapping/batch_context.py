@@ -1,28 +1,32 @@
-"""What a batch says about all its events: who, from where, under which consent. Raw values, not yet judged."""
+"""What all events of a batch share: who, from where, under which consent. Raw values, not yet judged."""
 
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from transforms.mapping import tables, wire
-from transforms.mapping.salvage import parse
+from transforms.mapping import mparticle_json, tables
+from transforms.mapping.lenient_decode import parse_json
 from transforms.mapping.values import epoch_ms, given, identifier, integer
-from transforms.parts import BatchContext
+from transforms.model import BatchContext
 
 _FEED_ATTRIBUTE = tables.FEED_ATTRIBUTE
 _TYPES: Mapping[Any, str] = tables.IDENTITY_TYPE_BY_SPELLING
 
 # Metadata and partners may be absent ("Include Metadata" off).
-_NO_DEVICE, _NO_SOURCE_INFO, _NO_APPLICATION = wire.Device(), wire.SourceInfo(), wire.Application()
-_NO_PARTNERS = wire.Partners()
+_NO_DEVICE = mparticle_json.Device()
+_NO_SOURCE_INFO = mparticle_json.SourceInfo()
+_NO_APPLICATION = mparticle_json.Application()
+_NO_PARTNERS = mparticle_json.Partners()
 
-# Input and locale by the five words that tell them. Few combinations of words come, and each is looked at once; a
-# sender that invents words all the time meets the limit.
+# Channel, platform, operating system, language and country, from which input and locale follow.
+_Words = tuple[str | None, str | None, str | None, str | None, str | None]
+
+# Few combinations of them come, and each is looked at once; a sender that invents words all the time meets the limit.
 _MAX_KEPT = 10_000
-_read: dict[str, tuple[str, str | None]] = {}
+_read: dict[_Words, tuple[str, str | None]] = {}
 
 
-def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes) -> BatchContext:
+def read_context(batch: mparticle_json.Batch, events: list[mparticle_json.Event | None], data: bytes) -> BatchContext:
     """Returns what the events of a batch have in common.
 
     Args:
@@ -37,48 +41,29 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
     device = batch.device_info or _NO_DEVICE
     info = batch.source_info or _NO_SOURCE_INFO
     system = batch.application_info or _NO_APPLICATION
-    partners = batch.partner_identities or _NO_PARTNERS
-    signs = f"{info.channel}|{device.platform}|{system.os}|{device.locale_language}|{device.locale_country}"
-    source, locale = _read.get(signs) or _read_signs(signs, info, device, system)
-    for event in events:
-        # Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
-        if event is not None and event.data is not None:
-            # Read wholly where custom mappings need them.
-            attributes: Any = event.data.custom_attributes
-            if attributes is not None:
-                is_whole = attributes.__class__ is dict
-                mark = attributes.get(_FEED_ATTRIBUTE) if is_whole else attributes.source_feed
-                if mark is not None and given(mark):
-                    source = "feed"
-    identities: dict[str, str] = {}
-    entries: Any = batch.user_identities
-    if entries:
-        try:
-            for entry in entries:
-                identities[_TYPES[entry.identity_type]] = entry.identity
-            usual = len(identities) == len(entries)
-        except (AttributeError, KeyError):  # the inbound form, a null entry, another spelling
-            usual = False
-        if not usual:  # also: a type twice
-            identities = _newest(parse(data)["user_identities"] if isinstance(entries, list) else entries)
+    words = (info.channel, device.platform, system.os, device.locale_language, device.locale_country)
+    source, locale = _read.get(words) or _read_words(words)
+    if _is_of_feed(events):
+        source = "feed"
     gdpr: dict[str, bool] = {}
     opted_out = unreadable = sends_zero = False
     if batch.consent_state is not None:
         gdpr, opted_out = _gdpr(batch.consent_state), _opted_out(batch.consent_state)
-        unreadable = type(batch.consent_state) is wire.BadConsentState
+        unreadable = type(batch.consent_state) is mparticle_json.BadConsentState
     if batch.sdk_version is not None and source == "web":
         sends_zero = _sends_zero(batch.sdk_version, info.channel)
+    # By position: with names it takes 40 ns more (`tests/mapping/test_fields.py` holds each field to its name).
     return BatchContext(
         environment,
         source,
         batch.ip,
         device.http_header_user_agent,
-        identities,
+        _identities(batch.user_identities, data) if batch.user_identities else {},
         batch.user_attributes or {},
         gdpr,
         opted_out,
         unreadable,
-        partners.tiktok_cookie_id,
+        (batch.partner_identities or _NO_PARTNERS).tiktok_cookie_id,
         locale,
         sends_zero,
         epoch_ms(batch.timestamp_unixtime_ms),
@@ -86,21 +71,54 @@ def read_context(batch: wire.Batch, events: list[wire.Event | None], data: bytes
     )
 
 
-def _read_signs(
-    signs: str, info: wire.SourceInfo, device: wire.Device, application: wire.Application
-) -> tuple[str, str | None]:
-    """Returns input and locale; `signs` is the words they are read from, joined by bars."""
+def _is_of_feed(events: list[mparticle_json.Event | None]) -> bool:
+    """Returns whether an event has mParticle's mark of a data feed.
+
+    Source: the customer's specification, section 2 (custom attribute `mParticle Source Feed`).
+    """
+    for event in events:
+        if event is not None and event.data is not None:
+            attributes: Any = event.data.custom_attributes  # read wholly where custom mappings need them
+            if attributes is not None:
+                is_whole = attributes.__class__ is dict
+                if given(attributes.get(_FEED_ATTRIBUTE) if is_whole else attributes.source_feed):
+                    return True
+    return False
+
+
+def _identities(entries: Any, data: bytes) -> dict[str, str]:
+    """Returns identity type → value: the newest of each type.
+
+    Args:
+      entries: a list as in the outgoing form, or an object as in the inbound form.
+      data: the JSON they were decoded from.
+    """
+    identities: dict[str, str] = {}
+    try:
+        for entry in entries:
+            identities[_TYPES[entry.identity_type]] = entry.identity
+    except (AttributeError, KeyError):  # the inbound form, a null entry, another spelling
+        pass
+    else:
+        if len(identities) == len(entries):  # no type twice
+            return identities
+    return _newest(parse_json(data)["user_identities"] if isinstance(entries, list) else entries)
+
+
+def _read_words(words: _Words) -> tuple[str, str | None]:
+    """Returns input and locale."""
+    channel, platform, system, language, country = words
     result = (
-        _input(_word(info.channel), _word(device.platform), _word(application.os)),
-        _locale((device.locale_language or "").strip(), (device.locale_country or "").strip()),
+        _input(_word(channel), _word(platform), _word(system)),
+        _locale((language or "").strip(), (country or "").strip()),
     )
-    if len(_read) < _MAX_KEPT and signs.count("|") == 4:  # no word has a bar itself
-        _read[signs] = result
+    if len(_read) < _MAX_KEPT:
+        _read[words] = result
     return result
 
 
 def _input(channel: str, platform: str, system: str) -> str:
-    """Returns `feed`, `app` or `web`; feed beats app, app beats web, and `server_to_server` says nothing.
+    """Returns `feed`, `app` or `web`; feed beats app, app beats web, and `server_to_server` means none of them.
 
     Source: the customer's specification, section 2.
     """
@@ -125,7 +143,7 @@ def _locale(language: str, country: str) -> str | None:
 
 @lru_cache(maxsize=1_000)  # few releases come, over and over
 def _sends_zero(sdk_version: str, channel: str | None) -> bool:
-    """Says whether the batch is of a Web SDK that wrote a total of 0 when the site gave no revenue."""
+    """Returns whether the batch is of a Web SDK that wrote a total of 0 when the site gave no revenue."""
     if _word(channel) not in tables.WEB_SDK_CHANNELS:
         return False
     release = sdk_version.strip().lower().removeprefix("v").partition("-")[0]
@@ -133,7 +151,7 @@ def _sends_zero(sdk_version: str, channel: str | None) -> bool:
     return None not in numbers and (*numbers, 0, 0) < tables.FIRST_WEB_SDK_WITH_TOTAL
 
 
-def _gdpr(state: wire.ConsentState) -> dict[str, bool]:
+def _gdpr(state: mparticle_json.ConsentState) -> dict[str, bool]:
     """Returns purpose → agreed to. A purpose without a decision counts as refused, as does one refused in any case."""
     agreed: dict[str, bool] = {}
     for purpose, decision in (state.gdpr or {}).items():
@@ -143,8 +161,8 @@ def _gdpr(state: wire.ConsentState) -> dict[str, bool]:
     return agreed
 
 
-def _opted_out(state: wire.ConsentState) -> bool:
-    """Says whether the person opted OUT of data sale, which is what `consented: true` means there.
+def _opted_out(state: mparticle_json.ConsentState) -> bool:
+    """Returns whether the person opted OUT of data sale, which is what `consented: true` means there.
 
     Source: mParticle documentation, "Data privacy controls" ("missing or false: data may flow").
     """
@@ -153,7 +171,7 @@ def _opted_out(state: wire.ConsentState) -> bool:
 
 
 def _newest(entries: list[Any] | dict[str, Any]) -> dict[str, str]:
-    """Returns identity type → value: the newest of each type, the last if times do not tell; junk only if need be.
+    """Returns identity type → value: the newest of each type, the last if times do not decide; junk only if need be.
 
     A type that comes twice is not documented by mParticle; this is our reading.
     """

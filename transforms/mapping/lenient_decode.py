@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from transforms.mapping import tables, wire
-from transforms.mapping.wide import NARROW, Kinds
+from transforms.mapping import mparticle_json, tables
+from transforms.mapping.mparticle_json import DEFAULT_TYPES, BatchTypes
+from transforms.model import EventData
 from transforms.vocabulary import Reason
 
 # What a gzip member starts with. Source: RFC 1952, section 2.3.1.
@@ -62,7 +63,7 @@ def _unpacked(data: bytes) -> bytes | None:
     return bytes(content)
 
 
-def parse(data: bytes) -> Any:
+def parse_json(data: bytes) -> Any:
     """Returns the message as plain values.
 
     What msgspec refuses is read too: numbers beyond a double, and the NaN and Infinity that Python and pandas write (as
@@ -113,12 +114,12 @@ def _whole(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def read(data: bytes, kinds: Kinds = NARROW) -> tuple[bytes, wire.Batch] | Reason:
+def read_leniently(data: bytes, types: BatchTypes = DEFAULT_TYPES) -> tuple[bytes, mparticle_json.Batch] | Reason:
     """Returns the message as plain JSON and what can be read of its batch, or why nothing can.
 
     Args:
       data: the message.
-      kinds: what to read of an event.
+      types: what to read of an event.
     """
     plain = _plain(data)
     if plain is None:
@@ -126,19 +127,19 @@ def read(data: bytes, kinds: Kinds = NARROW) -> tuple[bytes, wire.Batch] | Reaso
     if not plain.strip():
         return Reason.EMPTY_MESSAGE
     try:
-        message = parse(plain)
+        message = parse_json(plain)
     except ValueError:
         return Reason.UNREADABLE_MESSAGE
     if type(message) is not dict:
         return Reason.NOT_A_BATCH
-    batch = _fitting(wire.Batch, message, skip=("events", "user_identities", "consent_state"))
+    batch = _fitting(mparticle_json.Batch, message, skip=("events", "user_identities", "consent_state"))
     events = message.get("events")
     if type(events) is list:
-        batch.events = [_event(event, kinds) for event in events]
-    batch.device_info = _object(wire.Device, message.get("device_info"))
-    batch.application_info = _object(wire.Application, message.get("application_info"))
-    batch.source_info = _object(wire.SourceInfo, message.get("source_info"))
-    batch.partner_identities = _object(wire.Partners, message.get("partner_identities"))
+        batch.events = [_event(event, types) for event in events]
+    batch.device_info = _object(mparticle_json.Device, message.get("device_info"))
+    batch.application_info = _object(mparticle_json.Application, message.get("application_info"))
+    batch.source_info = _object(mparticle_json.SourceInfo, message.get("source_info"))
+    batch.partner_identities = _object(mparticle_json.Partners, message.get("partner_identities"))
     batch.consent_state = _consent_state(message.get("consent_state"))
     identities = message.get("user_identities")
     if type(identities) is list:
@@ -172,40 +173,50 @@ def _object(struct: type[T], value: Any) -> T | None:
     return _fitting(struct, value) if type(value) is dict else None
 
 
-def _consent_state(value: Any) -> wire.ConsentState | None:
+def _consent_state(value: Any) -> mparticle_json.ConsentState | None:
     """Returns the consent state; unlike other fields it is all or nothing, because a guess could break the law."""
     try:
-        return msgspec.convert(value, wire.ConsentState | None)
+        return msgspec.convert(value, mparticle_json.ConsentState | None)
     except msgspec.ValidationError:
-        return wire.BadConsentState()
+        return mparticle_json.BadConsentState()
 
 
-def _event(event: Any, kinds: Kinds) -> wire.Event | None:
+def _event(event: Any, types: BatchTypes) -> mparticle_json.Event | None:
     """Returns one event, a `BadEvent` if its meaning is lost."""
     if event is None:
         return None
     if type(event) is not dict:
-        return wire.BadEvent(fault="event")
+        return mparticle_json.BadEvent(fault="event")
     event_type, data = event.get("event_type"), event.get("data")
     if type(event_type) is not str:
-        return wire.BadEvent(fault="event_type")
+        return mparticle_json.BadEvent(fault="event_type")
     if data is None:
-        return wire.Event(event_type=event_type)
+        return mparticle_json.Event(event_type=event_type)
     if event_type != tables.COMMERCE_EVENT:
-        return wire.Event(_object(kinds.data, data) or kinds.data(), event_type)
+        return mparticle_json.Event(data=_object(types.data, data) or types.data(), event_type=event_type)
+    content = _commerce_data(data, types)
+    return (
+        mparticle_json.BadEvent(fault=content)
+        if isinstance(content, str)
+        else mparticle_json.Event(data=content, event_type=event_type)
+    )
+
+
+def _commerce_data(data: Any, types: BatchTypes) -> EventData | str:
+    """Returns the data of a commerce event, or the field by which its meaning is lost."""
     if type(data) is not dict:
-        return wire.BadEvent(fault="data")
+        return "data"
     action = data.get("product_action")
     if action is not None and type(action) is not dict:
-        return wire.BadEvent(fault="product_action")
+        return "product_action"
     products = action.get("products") if action else None
     if products is not None and type(products) is not list:
-        return wire.BadEvent(fault="products")
-    content = _fitting(kinds.data, data, skip=("product_action",))
+        return "products"
+    content = _fitting(types.data, data, skip=("product_action",))
     if action is not None:
-        product_action = _fitting(kinds.action, action, skip=("products",))
+        product_action = _fitting(types.action, action, skip=("products",))
         if products is not None:
-            kept = tuple(_object(kinds.product, product) for product in products)
+            kept = tuple(_object(types.product, product) for product in products)
             product_action = msgspec.structs.replace(product_action, products=kept)
         content = msgspec.structs.replace(content, product_action=product_action)
-    return wire.Event(content, event_type)
+    return content

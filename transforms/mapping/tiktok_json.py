@@ -7,7 +7,7 @@ segmentio/action-destinations 970a17e. A field at its default stays out of the J
 
 import msgspec
 
-from transforms.parts import CustomContent, CustomProperties
+from transforms.model import CustomContent, CustomProperties
 
 
 class _Json(msgspec.Struct, omit_defaults=True, gc=False):

@@ -1,14 +1,15 @@
-"""The batch as mParticle writes it, typed: JSON in, `Batch` out. A batch that does not fit goes to `salvage`.
+"""The batch as mParticle writes it, typed: JSON in, `Batch` out. `lenient_decode` reads a batch that does not fit.
 
 Both forms are read: the outgoing one (Pub/Sub, files: identities are a list, int64 are text) and the inbound one
 (Raw Data Feed: identities are an object, int64 are numbers). Fields that no rule reads are skipped, whatever they hold.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
-from transforms.parts import EventData
+from transforms.model import EventData, Product, ProductAction
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -76,7 +77,7 @@ class ConsentState(_Part, gc=False):
 
 
 class BadConsentState(ConsentState, gc=False):
-    """A `consent_state` that cannot be read; never decoded, made by `salvage` only."""
+    """A `consent_state` that cannot be read; never decoded, made by `lenient_decode` only."""
 
 
 class Event(_Part, gc=False):
@@ -87,7 +88,7 @@ class Event(_Part, gc=False):
 
 
 class BadEvent(Event, gc=False):
-    """An element of `events` that cannot be read; never decoded, made by `salvage` only.
+    """An element of `events` that cannot be read; never decoded, made by `lenient_decode` only.
 
     Attributes:
       fault: the field that broke it, a bounded word.
@@ -114,4 +115,23 @@ class Batch(_Part, gc=False):
     timestamp_unixtime_ms: int | str | float | None = None
 
 
-read = msgspec.json.Decoder(Batch).decode
+class BatchTypes(NamedTuple):
+    """The types that a batch is read into.
+
+    Attributes:
+      read: JSON → the batch.
+      data: type of `events[].data`.
+      action: type of its `product_action`.
+      product: type of the products in it.
+    """
+
+    read: Callable[[bytes], Batch]
+    data: type[EventData]
+    action: type[ProductAction]
+    product: type[Product]
+
+
+read_batch = msgspec.json.Decoder(Batch).decode
+
+# The types of a connection without custom mappings.
+DEFAULT_TYPES = BatchTypes(read=read_batch, data=EventData, action=ProductAction, product=Product)

@@ -56,7 +56,7 @@ EVENT_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "SubmitForm": _WORTH,
 }
 
-# User attributes that mParticle reserves for who someone is; TikTok gets some of them, hashed, in `user` only.
+# User attributes that mParticle reserves for the person; TikTok gets some of them, hashed, in `user` only.
 # Source: mparticle-android-sdk eb2b4c87, `MParticle.UserAttributes`.
 RESERVED_ATTRIBUTES: Final = (
     "$Age",
@@ -87,7 +87,7 @@ _PERSONAL = frozenset((
 # fmt: on
 _PERSONAL_OF_USERS = frozenset(("name", "nickname", "age", "gender", "city", "state", "country"))
 
-# What still says who someone is with other words before it ("recipient_email", "Contact Phone 2"), unless it is a
+# What still names a person with other words before it ("recipient_email", "Contact Phone 2"), unless it is a
 # question ("has_email").
 _PERSONAL_ENDS = frozenset(
     (
@@ -103,22 +103,9 @@ _E_MAIL = re.compile(r"(?<![a-z])e[-_ ]mail", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])")
 _NO_WORD = re.compile(r"[\W_]+")
 
-# Retired events that TikTok turns into their successor by itself, so that both names count as one event. Source:
-# ads.tiktok.com/help, "How to adopt TikTok's updated standard events" (2025).
-_CONVERTED: Final = {"CompletePayment": "Purchase", "SubmitForm": "Lead"}
-
-
-def counted_as(event: str) -> str:
-    """Returns the event as which TikTok counts one: its present name, where TikTok converts the old one by itself.
-
-    >>> counted_as("CompletePayment"), counted_as("PlaceAnOrder")
-    ('Purchase', 'PlaceAnOrder')
-    """
-    return _CONVERTED.get(event, event)
-
 
 def is_personal(attribute: str, *, of_user: bool, of_product: bool = False) -> bool:
-    """Says whether an attribute holds who someone is, by its name.
+    """Returns whether an attribute holds something about a person, by its name.
 
     >>> is_personal("E-Mail", of_user=False), is_personal("$Zip", of_user=True), is_personal("plan", of_user=True)
     (True, True, False)
