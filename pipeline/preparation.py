@@ -12,6 +12,7 @@ from pipeline.described import is_graph_check
 from pipeline.options import RunOptions, beam_runner
 from pipeline.records import Records
 from transforms.connection import Connection
+from transforms.tiktok.route import find_route
 from transforms.tiktok.token import SECRET, TokenReferenceError, TokenSource
 
 _LOCAL = "FnApiRunner"
@@ -35,15 +36,17 @@ def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOption
 def check_token(
     options: RunOptions, beam_options: PipelineOptions, tokens: Callable[[str], TokenSource] = TokenSource
 ) -> None:
-    """Resolves the token where this machine is the one that sends; refuses a reference that Dataflow cannot follow.
+    """Resolves token and route where this machine is the one that sends; refuses what Dataflow cannot follow.
 
     Raises:
-      TokenReferenceError: it cannot be read.
+      TokenReferenceError: the token cannot be read.
+      ValueError: proxy or certificate authorities cannot be used.
     """
     reference = options.connection.access_token or ""
     runner = beam_options.view_as(StandardOptions).runner
     if runner == _LOCAL:
         tokens(reference).get()
+        find_route(options.connection)
     elif runner == _DATAFLOW and not is_graph_check(beam_options) and not SECRET.fullmatch(reference):
         # A stream would fail, and be started again, without end.
         raise TokenReferenceError(

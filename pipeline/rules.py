@@ -23,6 +23,7 @@ from transforms.mapping.tables import (
 from transforms.tiktok import token
 from transforms.tiktok.budget import Budget
 from transforms.tiktok.request import check_api_url
+from transforms.tiktok.route import check_proxy_url
 from transforms.vocabulary import Form
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -113,6 +114,14 @@ def _api_url(value: str, where: str, report: Report) -> str:
     return value if value.endswith("/") else f"{value}/"
 
 
+def _proxy_url(value: str, where: str, report: Report) -> str:
+    try:
+        check_proxy_url(value)
+    except ValueError as error:
+        report.refuse(where, "proxy_url", str(error).removeprefix("proxy_url: "))
+    return value
+
+
 def _event_names(names: Mapping[str, str], places: Mapping[str, str], report: Report) -> dict[str, str]:
     """Returns the names by canonical action; refuses what mParticle or TikTok does not know."""
     spellings = {plain(name): name for name in PRODUCT_ACTIONS} | {plain(k): v for k, v in ACTION_SPELLINGS.items()}
@@ -142,6 +151,7 @@ _RULES: dict[str, ValueRule] = {
     "default_phone_region": _region,
     "test_event_code": _identifier("test_event_code"),
     "api_url": _api_url,
+    "proxy_url": _proxy_url,
 }
 
 

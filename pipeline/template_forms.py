@@ -142,6 +142,8 @@ _KEY_REGEXES = {
     "default_currency": r"^[A-Za-z]{3}$",
     "default_phone_region": r"^[A-Za-z]{2}$",
     "api_url": r"^https://[A-Za-z0-9.-]+(?::[0-9]+)?/[^\s?#]*$",
+    "proxy_url": r"^https?://[A-Za-z0-9.-]+(?::[0-9]+)?/?$",
+    "ca_file": r"^(?:/[A-Za-z0-9._-]+)+$",
 }
 # Keys of which less may be said here than on a command line; `input` has two meanings there.
 _KEY_HELP = {
@@ -167,7 +169,7 @@ def form_of_key(name: str) -> Form | None:
     if isinstance(kind, types.BoolType):
         return Form(param_type="ENUM", example=example, enum_options=("true", "false"), help_text=said)
     regex = _KEY_REGEXES.get(name) or _regex_of(kind)
-    may_hide = regex == _IN_BRACES or name == "api_url"
+    may_hide = regex == _IN_BRACES or name in ("api_url", "proxy_url", "ca_file")
     return Form(example=example, regexes=(regex, _NO_LONG_HEX) if may_hide else (regex,), help_text=said)
 
 

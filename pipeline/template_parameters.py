@@ -137,6 +137,7 @@ _WORDS = {
     "id": "ID",
     "ip": "IP",
     "api": "API",
+    "ca": "CA",
     "url": "URL",
     "tiktok": "TikTok",
     "mb": "(MB)",

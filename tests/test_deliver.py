@@ -195,6 +195,7 @@ def _check_none(outcomes: list[Outcome]) -> None:
     [
         ({"access_token": "0123456789abcdef0123456789abcdef01234567"}, "must be a reference"),
         ({"api_url": "http://tiktok.example.com/"}, "use https://"),
+        ({"proxy_url": "http://jane:pw@proxy.example:3128"}, "leave out user and password"),
     ],
 )
 def test_a_connection_that_workers_would_refuse_is_refused_when_the_pipeline_is_built(

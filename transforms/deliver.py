@@ -23,6 +23,7 @@ from transforms.stream import Stream
 from transforms.tiktok.client import EventsApi
 from transforms.tiktok.delivery import Delivery
 from transforms.tiktok.request import check_api_url
+from transforms.tiktok.route import check_proxy_url
 from transforms.tiktok.runtime import PooledSender, Runtime, Transport
 from transforms.tiktok.token import TokenReferenceError, TokenSource, parse
 
@@ -67,6 +68,8 @@ class WriteToTikTok(beam.PTransform):
             raise ValueError(str(error)) from None
         check(self.connection)
         check_api_url(self.connection.api_url)
+        if self.connection.proxy_url is not None:
+            check_proxy_url(self.connection.proxy_url)
 
     def expand(self, payloads: beam.PCollection[Payload]) -> beam.PCollection[Outcome]:
         """Returns the outcomes.

@@ -39,13 +39,16 @@ def probe(connection: Connection, token: str, now_ms: int) -> list[Probe]:
       now_ms: the time of the events, UTC epoch milliseconds.
 
     Raises:
-      UsageError: there is no `test_event_code`.
+      UsageError: there is no `test_event_code`, or proxy or certificate authorities cannot be used.
     """
     if connection.test_event_code is None:
         raise UsageError("--online needs --test_event_code CODE (Events Manager, Test events): no live event is sent.")
     sources = ("web", "feed") if connection.input == "auto" else (connection.input,)
     by_form = {connection.form(source): source for source in reversed(sources)}
-    api = EventsApi(connection)
+    try:
+        api = EventsApi(connection)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     try:
         return [_send(api, connection, form, source, token, now_ms) for form, source in by_form.items()]
     finally:

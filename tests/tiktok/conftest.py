@@ -1,17 +1,20 @@
-"""A sender with a clock of its own, so that days of retries pass in no time and every run is the same."""
+"""Replies without a network: a sender with a clock of its own, so that days of retries pass in no time; and servers."""
 
 import heapq
 import itertools
 import json
 import math
-from collections.abc import Callable
+import socket
+import ssl
+from collections.abc import Callable, Iterator
 
 import pytest
+from loopback import Authority, Server
 
 from transforms.connection import Connection
 from transforms.model import Fragment, Outcome, Payload
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
-from transforms.tiktok.client import Reply, Trouble
+from transforms.tiktok.client import EventsApi, Reply, Trouble
 from transforms.tiktok.delivery import Delivery
 from transforms.tiktok.exchange import Answer, Circuit, Request
 from transforms.vocabulary import Form
@@ -125,3 +128,67 @@ def deliver(payload: Callable[[str], Payload]) -> Callable[..., tuple[dict[str, 
         return outcomes, sender, delivery
 
     return run
+
+
+@pytest.fixture
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes away what this machine says of proxies and authorities."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def clients() -> Iterator[list[EventsApi]]:
+    made: list[EventsApi] = []
+    yield made
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts a server: with `replies`, one that answers; with `behave`, any other."""
+    servers: list[Server] = []
+
+    def start(
+        *replies: bytes,
+        behave: Callable[[Server, socket.socket], None] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> Server:
+        servers.append(Server(behave or (lambda server, conn: server.answer(conn, *replies)), tls))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def connect(no_environment: None, serve: Callable[..., Server], clients: list[EventsApi]) -> Callable[..., EventsApi]:
+    """Makes a client of a port; closes it before the server ends, so that no thread of the server waits for it."""
+
+    def make(port: int, scheme: str = "http", host: str = "127.0.0.1", **settings: object) -> EventsApi:
+        times = {"connect_timeout_secs": 1.0, "read_timeout_secs": 0.3}
+        connection = Connection(
+            event_source_id="P1",
+            api_url=f"{scheme}://{host}:{port}/open_api/v1.3/",
+            **{**times, **settings},  # type: ignore[arg-type]
+        )
+        clients.append(EventsApi(connection, clock=lambda: 1_700_000_000.0))
+        return clients[-1]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority that nobody trusts who is not told to, and its certificate for 127.0.0.1 and tiktok.invalid."""
+    return Authority(tmp_path_factory.mktemp("authority"), "tiktok.invalid")
+
+
+@pytest.fixture
+def tls(authority: Authority) -> ssl.SSLContext:
+    return authority.server_tls

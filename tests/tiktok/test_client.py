@@ -1,185 +1,33 @@
 """One POST against real sockets: whatever the network does comes back as a value, and nothing shows the token."""
 
 import contextlib
-import datetime
 import gzip
 import importlib.metadata
-import ipaddress
 import logging
 import socket
 import ssl
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from loopback import Authority, Server, http_reply, read_request, reset
 
 from transforms.connection import Connection
-from transforms.tiktok.client import EventsApi, Reply, Trouble
+from transforms.tiktok.client import MAX_REPLY_BYTES, EventsApi, Reply, Trouble
 from transforms.tiktok.request import envelope
-from transforms.tiktok.wire import MAX_REPLY_BYTES
 from transforms.vocabulary import Form
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 BODY = b'{"event_source":"web","event_source_id":"P1","data":[{"event":"Purchase","city":"canary-town"}]}'
 ACCEPTED = b'{"code":0,"message":"OK","request_id":"20240705092320323C2F514AF49BCF4621","data":{}}'
-READ_TIMEOUT_SECS = 0.3
-
-
-def read_request(conn: socket.socket) -> bytes:
-    """Returns one request, head and body; empty if the client has closed."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        piece = conn.recv(65536)
-        if not piece:
-            return b""
-        received += piece
-    head = received.partition(b"\r\n\r\n")[0]
-    length = len(head) + 4 + int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    while len(received) < length:
-        received += conn.recv(65536)
-    return received
-
-
-def http_reply(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
-
-
-def reset(conn: socket.socket) -> None:
-    """Closes with a reset instead of an end of data."""
-    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    conn.close()
-
-
-class Server:
-    """Accepts connections on loopback and treats each, in a thread of its own, as the test says."""
-
-    def __init__(self, behave: Callable[["Server", socket.socket], None], tls: ssl.SSLContext | None = None) -> None:
-        self.connections = 0
-        self.requests: list[bytes] = []
-        self.over = threading.Event()
-        self._behave, self._tls = behave, tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                conn, _ = self._listener.accept()
-                self.connections += 1
-                self._threads.append(threading.Thread(target=self._serve, args=(conn,)))
-                self._threads[-1].start()
-
-    def _serve(self, conn: socket.socket) -> None:
-        conn.settimeout(5)
-        with contextlib.suppress(OSError):
-            if self._tls:
-                conn = self._tls.wrap_socket(conn, server_side=True)
-            self._behave(self, conn)
-        conn.close()
-
-    def answer(self, conn: socket.socket, *replies: bytes) -> None:
-        """Answers the requests of a connection, the last reply again and again."""
-        sent = 0
-        while request := read_request(conn):
-            self.requests.append(request)
-            conn.sendall(replies[min(sent, len(replies) - 1)])
-            sent += 1
-
-    def close(self) -> None:
-        self.over.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(10)
+READ_TIMEOUT_SECS = 0.3  # of `connect`
 
 
 Serve = Callable[..., Server]
 Connect = Callable[..., EventsApi]
-
-
-@pytest.fixture
-def clients() -> Iterator[list[EventsApi]]:
-    made: list[EventsApi] = []
-    yield made
-    for client in made:
-        client.close()
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts a server: with `replies`, one that answers; with `behave`, any other."""
-    servers: list[Server] = []
-
-    def start(
-        *replies: bytes,
-        behave: Callable[[Server, socket.socket], None] | None = None,
-        tls: ssl.SSLContext | None = None,
-    ) -> Server:
-        servers.append(Server(behave or (lambda server, conn: server.answer(conn, *replies)), tls))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-@pytest.fixture
-def connect(clients: list[EventsApi], serve: Serve) -> Connect:
-    """Makes a client of a port; closes it before the server ends, so that no thread of the server waits for it."""
-
-    def make(port: int, scheme: str = "http", host: str = "127.0.0.1", **settings: object) -> EventsApi:
-        times = {"connect_timeout_secs": 1.0, "read_timeout_secs": READ_TIMEOUT_SECS}
-        connection = Connection(
-            event_source_id="P1",
-            api_url=f"{scheme}://{host}:{port}/open_api/v1.3/",
-            **{**times, **settings},  # type: ignore[arg-type]
-        )
-        clients.append(EventsApi(connection, clock=lambda: 1_700_000_000.0))
-        return clients[-1]
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Makes a self-signed certificate for 127.0.0.1, with its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
-
-
-@pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
 
 
 def outcome(reply: Reply) -> tuple[int | None, Trouble | None, bool]:
@@ -241,8 +89,7 @@ def test_a_body_of_joined_events_arrives_whole(
     serve: Serve,
     connect: Connect,
     tls: ssl.SSLContext,
-    certificate: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    authority: Authority,
     scheme: str,
     runs: int,
     run_bytes: int,
@@ -254,9 +101,8 @@ def test_a_body_of_joined_events_arrives_whole(
         server.requests.append(read_request(conn))
         conn.sendall(http_reply(ACCEPTED))
 
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
     server = serve(behave=wait_and_read, tls=tls if scheme == "https" else None)
-    api = connect(server.port, scheme, read_timeout_secs=5)
+    api = connect(server.port, scheme, read_timeout_secs=5, ca_file=str(authority.ca_path))
     wrap = envelope(Connection(event_source_id="P1"), Form.WEB)
     events = [b'{"n":%0*d}' % (run_bytes - 6, number) for number in range(runs)]
     assert outcome(api.post(Form.WEB, wrap.around([memoryview(event) for event in events]), TOKEN)) == (200, None, True)
@@ -296,15 +142,11 @@ def test_a_base_in_clear_to_another_machine_is_refused(connect: Connect) -> None
         connect(80, host="business-api.tiktok.com")
 
 
-def test_the_environment_has_no_say(
-    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login jane password pass5word\n")
+def test_netrc_is_not_read(serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (".netrc", "_netrc", "netrc"):
+        (tmp_path / name).write_text("machine 127.0.0.1 login jane password pass5word\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
     server = serve(http_reply(ACCEPTED))
     assert connect(server.port).post(Form.WEB, BODY, TOKEN).status == 200
     assert "authorization" not in headers_of(server.requests[0])
@@ -431,7 +273,7 @@ def test_a_connection_that_does_not_come_about_in_time_sent_nothing(connect: Con
     assert 0.2 <= reply.elapsed_secs < 1
 
 
-def test_a_self_signed_certificate_is_refused_before_anything_is_sent(
+def test_a_certificate_of_an_unknown_authority_is_refused_before_anything_is_sent(
     serve: Serve, connect: Connect, tls: ssl.SSLContext
 ) -> None:
     server = serve(http_reply(ACCEPTED), tls=tls)
@@ -464,13 +306,11 @@ def test_a_tls_greeting_that_breaks_off_sent_nothing(serve: Serve, connect: Conn
 
 
 def test_a_trusted_certificate_is_accepted_and_the_deadline_holds_there_too(
-    serve: Serve, connect: Connect, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, connect: Connect, tls: ssl.SSLContext, authority: Authority
 ) -> None:
-    # Which authorities are trusted is no setting of ours, so the list of `requests` is exchanged.
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
     dripping = http_reply(ACCEPTED)[:-1]
     server = serve(http_reply(ACCEPTED), http_reply(ACCEPTED), dripping, tls=tls)
-    api = connect(server.port, "https")
+    api = connect(server.port, "https", ca_file=str(authority.ca_path))
     replies = [api.post(Form.WEB, BODY, TOKEN) for _ in range(3)]
     assert [outcome(reply) for reply in replies] == [
         (200, None, True),

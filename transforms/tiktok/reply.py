@@ -86,7 +86,7 @@ def read(reply: Reply, bodies: Sequence[bytes], overrides: Mapping[int, ReplyCla
     wait = reply.retry_after_secs
     if reply.trouble is not None:
         cls: ReplyClass = "configuration" if reply.trouble is Trouble.TLS else "transient"
-        return Verdict(cls, None, _TROUBLE_TEXTS[reply.trouble], None, retry_after_secs=wait, sent=reply.sent)
+        return Verdict(cls, None, _trouble_message(reply, reply.trouble), None, retry_after_secs=wait, sent=reply.sent)
     fields = _fields(reply.body)
     request_id = _request_id(fields)
     code = fields.get("code")
@@ -109,6 +109,12 @@ def read(reply: Reply, bodies: Sequence[bytes], overrides: Mapping[int, ReplyCla
         if not indexes and code not in overrides and not _POSITION.search(raw) and _ENVELOPE_FIELD.search(raw):
             cls = "configuration"
     return Verdict(cls, code, message, request_id, indexes, retry_after_secs=wait, sent=cls == "unknown")
+
+
+def _trouble_message(reply: Reply, trouble: Trouble) -> str:
+    """Returns what went wrong on the way, and which way was tried where that matters."""
+    text = _TROUBLE_TEXTS[trouble]
+    return text if reply.route is None else f"{text}, {reply.route}"
 
 
 def _fields(body: bytes) -> dict[str, Any]:
