@@ -31,8 +31,7 @@ from transforms.batch import BatchPayloads
 from transforms.deliver import _DeliverFn
 from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
 from transforms.stream import Stream
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.token import TokenSource
+from transforms.tiktok import EventsApi, TokenSource
 
 _LIMIT_SECS = 120.0
 

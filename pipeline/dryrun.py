@@ -13,7 +13,7 @@ from pipeline.prices import Prices
 from transforms.connection import Connection
 from transforms.counters import NAMESPACE, UNITS
 from transforms.rehearse import SAMPLE
-from transforms.tiktok.budget import Budget
+from transforms.tiktok import Budget
 from transforms.vocabulary import Reason
 
 # On Dataflow what is between gathering, coalescing and sending is shuffled: all payloads, twice.

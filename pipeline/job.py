@@ -33,9 +33,7 @@ from pipeline.stopping import files_until_stopped, is_stopping
 from pipeline.summary import Summary, exit_code, read_counters, render, summarize, write_summary
 from transforms.connection import Connection
 from transforms.forward import Scope, Sending
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.runtime import Transport
-from transforms.tiktok.token import TokenSource
+from transforms.tiktok import EventsApi, TokenSource, Transport
 
 if TYPE_CHECKING:
     from pipeline.streaming import Plan

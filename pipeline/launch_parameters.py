@@ -13,7 +13,7 @@ from pipeline.settings import read_text
 from pipeline.template_forms import as_text
 from pipeline.template_parameters import LOOKS_LIKE_TOKEN, Parameter, check_parameters, command
 from pipeline.values import BOOLEANS
-from transforms.tiktok.token import SECRET
+from transforms.tiktok import SECRET_VERSION
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def check(template: str, known: Sequence[Parameter], given: Mapping[str, str]) -
         parsed(template, [*others, *stand_ins])
         return None
     options = parsed(template, words)
-    if not SECRET.fullmatch(options.connection.access_token or ""):
+    if not SECRET_VERSION.fullmatch(options.connection.access_token or ""):
         raise UsageError(
             f"{given['connection']}: access_token is a reference that only its own machine can follow (env: or file:);"
             f" the workers of a job cannot. {_REMEDY[0].upper()}{_REMEDY[1:]}, in the file or as "
@@ -109,7 +109,7 @@ def parsed(template: str, words: Sequence[str]) -> RunOptions:
 
 def _refuse_secrets(given: Mapping[str, str]) -> None:
     token = given.get("access_token")
-    if token is not None and not SECRET.fullmatch(token):
+    if token is not None and not SECRET_VERSION.fullmatch(token):
         reason = "a token itself would be readable by everybody who may see the job"
         if token.lstrip().startswith(("env:", "file:")):
             reason = "env: and file: name things of this machine, which workers on Dataflow do not have"

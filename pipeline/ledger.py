@@ -19,7 +19,7 @@ import xxhash
 from pipeline.rowfiles import Layout
 from transforms.model import Outcome
 from transforms.outcomes import MATCH_KEY_NAMES
-from transforms.tiktok.settle import SettledTogether
+from transforms.tiktok import SettledTogether
 
 _TIME = pa.timestamp("ms", tz="UTC")
 

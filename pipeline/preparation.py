@@ -12,8 +12,7 @@ from pipeline.described import is_graph_check
 from pipeline.options import RunOptions, beam_runner
 from pipeline.records import Records
 from transforms.connection import Connection
-from transforms.tiktok.route import find_route
-from transforms.tiktok.token import SECRET, TokenReferenceError, TokenSource
+from transforms.tiktok import SECRET_VERSION, TokenReferenceError, TokenSource, find_route
 
 _LOCAL = "FnApiRunner"
 _DATAFLOW = "DataflowRunner"
@@ -47,7 +46,7 @@ def check_token(
     if runner == _LOCAL:
         tokens(reference).get()
         find_route(options.connection)
-    elif runner == _DATAFLOW and not is_graph_check(beam_options) and not SECRET.fullmatch(reference):
+    elif runner == _DATAFLOW and not is_graph_check(beam_options) and not SECRET_VERSION.fullmatch(reference):
         # A stream would fail, and be started again, without end.
         raise TokenReferenceError(
             "access_token: env: and file: name things of one machine, which workers on Dataflow do not have; put the "

@@ -20,9 +20,7 @@ from rich.text import Text
 from pipeline.source_report import BYTES, FILES, ROW_GROUPS
 from transforms.connection import Connection
 from transforms.counters import REQUESTS
-from transforms.tiktok.client import Reply
-from transforms.tiktok.request import Body
-from transforms.tiktok.runtime import Transport
+from transforms.tiktok import ApiReply, RequestBody, Transport
 from transforms.vocabulary import Form, Kind
 
 # Seconds between two lines in a log, and between two looks at a terminal.
@@ -89,7 +87,7 @@ class CountedTransport:
     def __init__(self, transport: Callable[[Connection], Transport], connection: Connection) -> None:
         self._transport = transport(connection)
 
-    def post(self, form: Form, body: Body, token: str) -> Reply:
+    def post(self, form: Form, body: RequestBody, token: str) -> ApiReply:
         """Returns the reply of the other one."""
         try:
             return self._transport.post(form, body, token)

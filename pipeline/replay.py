@@ -34,9 +34,7 @@ from pipeline.stopping import files_until_stopped, is_stopping
 from transforms.connection import Connection
 from transforms.deliver import WriteToTikTok
 from transforms.skip import DropDuplicates, SkipDelivered
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.runtime import Transport
-from transforms.tiktok.token import TokenReferenceError
+from transforms.tiktok import EventsApi, TokenReferenceError, Transport
 
 _log = logging.getLogger(__name__)
 

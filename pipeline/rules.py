@@ -20,10 +20,7 @@ from transforms.mapping.tables import (
     PRODUCT_ACTIONS,
     PURCHASE_LIKE_EVENTS,
 )
-from transforms.tiktok import token
-from transforms.tiktok.budget import Budget
-from transforms.tiktok.request import check_api_url
-from transforms.tiktok.route import check_proxy_url
+from transforms.tiktok import Budget, TokenReferenceError, check_api_url, check_proxy_url, parse_reference
 from transforms.vocabulary import Form
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -51,8 +48,8 @@ def check_values(values: dict[str, Any], places: Mapping[str, str], report: Repo
 
 def _access_token(reference: str, where: str, report: Report) -> str:
     try:
-        return str(token.parse(reference))
-    except token.TokenReferenceError as error:
+        return str(parse_reference(reference))
+    except TokenReferenceError as error:
         # Its text names the remedy and repeats nothing that may be a token.
         report.refuse(where, "access_token", str(error).removeprefix("access_token: "))
         return reference

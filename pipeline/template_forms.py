@@ -14,7 +14,7 @@ import yaml
 
 from pipeline.flags import settings
 from pipeline.options import LAYOUTS
-from transforms.tiktok import token
+from transforms.tiktok import SECRET_VERSION
 
 # Names of buckets. Source: Cloud Storage, "About buckets", bucket names (read 2026-11-25).
 _BUCKET = r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
@@ -138,7 +138,7 @@ CONNECTION_LEFT_OUT = {
 # Keys whose text has a form that their type does not tell.
 _KEY_REGEXES = {
     # References to Secret Manager only: launcher and workers have neither the operator's variables nor his files.
-    "access_token": "^" + re.sub(r"\?P<\w+>", "?:", token.SECRET.pattern) + "$",
+    "access_token": "^" + re.sub(r"\?P<\w+>", "?:", SECRET_VERSION.pattern) + "$",
     "default_currency": r"^[A-Za-z]{3}$",
     "default_phone_region": r"^[A-Za-z]{2}$",
     "api_url": r"^https://[A-Za-z0-9.-]+(?::[0-9]+)?/[^\s?#]*$",

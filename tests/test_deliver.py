@@ -19,8 +19,7 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from transforms import Connection, ForwardToTikTok, Kind, Message, Outcome, Payload, Reason, WriteToTikTok
 from transforms.coders import ValueCoder
 from transforms.connection import Consent
-from transforms.tiktok.client import Reply
-from transforms.tiktok.request import Body
+from transforms.tiktok import ApiReply, RequestBody
 from transforms.vocabulary import Form
 
 
@@ -30,17 +29,23 @@ class Accepting:
     def __init__(self, connection: Connection) -> None:
         self._id = connection.event_source_id
 
-    def post(self, form: Form, body: Body, token: str) -> Reply:
+    def post(self, form: Form, body: RequestBody, token: str) -> ApiReply:
         sent = json.loads(b"".join(body.pieces(100)))
         assert (sent.get("event_source_id") or sent["pixel_code"]) == self._id
         assert token == "a-token-of-no-use"
-        return Reply(200, b'{"code":0,"message":"OK","request_id":"R1"}', None, None, True, time.time(), 0.0)
+        return ApiReply(
+            status=200,
+            body=b'{"code":0,"message":"OK","request_id":"R1"}',
+            sent=True,
+            started_at=time.time(),
+            elapsed_secs=0.0,
+        )
 
 
 class Confused(Accepting):
     """A transport with a defect."""
 
-    def post(self, form: Form, body: Body, token: str) -> Reply:
+    def post(self, form: Form, body: RequestBody, token: str) -> ApiReply:
         raise ZeroDivisionError
 
 

@@ -14,9 +14,7 @@ from transforms.rehearse import RehearseDelivery
 from transforms.skip import DropDuplicates, SkipDelivered
 from transforms.stages import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
 from transforms.stream import Stream
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.runtime import Transport
-from transforms.tiktok.token import TokenSource
+from transforms.tiktok import EventsApi, TokenSource, Transport
 
 
 class Outcomes(NamedTuple):

@@ -9,7 +9,7 @@ from transforms.connection import Connection
 from transforms.mapping.convert import converter
 from transforms.mapping.explain import Trace, watched
 from transforms.model import Message, Outcome, Payload
-from transforms.tiktok.request import envelope, path
+from transforms.tiktok import endpoint_path, make_envelope
 from transforms.vocabulary import Form, Note, Reason
 
 
@@ -78,14 +78,14 @@ def previews(
     """
     watch = watched(connection) if explain else None
     convert = converter(connection, since_ms, until_ms, mapper=None if watch is None else watch.mapper)
-    envelopes = {form: envelope(connection, form) for form in Form}
+    envelopes = {form: make_envelope(connection, form) for form in Form}
     for number, message in enumerate(messages):
         if watch is not None:
             watch.seen.clear()
         for result in convert(message):
             if isinstance(result, Payload):
                 body = msgspec.Raw(envelopes[result.form].join([result.body]))
-                preview = Preview(number, result.index, "send", None, path(result.form), body, result.notes)
+                preview = Preview(number, result.index, "send", None, endpoint_path(result.form), body, result.notes)
             else:
                 preview = Preview(number, result.index, result.kind, result.reason, None, None, result.notes)
             if explain:

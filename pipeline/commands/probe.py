@@ -11,10 +11,7 @@ from pipeline.problems import CommandError, UsageError
 from transforms.connection import Connection, ReplyClass
 from transforms.mapping.convert import converter
 from transforms.model import Message, Payload
-from transforms.tiktok import reply as replies
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.codes import NAMES
-from transforms.tiktok.request import envelope, path
+from transforms.tiktok import CODE_NAMES, EventsApi, endpoint_path, make_envelope, read_reply
 from transforms.vocabulary import Form, Reason
 
 # Which reason, and so which remedy, belongs to each class of reply.
@@ -61,19 +58,19 @@ def _send(api: EventsApi, connection: Connection, form: Form, source: str, token
     (payload,) = converter(msgspec.structs.replace(connection, custom_mappings=()))(message)
     if not isinstance(payload, Payload):
         raise CommandError(f"the test event was not built: {payload.reason} ({payload.detail}).")
-    body = envelope(connection, form).join([payload.body])
-    verdict = replies.read(api.post(form, body, token), [payload.body], connection.codes)
-    accepted = verdict.cls == "success"
+    body = make_envelope(connection, form).join([payload.body])
+    verdict = read_reply(api.post(form, body, token), [payload.body], connection.codes)
+    accepted = verdict.reply_class == "success"
     return Probe(
         form=form,
-        path=path(form),
+        path=endpoint_path(form),
         accepted=accepted,
-        reply_class=verdict.cls,
+        reply_class=verdict.reply_class,
         code=verdict.code,
-        name=None if verdict.code is None else NAMES.get(verdict.code),
+        name=None if verdict.code is None else CODE_NAMES.get(verdict.code),
         message=verdict.message,
         request_id=verdict.request_id,
-        remedy=None if accepted else member_docs(Reason)[_REASONS[verdict.cls]],
+        remedy=None if accepted else member_docs(Reason)[_REASONS[verdict.reply_class]],
     )
 
 

@@ -12,7 +12,7 @@ from pipeline.subscription import Subscription
 from sandbox.control import Sandbox
 from sandbox.generator import purchases
 from sandbox.publishing import PubSub
-from transforms.tiktok.token import TokenSource
+from transforms.tiktok import TokenSource
 
 PARENT = "projects/test-project"
 LATEST = f"{PARENT}/secrets/tiktok-token/versions/latest"

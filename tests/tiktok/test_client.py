@@ -16,8 +16,8 @@ import pytest
 from loopback import Authority, Server, http_reply, read_request, reset
 
 from transforms.connection import Connection
-from transforms.tiktok.client import MAX_REPLY_BYTES, EventsApi, Reply, Trouble
-from transforms.tiktok.request import envelope
+from transforms.tiktok.client import MAX_REPLY_BYTES, ApiReply, EventsApi, Trouble
+from transforms.tiktok.envelope import make_envelope
 from transforms.vocabulary import Form
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -30,7 +30,7 @@ Serve = Callable[..., Server]
 Connect = Callable[..., EventsApi]
 
 
-def outcome(reply: Reply) -> tuple[int | None, Trouble | None, bool]:
+def outcome(reply: ApiReply) -> tuple[int | None, Trouble | None, bool]:
     return reply.status, reply.trouble, reply.sent
 
 
@@ -103,9 +103,9 @@ def test_a_body_of_joined_events_arrives_whole(
 
     server = serve(behave=wait_and_read, tls=tls if scheme == "https" else None)
     api = connect(server.port, scheme, read_timeout_secs=5, ca_file=str(authority.ca_path))
-    wrap = envelope(Connection(event_source_id="P1"), Form.WEB)
+    wrap = make_envelope(Connection(event_source_id="P1"), Form.WEB)
     events = [b'{"n":%0*d}' % (run_bytes - 6, number) for number in range(runs)]
-    assert outcome(api.post(Form.WEB, wrap.around([memoryview(event) for event in events]), TOKEN)) == (200, None, True)
+    assert outcome(api.post(Form.WEB, wrap.body([memoryview(event) for event in events]), TOKEN)) == (200, None, True)
     assert server.requests[0].partition(b"\r\n\r\n")[2] == wrap.join(events)
 
 

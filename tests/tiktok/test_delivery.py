@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from transforms.tiktok.circuit import Circuit
 from transforms.tiktok.client import Trouble
-from transforms.tiktok.exchange import Circuit
 from transforms.vocabulary import Kind, Reason
 
 Deliver = Callable[..., Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from transforms.tiktok.exchange import Circuit, CircuitOpenError
+from transforms.tiktok.circuit import Circuit, CircuitOpenError
 from transforms.vocabulary import Kind, Reason
 
 Deliver = Callable[..., Any]

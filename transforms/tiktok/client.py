@@ -1,7 +1,7 @@
-"""One POST to the Events API: a finished body and a token go out, a `Reply` comes back, whatever the network does.
+"""One POST to the Events API: a finished body and a token go out, a `ApiReply` comes back, whatever the network does.
 
 Trouble of the network is a value (`Trouble`), not an exception. What the reply means is read in
-`transforms.tiktok.reply`; whether to try again is decided above both. Requests are sent by `requests`, with deadlines
+`transforms.tiktok.verdict`; whether to try again is decided above both. Requests are sent by `requests`, with deadlines
 of `transforms.tiktok.http_deadline`, the way that `transforms.tiktok.route` has found.
 """
 
@@ -21,9 +21,8 @@ import requests
 import urllib3
 
 from transforms.connection import Connection
-from transforms.tiktok import request
+from transforms.tiktok.envelope import RequestBody, endpoint_url, sliced
 from transforms.tiktok.http_deadline import DeadlineSession, Upload
-from transforms.tiktok.request import Body, sliced
 from transforms.tiktok.route import CA_REMEDY, PROXY_REMEDY, find_route
 from transforms.vocabulary import Form
 
@@ -63,7 +62,7 @@ class Trouble(StrEnum):
     """The other side's certificate was refused, or it speaks no TLS: nothing was sent, and waiting does not help."""
 
 
-class Reply(msgspec.Struct, frozen=True):
+class ApiReply(msgspec.Struct, frozen=True, kw_only=True):
     """What came back for one request.
 
     Attributes:
@@ -74,21 +73,21 @@ class Reply(msgspec.Struct, frozen=True):
       sent: whether anything of the body was handed to the network.
       started_at: clock time at the start, epoch seconds.
       elapsed_secs: from the start to the end of the reply, or to the trouble.
-      route: with trouble before the body: which way it was tried, and what may help.
+      route_note: with trouble before the body: which way it was tried, and what may help.
     """
 
-    status: int | None
-    body: bytes
-    trouble: Trouble | None
-    retry_after_secs: float | None
+    status: int | None = None
+    body: bytes = b""
+    trouble: Trouble | None = None
+    retry_after_secs: float | None = None
     sent: bool
     started_at: float
     elapsed_secs: float
-    route: str | None = None
+    route_note: str | None = None
 
     def __repr__(self) -> str:
         """Returns all but the body."""
-        return f"Reply({self.status}, {self.trouble}, sent={self.sent}, {self.elapsed_secs:.3f} s)"
+        return f"ApiReply({self.status}, {self.trouble}, sent={self.sent}, {self.elapsed_secs:.3f} s)"
 
 
 class EventsApi:
@@ -104,7 +103,7 @@ class EventsApi:
 
         Args:
           connection: addresses, time-outs, and how many connections are kept open.
-          clock: epoch seconds, for `Reply.started_at` and dates in Retry-After.
+          clock: epoch seconds, for `ApiReply.started_at` and dates in Retry-After.
 
         Raises:
           ValueError: `api_url` is no URL that a token may be sent to, or the route cannot be taken; names the setting.
@@ -115,13 +114,13 @@ class EventsApi:
         self._piece_bytes = _PIECE_BYTES[urlsplit(connection.api_url).scheme]
         self._session = DeadlineSession(_headers(self._gzip), connection.max_in_flight)
         self._prepared = {
-            form: self._session.prepare_request(requests.Request("POST", request.url(connection, form)))
+            form: self._session.prepare_request(requests.Request("POST", endpoint_url(connection, form)))
             for form in Form
         }
         self._route = find_route(connection)
         self._proxies = {"https": self._route.proxy} if self._route.proxy else {}
 
-    def post(self, form: Form, body: bytes | Body, token: str) -> Reply:
+    def post(self, form: Form, body: bytes | RequestBody, token: str) -> ApiReply:
         """Sends one request and waits for its reply; network trouble is part of the reply.
 
         Args:
@@ -139,7 +138,7 @@ class EventsApi:
         prepared.headers["Access-Token"] = token
         prepared.prepare_body(upload, files=None)
         started_at, begun = self._clock(), time.monotonic()
-        response, received, trouble, route = None, b"", None, None
+        response, received, trouble, route_note = None, b"", None, None
         try:
             response = self._session.send(
                 prepared,
@@ -153,11 +152,11 @@ class EventsApi:
         except _NETWORK_ERRORS as error:
             # The error may hold what was sent, and with it the token: it ends here.
             trouble = _trouble(error, upload.begun)
-            route = self._explained(trouble, error)
+            route_note = self._route_note(trouble, error)
         finally:
             if response is not None:
                 response.close()
-        return Reply(
+        return ApiReply(
             status=None if response is None else response.status_code,
             body=received,
             trouble=trouble,
@@ -165,14 +164,14 @@ class EventsApi:
             sent=upload.begun,
             started_at=started_at,
             elapsed_secs=time.monotonic() - begun,
-            route=route,
+            route_note=route_note,
         )
 
     def close(self) -> None:
         """Closes the connections that are kept open."""
         self._session.close()
 
-    def _upload(self, body: bytes | Body) -> Upload:
+    def _upload(self, body: bytes | RequestBody) -> Upload:
         """Returns the body as it goes over the line."""
         if self._gzip:
             packer = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WBITS)
@@ -181,9 +180,9 @@ class EventsApi:
         timeout_secs = self._timeouts_secs[1]
         if isinstance(body, bytes):
             return Upload(sliced(body, self._piece_bytes), len(body), timeout_secs)
-        return Upload(body.pieces(self._piece_bytes), body.size, timeout_secs)
+        return Upload(body.pieces(self._piece_bytes), body.size_bytes, timeout_secs)
 
-    def _explained(self, trouble: Trouble, error: BaseException) -> str | None:
+    def _route_note(self, trouble: Trouble, error: BaseException) -> str | None:
         """Returns which way a request was tried that has not left, and what may help."""
         if trouble is Trouble.TLS:
             return f"{self._route.description}; {CA_REMEDY}"

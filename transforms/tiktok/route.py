@@ -10,7 +10,6 @@ the connection win over the environment, because a connection that names a proxy
   `SSL_CERT_FILE`, else the list that `requests` brings (certifi). Each of them stands in place of the others.
 """
 
-import ipaddress
 import os
 import ssl
 from typing import Final
@@ -18,9 +17,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
-import urllib3
 
 from transforms.connection import Connection
+from transforms.tiktok.addresses import check_proxy, check_proxy_url, is_loopback
 
 PROXY_REMEDY: Final = "behind a company's proxy set proxy_url, or HTTPS_PROXY on the workers"
 CA_REMEDY: Final = (
@@ -83,28 +82,6 @@ def find_route(connection: Connection) -> Route:
     return Route(proxy=proxy, proxy_source=proxy_source, ca_path=ca_path, ca_source=ca_source)
 
 
-def check_proxy_url(proxy_url: str) -> None:
-    """Refuses a setting that is not the address of a proxy.
-
-    Raises:
-      ValueError: no http(s), no host, with a path, or with user and password; names the remedy and repeats nothing.
-    """
-    _check_proxy(proxy_url, "proxy_url")
-    if "@" in proxy_url:
-        raise ValueError(
-            "proxy_url: leave out user and password, as a connection is shown in logs. Let the proxy know the workers "
-            "by their addresses, or set HTTPS_PROXY on the workers, which may hold both and is never shown."
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Returns whether a host is this machine itself, without asking a name server."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _proxy(connection: Connection) -> tuple[str | None, str | None]:
     """Returns the proxy and where it is set."""
     if is_loopback(urlsplit(connection.api_url).hostname or ""):
@@ -119,28 +96,12 @@ def _proxy(connection: Connection) -> tuple[str | None, str | None]:
     # A variable without a scheme is common ("proxy.example:3128"), and `requests` takes it for http.
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     source = next((name for name in _PROXY_VARIABLES if os.environ.get(name)), "the system's settings")
-    _check_proxy(proxy, source)
+    check_proxy(proxy, source)
     return proxy, source
 
 
-def _check_proxy(proxy: str, source: str) -> None:
-    """Refuses what is no address of a proxy.
-
-    Raises:
-      ValueError: names the source and the remedy; the address is not repeated, as it may hold a password.
-    """
-    try:
-        parts = urllib3.util.parse_url(proxy)
-    except urllib3.exceptions.LocationParseError:
-        parts = urllib3.util.Url()
-    usable = parts.scheme in ("http", "https") and parts.host and parts.path in (None, "/")
-    if not usable or parts.query or parts.fragment or not proxy.isprintable() or " " in proxy:
-        raise ValueError(f"{source}: write http://HOST:PORT or https://HOST:PORT, the address of a proxy.")
-
-
 def _host_and_port(proxy: str) -> str:
-    parts = urllib3.util.parse_url(proxy)
-    return f"{parts.host}:{parts.port}" if parts.port else str(parts.host)
+    return urlsplit(proxy).netloc.rpartition("@")[2]
 
 
 def _authorities(connection: Connection) -> tuple[str | None, str | None]:
@@ -157,18 +118,18 @@ def _authorities(connection: Connection) -> tuple[str | None, str | None]:
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cafile=path)
-        authorities = context.cert_store_stats()["x509_ca"]
+        certificates = context.cert_store_stats()["x509"]
     except ssl.SSLError:
-        authorities = 0
+        certificates = 0
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or type(error).__name__
         raise ValueError(
             f"{source}: {path!r} cannot be read ({cause}). Name a file with certificate authorities in PEM form that "
             "exists on every worker and that the user of this process may read."
         ) from None
-    if not authorities:
+    if not certificates:
         raise ValueError(
-            f"{source}: {path!r} holds no certificate authority in PEM form "
-            "(-----BEGIN CERTIFICATE-----). Export the authority's certificate as PEM."
+            f"{source}: {path!r} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----). "
+            "Export the authority's certificate as PEM."
         )
     return path, source
