@@ -30,7 +30,7 @@ ROWS_PER_GROUP = 20_000
 MOST_MADE = 1_000_000
 
 # As `EventsApi` joins bodies.
-_PIECE_BYTES = 1 << 17
+_PIECE_BYTES = 1 << 18
 
 _ACCEPTED = b'{"code":0,"message":"OK","request_id":"20240705092320323C2F514AF49BCF4621","data":{}}'
 

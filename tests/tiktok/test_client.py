@@ -419,20 +419,28 @@ def test_a_reply_that_floods_in_tiny_pieces_ends_with_the_read_time_out(serve: S
     assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
 
 
-def test_a_body_that_nobody_takes_ends_in_time(serve: Serve, connect: Connect) -> None:
-    server = serve(behave=lambda server, _: server.over.wait(5) and None)
-    api = connect(server.port, connect_timeout_secs=0.3)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_body_that_nobody_takes_ends_in_time(
+    serve: Serve, connect: Connect, tls: ssl.SSLContext, authority: Authority, scheme: str
+) -> None:
+    server = serve(behave=lambda server, _: server.over.wait(5) and None, tls=tls if scheme == "https" else None)
+    api = connect(server.port, scheme, connect_timeout_secs=0.3, ca_file=str(authority.ca_path))
     reply = api.post(Form.WEB, b"x" * 20_000_000, TOKEN)
     assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
     assert reply.elapsed_secs < 2
 
 
-def test_a_body_that_is_taken_too_slowly_ends_in_time(serve: Serve, connect: Connect) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_body_that_is_taken_too_slowly_ends_in_time(
+    serve: Serve, connect: Connect, tls: ssl.SSLContext, authority: Authority, scheme: str
+) -> None:
     def sip(server: Server, conn: socket.socket) -> None:
         while not server.over.wait(0.01):
             conn.recv(65536)
 
-    reply = connect(serve(behave=sip).port).post(Form.WEB, b"x" * 50_000_000, TOKEN)
+    server = serve(behave=sip, tls=tls if scheme == "https" else None)
+    api = connect(server.port, scheme, connect_timeout_secs=1, ca_file=str(authority.ca_path))
+    reply = api.post(Form.WEB, b"x" * 50_000_000, TOKEN)
     assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
     assert reply.elapsed_secs < 2
 

@@ -94,8 +94,9 @@ class EventsApi:
     """The Events API as one connection sees it. Safe to share between threads.
 
     A call ends after `connect_timeout_secs` to connect (for each address of the host, or of the proxy, and then for
-    the proxy's reply and for TLS), `read_timeout_secs` to send (once more for a last piece that nobody takes) and
-    `read_timeout_secs` for the whole reply. How long it takes to resolve a host's name is up to the operating system.
+    the proxy's reply and for TLS), `read_timeout_secs` to send (once more for a last piece that nobody takes, with TLS
+    twice) and `read_timeout_secs` for the whole reply. How long it takes to resolve a host's name is up to the
+    operating system.
     """
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
@@ -172,7 +173,7 @@ class EventsApi:
         self._session.close()
 
     def _upload(self, body: bytes | RequestBody) -> Upload:
-        """Returns the body as it goes over the line."""
+        """Returns the body as it is sent."""
         if self._gzip:
             packer = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WBITS)
             whole = [body] if isinstance(body, bytes) else body.pieces(_PIECE_BYTES["http"])

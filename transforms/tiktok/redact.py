@@ -11,7 +11,7 @@ A part of the message is hidden if it
 * looks like a value: e-mail, URL, IP address, date, phone or other number of four digits, hex of 16, long word.
 
 Words of TikTok's own (names of fields, the vocabulary of its messages) and TikTok's codes stay, wherever they stand:
-they say nothing about anybody. If the bodies are too large to look through, only those words stay.
+they show nothing of anybody. If the bodies are too large to look through, only those words stay.
 """
 
 import re
@@ -290,7 +290,7 @@ def _rendered(text: str, hidden: Iterable[int]) -> str:
 
 
 def redacted_event(body: bytes) -> dict[str, Any]:
-    """Returns an event as it would be sent, with `…` for what may tell about a person; of addresses the host stays.
+    """Returns an event as it would be sent, with `…` for what may show a person; of addresses the host stays.
 
     >>> redacted_event(b'{"event":"Purchase","user":{"email":["e814ff3d"]},"page":{"url":"https://shop.example/?u=ada"}}')
     {'event': 'Purchase', 'user': {'email': '…'}, 'page': {'url': 'https://shop.example/…'}}

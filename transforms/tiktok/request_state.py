@@ -26,7 +26,7 @@ class RequestState(msgspec.Struct, eq=False, kw_only=True):
       retrying_since: start of the first attempt of this very request: `retry_secs` count from here; 0 before it.
       sent_at: start of the last attempt.
       answered_at: end of the last attempt.
-      maybe_accepted: an attempt may have been accepted although no reply says so.
+      maybe_accepted: an attempt may have been accepted although no reply reports it.
       token_renewed: the token has been read again for this request.
       token: the one of the last attempt; set by the sender, asked for when it is refused.
       presumed_valid_events: so many payloads at the front are presumed valid; see `transforms.tiktok.isolation`.

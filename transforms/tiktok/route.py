@@ -4,7 +4,7 @@ In: a connection and the environment of this process. Out: a `Route`, worked out
 the connection win over the environment, because a connection that names a proxy means this one on every worker.
 
 * Proxy: `proxy_url`, else the environment as `requests` reads it (`HTTPS_PROXY`, `ALL_PROXY`, each in small letters
-  too, and on some systems the system's settings), but for what `NO_PROXY` names. `NO_PROXY` has no say over
+  too, and on some systems the system's settings), but for what `NO_PROXY` names. `NO_PROXY` does not apply to
   `proxy_url`. A loopback address is never reached through a proxy: a stand-in on this machine has none in front of it.
 * Authorities: `ca_file`, else the file or folder of `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE`, else the file of
   `SSL_CERT_FILE`, else the list that `requests` brings (certifi). Each of them stands in place of the others.

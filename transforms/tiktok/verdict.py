@@ -65,7 +65,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
       message: TikTok's message without values, or ours if TikTok gave none; None for a success.
       request_id: TikTok's log id.
       named: `invalid`: the positions that TikTok named; empty if it named none.
-      accepted: `partial`: the positions that were accepted, None if the reply does not tell beyond doubt.
+      accepted: `partial`: the positions that were accepted, None if the reply leaves any doubt.
       refused: `partial` with `accepted`: the events that were refused.
       retry_after_secs: how long TikTok asks to wait, if it does.
       maybe_accepted: the events may have been accepted. A failure that TikTok or its gateway reports (a code of the
