@@ -67,6 +67,7 @@ class _DeadlineReader(io.RawIOBase):
         self._file = file
         self._sock = sock
         self._deadline = time.monotonic() + (sock.gettimeout() or math.inf)
+        self._is_first = True
         self._is_over = False
 
     def readable(self) -> bool:
@@ -77,10 +78,14 @@ class _DeadlineReader(io.RawIOBase):
         """Reads what comes first, as `io.RawIOBase.readinto`; None once the reply is over."""
         if self._is_over:
             return None
-        left_secs = self._deadline - time.monotonic()
-        if left_secs <= 0:
-            raise TimeoutError("timed out")
-        self._sock.settimeout(left_secs)
+        if self._is_first:
+            # The time-out is set already, and most replies come at once: setting it again is a turn of Python's lock.
+            self._is_first = False
+        else:
+            left_secs = self._deadline - time.monotonic()
+            if left_secs <= 0:
+                raise TimeoutError("timed out")
+            self._sock.settimeout(left_secs)
         return self._file.readinto(buffer)
 
     def end(self) -> None:
