@@ -15,7 +15,7 @@ from transforms.connection import Connection
 from transforms.model import Fragment, Outcome, Payload
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
 from transforms.tiktok.circuit import Circuit
-from transforms.tiktok.client import ApiReply, EventsApi, Trouble
+from transforms.tiktok.client import ApiReply, EventsApi, NetworkTrouble
 from transforms.tiktok.delivery import Delivery
 from transforms.tiktok.request_state import RequestState
 from transforms.tiktok.sender_pool import SendResult
@@ -89,8 +89,10 @@ class Replies:
         )
 
     @staticmethod
-    def trouble(trouble: Trouble) -> ApiReply:
-        return ApiReply(trouble=trouble, sent=trouble is not Trouble.NOT_CONNECTED, started_at=0.0, elapsed_secs=0.0)
+    def trouble(trouble: NetworkTrouble) -> ApiReply:
+        return ApiReply(
+            trouble=trouble, sent=trouble is not NetworkTrouble.NOT_CONNECTED, started_at=0.0, elapsed_secs=0.0
+        )
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from loopback import Authority, Server, http_reply, read_request, reset
 
 from transforms.connection import Connection
-from transforms.tiktok.client import MAX_REPLY_BYTES, ApiReply, EventsApi, Trouble
+from transforms.tiktok.client import MAX_REPLY_BYTES, ApiReply, EventsApi, NetworkTrouble
 from transforms.tiktok.envelope import make_envelope
 from transforms.vocabulary import Form
 
@@ -30,7 +30,7 @@ Serve = Callable[..., Server]
 Connect = Callable[..., EventsApi]
 
 
-def outcome(reply: ApiReply) -> tuple[int | None, Trouble | None, bool]:
+def outcome(reply: ApiReply) -> tuple[int | None, NetworkTrouble | None, bool]:
     return reply.status, reply.trouble, reply.sent
 
 
@@ -246,12 +246,12 @@ def test_connections_are_closed_with_the_client(serve: Serve, connect: Connect) 
 def test_a_refused_connection_sent_nothing(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert outcome(connect(port).post(Form.WEB, BODY, TOKEN)) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(connect(port).post(Form.WEB, BODY, TOKEN)) == (None, NetworkTrouble.NOT_CONNECTED, False)
 
 
 def test_an_unknown_host_sent_nothing(connect: Connect) -> None:
     reply = connect(443, "https", "no-such-host.invalid").post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reply) == (None, NetworkTrouble.NOT_CONNECTED, False)
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".example", "exa mple.com", "-a.example", "a..example"])
@@ -269,7 +269,7 @@ def test_a_connection_that_does_not_come_about_in_time_sent_nothing(connect: Con
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
         reply = connect(listener.getsockname()[1], connect_timeout_secs=0.2).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reply) == (None, NetworkTrouble.NOT_CONNECTED, False)
     assert 0.2 <= reply.elapsed_secs < 1
 
 
@@ -277,7 +277,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused_before_anything_is_sen
     serve: Serve, connect: Connect, tls: ssl.SSLContext
 ) -> None:
     server = serve(http_reply(ACCEPTED), tls=tls)
-    assert outcome(connect(server.port, "https").post(Form.WEB, BODY, TOKEN)) == (None, Trouble.TLS, False)
+    assert outcome(connect(server.port, "https").post(Form.WEB, BODY, TOKEN)) == (None, NetworkTrouble.TLS, False)
     assert server.requests == []
 
 
@@ -287,7 +287,7 @@ def test_a_server_without_tls_gets_nothing(serve: Serve, connect: Connect) -> No
         conn.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
     server = serve(behave=greet)
-    assert outcome(connect(server.port, "https").post(Form.WEB, BODY, TOKEN)) == (None, Trouble.TLS, False)
+    assert outcome(connect(server.port, "https").post(Form.WEB, BODY, TOKEN)) == (None, NetworkTrouble.TLS, False)
 
 
 @pytest.mark.parametrize("how", ["waits", "closes", "resets"])
@@ -301,7 +301,7 @@ def test_a_tls_greeting_that_breaks_off_sent_nothing(serve: Serve, connect: Conn
 
     server = serve(behave=break_off)
     reply = connect(server.port, "https", connect_timeout_secs=0.3).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reply) == (None, NetworkTrouble.NOT_CONNECTED, False)
     assert reply.elapsed_secs < 1
 
 
@@ -315,7 +315,7 @@ def test_a_trusted_certificate_is_accepted_and_the_deadline_holds_there_too(
     assert [outcome(reply) for reply in replies] == [
         (200, None, True),
         (200, None, True),
-        (200, Trouble.TIMED_OUT, True),
+        (200, NetworkTrouble.TIMED_OUT, True),
     ]
     assert server.connections == 1
 
@@ -331,7 +331,7 @@ def test_a_reset_in_the_middle_of_the_body_is_ambiguous(serve: Serve, connect: C
     server = serve(behave=reset_early)
     # More than the buffers of both sides hold, so the reset meets a body on its way.
     reply = connect(server.port, read_timeout_secs=5).post(Form.WEB, b"x" * 20_000_000, TOKEN)
-    assert outcome(reply) == (None, Trouble.BROKEN, True)
+    assert outcome(reply) == (None, NetworkTrouble.BROKEN, True)
 
 
 @pytest.mark.parametrize("how", ["resets", "closes", "babbles", "upgrades", "stops in the headers"])
@@ -349,7 +349,7 @@ def test_a_connection_that_ends_without_a_reply_is_ambiguous(serve: Serve, conne
 
     server = serve(behave=end)
     reply = connect(server.port).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.BROKEN, True)
+    assert outcome(reply) == (None, NetworkTrouble.BROKEN, True)
     assert reply.body == b""
 
 
@@ -358,7 +358,7 @@ def test_half_a_reply_is_ambiguous(serve: Serve, connect: Connect) -> None:
         server.requests.append(read_request(conn))
         conn.sendall(http_reply(ACCEPTED)[:-20])
 
-    assert outcome(connect(serve(behave=half).port).post(Form.WEB, BODY, TOKEN)) == (200, Trouble.BROKEN, True)
+    assert outcome(connect(serve(behave=half).port).post(Form.WEB, BODY, TOKEN)) == (200, NetworkTrouble.BROKEN, True)
 
 
 def test_headers_without_end_are_not_kept(serve: Serve, connect: Connect) -> None:
@@ -369,7 +369,7 @@ def test_headers_without_end_are_not_kept(serve: Serve, connect: Connect) -> Non
             conn.sendall(b"X-More: 1\r\n" * 1_000)
 
     reply = connect(serve(behave=pour).port, read_timeout_secs=5).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.BROKEN, True)
+    assert outcome(reply) == (None, NetworkTrouble.BROKEN, True)
     assert reply.elapsed_secs < 2
 
 
@@ -379,7 +379,7 @@ def test_a_reply_that_does_not_come_in_time_is_ambiguous(serve: Serve, connect: 
         server.over.wait(5)
 
     reply = connect(serve(behave=wait).port).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
+    assert outcome(reply) == (None, NetworkTrouble.TIMED_OUT, True)
     assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
 
 
@@ -403,7 +403,7 @@ def test_a_reply_that_drips_for_ever_ends_with_the_read_time_out(
             conn.sendall(b"x")
 
     reply = connect(serve(behave=drip).port).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (status, Trouble.TIMED_OUT, True)
+    assert outcome(reply) == (status, NetworkTrouble.TIMED_OUT, True)
     assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
 
 
@@ -415,7 +415,7 @@ def test_a_reply_that_floods_in_tiny_pieces_ends_with_the_read_time_out(serve: S
             conn.sendall((b"1;" + b"y" * 1_000 + b"\r\nx\r\n") * 100)
 
     reply = connect(serve(behave=flood).port).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (200, Trouble.TIMED_OUT, True)
+    assert outcome(reply) == (200, NetworkTrouble.TIMED_OUT, True)
     assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
 
 
@@ -426,7 +426,7 @@ def test_a_body_that_nobody_takes_ends_in_time(
     server = serve(behave=lambda server, _: server.over.wait(5) and None, tls=tls if scheme == "https" else None)
     api = connect(server.port, scheme, connect_timeout_secs=0.3, ca_file=str(authority.ca_path))
     reply = api.post(Form.WEB, b"x" * 20_000_000, TOKEN)
-    assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
+    assert outcome(reply) == (None, NetworkTrouble.TIMED_OUT, True)
     assert reply.elapsed_secs < 2
 
 
@@ -441,7 +441,7 @@ def test_a_body_that_is_taken_too_slowly_ends_in_time(
     server = serve(behave=sip, tls=tls if scheme == "https" else None)
     api = connect(server.port, scheme, connect_timeout_secs=1, ca_file=str(authority.ca_path))
     reply = api.post(Form.WEB, b"x" * 50_000_000, TOKEN)
-    assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
+    assert outcome(reply) == (None, NetworkTrouble.TIMED_OUT, True)
     assert reply.elapsed_secs < 2
 
 
@@ -529,7 +529,7 @@ def test_a_reply_that_was_compressed_in_two_parts_is_decoded(serve: Serve, conne
 
 def test_a_reply_that_was_cut_after_it_was_compressed_is_ambiguous(serve: Serve, connect: Connect) -> None:
     server = serve(http_reply(gzip.compress(ACCEPTED)[:-10], headers="Content-Encoding: gzip\r\n"))
-    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (200, Trouble.BROKEN, True)
+    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (200, NetworkTrouble.BROKEN, True)
 
 
 def test_a_reply_that_unpacks_to_far_more_is_cut(serve: Serve, connect: Connect) -> None:
@@ -541,7 +541,7 @@ def test_a_reply_that_unpacks_to_far_more_is_cut(serve: Serve, connect: Connect)
 
 def test_a_reply_that_cannot_be_unpacked_is_ambiguous(serve: Serve, connect: Connect) -> None:
     server = serve(http_reply(b"no gzip at all", headers="Content-Encoding: gzip\r\n"))
-    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (200, Trouble.BROKEN, True)
+    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (200, NetworkTrouble.BROKEN, True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from transforms.model import Payload
-from transforms.tiktok.client import Trouble
+from transforms.tiktok.client import NetworkTrouble
 from transforms.tiktok.isolation import Isolation
 from transforms.tiktok.request_state import RequestState, join_requests
 from transforms.vocabulary import Form, Kind
@@ -98,7 +98,7 @@ def test_trouble_on_the_way_costs_no_event_its_outcome(deliver: Deliver, replies
         nonlocal count
         count += 1
         if count % 4 == 0:
-            return replies.trouble(Trouble.TIMED_OUT if count % 8 else Trouble.NOT_CONNECTED)
+            return replies.trouble(NetworkTrouble.TIMED_OUT if count % 8 else NetworkTrouble.NOT_CONNECTED)
         return name(sender, request)
 
     outcomes, sender, _ = deliver([BATCH], answer, **SPARE)

@@ -12,7 +12,7 @@ import pytest
 from loopback import Authority, Server, http_reply, read_request
 
 from transforms.connection import Connection
-from transforms.tiktok.client import ApiReply, EventsApi, Trouble
+from transforms.tiktok.client import ApiReply, EventsApi, NetworkTrouble
 from transforms.tiktok.route import find_route
 from transforms.tiktok.verdict import read_reply
 from transforms.vocabulary import Form
@@ -29,7 +29,7 @@ Connect = Callable[..., EventsApi]
 pytestmark = pytest.mark.usefixtures("no_environment")
 
 
-def outcome(reply: ApiReply) -> tuple[int | None, Trouble | None, bool]:
+def outcome(reply: ApiReply) -> tuple[int | None, NetworkTrouble | None, bool]:
     return reply.status, reply.trouble, reply.sent
 
 
@@ -98,7 +98,7 @@ def test_hosts_that_no_proxy_names_are_reached_without_one(
     monkeypatch.setenv("HTTPS_PROXY", at(proxy))
     monkeypatch.setenv(name, value)
     assert find_route(Connection(event_source_id="P1", api_url=f"https://{HOST}/")).proxy is None
-    assert outcome(reach(server).post(Form.WEB, BODY, TOKEN)) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reach(server).post(Form.WEB, BODY, TOKEN)) == (None, NetworkTrouble.NOT_CONNECTED, False)
     assert proxy.connections == 0
 
 
@@ -146,7 +146,7 @@ def test_a_proxy_that_speaks_tls_itself_has_to_be_trusted_too(
     assert [outcome(api.post(Form.WEB, BODY * 9_000, TOKEN)) for _ in range(2)] == [(200, None, True)] * 2
     assert proxy.connections == 1
     reply = connect(server.port, "https", HOST, proxy_url=at(proxy, "https")).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.TLS, False)
+    assert outcome(reply) == (None, NetworkTrouble.TLS, False)
     assert "ca_file" in str(reply.route_note)
 
 
@@ -155,11 +155,11 @@ def test_a_proxy_that_speaks_tls_itself_has_to_be_trusted_too(
 
 def test_a_proxy_that_is_down_is_named(reach: Connect, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     reply = reach(server, proxy_url=NOBODY).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reply) == (None, NetworkTrouble.NOT_CONNECTED, False)
     assert read_reply(reply, [], {}).message == "no connection to TikTok, through the proxy 127.0.0.1:9 of proxy_url"
     monkeypatch.setenv("all_proxy", "127.0.0.1:9")
     reply = reach(server).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reply) == (None, NetworkTrouble.NOT_CONNECTED, False)
     assert reply.route_note == "through the proxy 127.0.0.1:9 of all_proxy"
 
 
@@ -169,7 +169,7 @@ def test_a_proxy_that_opens_no_tunnel_is_named_with_its_answer(
 ) -> None:
     proxy = serve(http_reply(b"<html>", status))
     reply = reach(server, proxy_url=at(proxy)).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reply) == (None, NetworkTrouble.NOT_CONNECTED, False)
     assert reply.route_note == f"through the proxy 127.0.0.1:{proxy.port} of proxy_url, which answered {status[:3]}"
     assert server.connections == 0
 
@@ -189,7 +189,7 @@ def test_a_proxy_that_does_not_answer_has_nothing(reach: Connect, server: Server
 
     api = reach(server, proxy_url=at(serve(behave=behave)), connect_timeout_secs=0.3)
     reply = api.post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reply) == (None, NetworkTrouble.NOT_CONNECTED, False)
     assert reply.elapsed_secs < 1
 
 
@@ -199,7 +199,7 @@ def test_a_tunnel_that_breaks_after_the_body_is_ambiguous(reach: Connect, serve:
 
     server = serve(behave=take_and_close, tls=authority.server_tls)
     reply = reach(server, proxy_url=at(serve(behave=Server.tunnel))).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.BROKEN, True)
+    assert outcome(reply) == (None, NetworkTrouble.BROKEN, True)
     assert reply.route_note is None
 
 
@@ -237,7 +237,7 @@ def test_without_a_proxy_an_outage_names_the_setting(connect: Connect) -> None:
 def test_the_environments_authorities_are_trusted(
     connect: Connect, server: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    assert connect(server.port, "https").post(Form.WEB, BODY, TOKEN).trouble is Trouble.TLS
+    assert connect(server.port, "https").post(Form.WEB, BODY, TOKEN).trouble is NetworkTrouble.TLS
     monkeypatch.setenv(name, str(authority.ca_path))
     assert connect(server.port, "https").post(Form.WEB, BODY, TOKEN).status == 200
 
@@ -300,7 +300,7 @@ def test_a_folder_of_authorities_is_for_requests_variable_only(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
     reply = connect(server.port, "https").post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.TLS, False)
+    assert outcome(reply) == (None, NetworkTrouble.TLS, False)
     assert f"{tmp_path} of REQUESTS_CA_BUNDLE" in str(reply.route_note)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from transforms.connection import ReplyClass
-from transforms.tiktok.client import ApiReply, Trouble
+from transforms.tiktok.client import ApiReply, NetworkTrouble
 from transforms.tiktok.verdict import Verdict, read_reply
 
 REQUEST_ID = "20240705092320323C2F514AF49BCF4621"
@@ -26,7 +26,7 @@ def reply(body: str | bytes, status: int = 200, retry_after_secs: float | None =
     )
 
 
-def trouble(kind: Trouble, *, sent: bool, status: int | None = None) -> ApiReply:
+def trouble(kind: NetworkTrouble, *, sent: bool, status: int | None = None) -> ApiReply:
     return ApiReply(status=status, body=b'{"code":0}', trouble=kind, sent=sent, started_at=0.0, elapsed_secs=0.1)
 
 
@@ -309,14 +309,14 @@ def test_in_any_doubt_a_partial_success_says_nothing_of_any_event(data: object) 
 @pytest.mark.parametrize(
     ("kind", "cls", "sent"),
     [
-        (Trouble.NOT_CONNECTED, "transient", False),
-        (Trouble.TIMED_OUT, "transient", True),
-        (Trouble.BROKEN, "transient", True),
-        (Trouble.TLS, "configuration", False),
+        (NetworkTrouble.NOT_CONNECTED, "transient", False),
+        (NetworkTrouble.TIMED_OUT, "transient", True),
+        (NetworkTrouble.BROKEN, "transient", True),
+        (NetworkTrouble.TLS, "configuration", False),
     ],
 )
 def test_trouble_has_its_class_and_tells_whether_the_events_may_have_been_accepted(
-    kind: Trouble, cls: ReplyClass, sent: bool
+    kind: NetworkTrouble, cls: ReplyClass, sent: bool
 ) -> None:
     verdict = read_reply(trouble(kind, sent=sent), EVENTS, {})
     assert (verdict.reply_class, verdict.code, verdict.maybe_accepted) == (cls, None, sent)
@@ -324,7 +324,7 @@ def test_trouble_has_its_class_and_tells_whether_the_events_may_have_been_accept
 
 
 def test_a_reply_that_broke_off_is_not_read() -> None:
-    assert read_reply(trouble(Trouble.BROKEN, sent=True, status=200), EVENTS, {}).reply_class == "transient"
+    assert read_reply(trouble(NetworkTrouble.BROKEN, sent=True, status=200), EVENTS, {}).reply_class == "transient"
 
 
 # May they have been accepted?

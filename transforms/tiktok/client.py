@@ -1,6 +1,6 @@
-"""One POST to the Events API: a finished body and a token go out, a `ApiReply` comes back, whatever the network does.
+"""One POST to the Events API: a finished body and a token go out, an `ApiReply` comes back, whatever the network does.
 
-Trouble of the network is a value (`Trouble`), not an exception. What the reply means is read in
+Trouble of the network is a value (`NetworkTrouble`), not an exception. What the reply means is read in
 `transforms.tiktok.verdict`; whether to try again is decided above both. Requests are sent by `requests`, with deadlines
 of `transforms.tiktok.http_deadline`, the way that `transforms.tiktok.route` has found.
 """
@@ -49,7 +49,7 @@ _NETWORK_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPErro
 
 
 @unique
-class Trouble(StrEnum):
+class NetworkTrouble(StrEnum):
     """Why there is no complete reply."""
 
     NOT_CONNECTED = "not_connected"
@@ -78,7 +78,7 @@ class ApiReply(msgspec.Struct, frozen=True, kw_only=True):
 
     status: int | None = None
     body: bytes = b""
-    trouble: Trouble | None = None
+    trouble: NetworkTrouble | None = None
     retry_after_secs: float | None = None
     sent: bool
     started_at: float
@@ -183,11 +183,11 @@ class EventsApi:
             return Upload(sliced(body, self._piece_bytes), len(body), timeout_secs)
         return Upload(body.pieces(self._piece_bytes), body.size_bytes, timeout_secs)
 
-    def _route_note(self, trouble: Trouble, error: BaseException) -> str | None:
+    def _route_note(self, trouble: NetworkTrouble, error: BaseException) -> str | None:
         """Returns which way a request was tried that has not left, and what may help."""
-        if trouble is Trouble.TLS:
+        if trouble is NetworkTrouble.TLS:
             return f"{self._route.description}; {CA_REMEDY}"
-        if trouble is not Trouble.NOT_CONNECTED:
+        if trouble is not NetworkTrouble.NOT_CONNECTED:
             return None
         if self._route.proxy is None:
             return f"{self._route.proxy_description}; {PROXY_REMEDY}"
@@ -262,18 +262,22 @@ def _retry_after(response: requests.Response, clock: Callable[[], float]) -> flo
         return None
 
 
-def _trouble(error: BaseException, begun: bool) -> Trouble:
+def _trouble(error: BaseException, begun: bool) -> NetworkTrouble:
     """Returns the kind of trouble, by what was raised and whether anything of the body was sent."""
     causes = list(_causes(error))
     if begun:
-        return Trouble.TIMED_OUT if any(isinstance(cause, TimeoutError) for cause in causes) else Trouble.BROKEN
+        return (
+            NetworkTrouble.TIMED_OUT
+            if any(isinstance(cause, TimeoutError) for cause in causes)
+            else NetworkTrouble.BROKEN
+        )
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Trouble.TLS
+            return NetworkTrouble.TLS
         # OpenSSL's reason when the other side answers a TLS greeting in plain text (https:// to an http port).
         if isinstance(cause, ssl.SSLError) and cause.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-            return Trouble.TLS
-    return Trouble.NOT_CONNECTED
+            return NetworkTrouble.TLS
+    return NetworkTrouble.NOT_CONNECTED
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -139,11 +139,13 @@ def classify_status(status: int) -> ReplyClass:
     return "configuration"
 
 
-def describe(code: int) -> str:
-    """Returns the code with TikTok's name for it, for a log or a message to the operator.
+def describe_code(code: int | None) -> str:
+    """Returns a code with TikTok's name for it, for a log or a message to the operator.
 
-    >>> describe(40105), describe(51030)
-    ('40105 INVALID_ACCESS_TOKEN', '51030')
+    >>> describe_code(40105), describe_code(51030), describe_code(None)
+    ('code 40105 INVALID_ACCESS_TOKEN', 'code 51030', 'no code')
     """
+    if code is None:
+        return "no code"
     name = CODE_NAMES.get(code)
-    return f"{code} {name}" if name else str(code)
+    return f"code {code} {name}" if name else f"code {code}"

@@ -25,9 +25,10 @@ from transforms.model import Fragment, Outcome
 from transforms.tiktok.budget import Budget
 from transforms.tiktok.circuit import Circuit, CircuitOpenError
 from transforms.tiktok.client import ApiReply
+from transforms.tiktok.codes import describe_code
 from transforms.tiktok.envelope import make_envelope
 from transforms.tiktok.reply_actions import DeliveryTally, ReplyActions
-from transforms.tiktok.request_logs import RefusalLog, describe_code
+from transforms.tiktok.request_logs import RefusalLog
 from transforms.tiktok.request_queue import RequestQueue
 from transforms.tiktok.request_state import RequestState
 from transforms.tiktok.sender_pool import Sender, SendResult

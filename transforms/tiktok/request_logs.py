@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from transforms.tiktok.circuit import Circuit
 from transforms.tiktok.client import ApiReply
-from transforms.tiktok.codes import describe
+from transforms.tiktok.codes import describe_code
 from transforms.tiktok.request_state import RequestState
 from transforms.tiktok.verdict import Verdict
 
@@ -64,8 +64,3 @@ def log_stopped(circuit: Circuit, then: str) -> None:
 def log_resumed(circuit: Circuit) -> None:
     """Logs that the circuit has closed again."""
     _log.warning("Sending again, after %.0f s.", circuit.closed_at - circuit.opened_at)
-
-
-def describe_code(code: int | None) -> str:
-    """Returns a code with its name."""
-    return "no code" if code is None else f"code {describe(code)}"

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 import msgspec
 
 from transforms.connection import ReplyClass
-from transforms.tiktok.client import ApiReply, Trouble
+from transforms.tiktok.client import ApiReply, NetworkTrouble
 from transforms.tiktok.codes import INVALID_PARAMS, PARAM_ERROR, classify, classify_status
 from transforms.tiktok.redact import Redactor
 
@@ -41,10 +41,10 @@ _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _POSITION_KEYS: Final = ("order_in_batch", "index")
 
 _TROUBLE_TEXTS: Final = {
-    Trouble.NOT_CONNECTED: "no connection to TikTok",
-    Trouble.TIMED_OUT: "no reply in time",
-    Trouble.BROKEN: "the connection broke before the reply was complete",
-    Trouble.TLS: "TikTok's certificate was refused, or api_url leads to a server without TLS",
+    NetworkTrouble.NOT_CONNECTED: "no connection to TikTok",
+    NetworkTrouble.TIMED_OUT: "no reply in time",
+    NetworkTrouble.BROKEN: "the connection broke before the reply was complete",
+    NetworkTrouble.TLS: "TikTok's certificate was refused, or api_url leads to a server without TLS",
 }
 
 
@@ -100,11 +100,11 @@ def read_reply(reply: ApiReply, bodies: Sequence[bytes], overrides: Mapping[int,
     return _by_code(reply, fields, code, bodies, overrides)
 
 
-def _by_trouble(reply: ApiReply, trouble: Trouble) -> Verdict:
+def _by_trouble(reply: ApiReply, trouble: NetworkTrouble) -> Verdict:
     """Returns what it means that there is no complete reply."""
     text = _TROUBLE_TEXTS[trouble]
     return Verdict(
-        reply_class="configuration" if trouble is Trouble.TLS else "transient",
+        reply_class="configuration" if trouble is NetworkTrouble.TLS else "transient",
         message=text if reply.route_note is None else f"{text}, {reply.route_note}",
         retry_after_secs=reply.retry_after_secs,
         maybe_accepted=reply.sent,
