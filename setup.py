@@ -38,7 +38,6 @@ setup(
         "google-cloud-pubsub>=2.30,<3",
         "google-cloud-secret-manager>=2.20,<3",
         "google-crc32c>=1.5,<2",
-        "httptools>=0.6.4,<0.10",
         "lazy-loader>=0.4,<1",
         "msgspec>=0.20,<0.24",
         "numpy>=2,<3",
@@ -54,6 +53,8 @@ setup(
     extras_require={
         "dev": [
             "cryptography>=45",
+            # The parser of the sandbox, which stands in for TikTok.
+            "httptools>=0.6.4,<0.10",
             "hypothesis>=6.130,<7",
             "jsonschema>=4.23,<5",
             "mypy>=2,<3",

@@ -22,9 +22,8 @@ from transforms.forward import Scope, Sending
 from transforms.delivery_history import Settled
 from transforms.mapping import converter
 from transforms.model import Outcome, Payload
-from transforms.tiktok.client import EventsApi, Reply
-from transforms.tiktok.request import Body, envelope
-from transforms.tiktok.runtime import Transport
+from transforms.deduplicate import DropDuplicates, SkipDelivered
+from transforms.tiktok import ApiReply, EventsApi, RequestBody, Transport, make_envelope
 from transforms.vocabulary import Form
 
 SEED = 20240620
@@ -33,7 +32,7 @@ ROWS_PER_GROUP = 20_000
 MOST_MADE = 1_000_000
 
 # As `EventsApi` joins bodies.
-_PIECE_BYTES = 1 << 17
+_PIECE_BYTES = 1 << 18
 
 _ACCEPTED = b'{"code":0,"message":"OK","request_id":"20240705092320323C2F514AF49BCF4621","data":{}}'
 
@@ -44,11 +43,11 @@ class NullTransport:
     def __init__(self, connection: Connection) -> None:
         pass
 
-    def post(self, form: Form, body: Body, token: str) -> Reply:
+    def post(self, form: Form, body: RequestBody, token: str) -> ApiReply:
         """Joins the body, as whoever sends it does, and returns TikTok's word for success."""
         for _ in body.pieces(_PIECE_BYTES):
             pass
-        return Reply(200, _ACCEPTED, None, None, True, time.time(), 0.0)
+        return ApiReply(status=200, body=_ACCEPTED, sent=True, started_at=time.time(), elapsed_secs=0.0)
 
 
 def write_purchases(folder: Path, events: int) -> Path:
@@ -129,7 +128,7 @@ def plain_loop(files: Path, settings: Connection) -> float:
     """Returns the seconds of a plain loop over the same functions: read, map, join into bodies; nothing is sent."""
     began = time.perf_counter()
     convert = converter(settings)
-    join = envelope(settings, Form.WEB).join
+    join = make_envelope(settings, Form.WEB).join
     held: list[Payload] = []
     counts: dict[str, int] = {}
     for file in expand_patterns([str(files)]):

@@ -23,16 +23,15 @@ import runs
 import streams
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.sources.pubsub.read_subscription import ReadFromDataflow
-from sandbox.pubsub.publisher import PubSub
-from sandbox.shop.generator import purchases
-from sandbox.tiktok.control import Sandbox
+from pipeline.source_pubsub import ReadFromDataflow
+from sandbox.control import Sandbox
+from sandbox.generator import purchases
+from sandbox.publishing import PubSub
 from transforms.batch_payloads import BatchPayloads
+from transforms.write_to_tiktok import _DeliverFn
 from transforms.steps import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
 from transforms.streaming import Stream
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.token import TokenSource
-from transforms.write_to_tiktok import _DeliverFn
+from transforms.tiktok import EventsApi, TokenSource
 
 _LIMIT_SECS = 120.0
 

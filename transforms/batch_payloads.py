@@ -34,8 +34,7 @@ from transforms.coders import ValueCoder
 from transforms.connection import Connection
 from transforms.model import Fragment, Payload
 from transforms.streaming import Stream
-from transforms.tiktok.budget import Budget
-from transforms.tiktok.request import envelope
+from transforms.tiktok import Budget, make_envelope
 from transforms.vocabulary import Form
 
 _GLOBAL = GlobalWindow()
@@ -53,7 +52,7 @@ class Limits:
         """Returns the limits of a connection."""
         return cls(
             {form: connection.batch_events(form) for form in Form},
-            {form: connection.max_request_bytes - envelope(connection, form).size for form in Form},
+            {form: connection.max_request_bytes - make_envelope(connection, form).size_bytes for form in Form},
         )
 
     def cut(self, form: Form, payloads: Iterable[Payload]) -> Iterator[tuple[list[Payload], int]]:

@@ -184,6 +184,22 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_url: Annotated[
         str, Meta(description="base of both endpoints; http:// only for loopback addresses", examples=[DEFAULT_API_URL])
     ] = DEFAULT_API_URL
+    proxy_url: Annotated[
+        str | None,
+        Meta(
+            description="proxy that requests to TikTok go through, instead of the environment's (HTTPS_PROXY); no "
+            "user, no password",
+            examples=["http://proxy.acme.example:3128"],
+        ),
+    ] = None
+    ca_file: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="PEM file of the certificate authorities that are trusted, on every worker, instead of the "
+            "environment's (REQUESTS_CA_BUNDLE, SSL_CERT_FILE)",
+            examples=["/etc/ssl/certs/acme.pem"],
+        ),
+    ] = None
     codes: Annotated[
         dict[int, ReplyClass],
         Meta(description="code to class, over the built-in table", examples=[{40050: "success"}]),
@@ -212,6 +228,8 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         shown = {name: getattr(self, name) for name in self.__struct_fields__}
         if self.access_token is not None and not self.access_token.startswith(("projects/", "env:", "file:")):
             shown["access_token"] = "…"  # noqa: S105  # what stands for a secret
+        if self.proxy_url is not None and "@" in self.proxy_url:
+            shown["proxy_url"] = "…"  # refused, but shown before that
         return list(shown.items())
 
     def form(self, source: str) -> Form:

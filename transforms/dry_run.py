@@ -23,11 +23,7 @@ from transforms.batch_payloads import BatchPayloads
 from transforms.connection import Connection
 from transforms.counters import NAMESPACE
 from transforms.model import Fragment, Outcome, Payload
-from transforms.tiktok.exchange import Request
-from transforms.tiktok.reply import Verdict
-from transforms.tiktok.request import envelope
-from transforms.tiktok.sample import redacted
-from transforms.tiktok.settle import settled
+from transforms.tiktok import RequestState, Verdict, make_envelope, outcomes_of, redacted_event
 from transforms.vocabulary import Form, Kind, Reason
 
 SAMPLE = "sample:"
@@ -36,7 +32,7 @@ SAMPLE = "sample:"
 _MAX_SAMPLES = 20
 _MAX_SAMPLE_BYTES = 4_000
 
-_NO_REPLY = Verdict(cls="unknown", code=None, message=None, request_id=None)
+_NO_REPLY = Verdict(reply_class="unknown")
 
 
 @dataclass
@@ -64,7 +60,7 @@ class _RehearseFn(beam.DoFn):
     """Ends the payloads of each fragment without a request."""
 
     def __init__(self, connection: Connection) -> None:
-        self._sizes = {form: envelope(connection, form).size for form in Form}
+        self._sizes = {form: make_envelope(connection, form).size_bytes for form in Form}
         self._most_bytes = connection.max_request_bytes
         self._requests = {form: Metrics.counter(NAMESPACE, f"dry_run:requests:{form}") for form in Form}
         self._bytes = Metrics.counter(NAMESPACE, "dry_run:bytes")
@@ -79,22 +75,22 @@ class _RehearseFn(beam.DoFn):
     def process(self, element: tuple[int, Fragment]) -> Iterator[list[Outcome]]:
         _, fragment = element
         form, payloads = fragment.form, fragment.payloads
-        request = Request.of(form, payloads)
+        request = RequestState.of(form, payloads)
         size = self._sizes[form] + fragment.body_bytes
         if size > self._most_bytes:
             # As in the delivery: a payload that is larger than a request stands alone.
-            yield settled(request, None, Kind.REJECTED, Reason.EVENT_TOO_LARGE, _NO_REPLY)
+            yield outcomes_of(request, None, Kind.REJECTED, Reason.EVENT_TOO_LARGE, _NO_REPLY)
             return
         self._requests[form].inc()
         self._bytes.inc(size)
         self._add_samples(payloads)
-        yield settled(request, None, Kind.SKIPPED, Reason.DRY_RUN, _NO_REPLY)
+        yield outcomes_of(request, None, Kind.SKIPPED, Reason.DRY_RUN, _NO_REPLY)
 
     def _add_samples(self, payloads: list[Payload]) -> None:
         for payload in payloads:
             name = (payload.form, payload.event)
             if name not in self._shown and len(self._shown) < _MAX_SAMPLES:
-                sample = {"form": payload.form, **redacted(payload.body)}
+                sample = {"form": payload.form, **redacted_event(payload.body)}
                 encoded = msgspec.json.encode(sample)
                 if len(encoded) <= _MAX_SAMPLE_BYTES:
                     self._shown.add(name)

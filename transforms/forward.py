@@ -13,9 +13,7 @@ from transforms.dry_run import RehearseDelivery
 from transforms.model import Message, Outcome
 from transforms.steps import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
 from transforms.streaming import Stream
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.runtime import Transport
-from transforms.tiktok.token import TokenSource
+from transforms.tiktok import EventsApi, TokenSource, Transport
 from transforms.write_to_tiktok import WriteToTikTok
 
 

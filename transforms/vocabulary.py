@@ -204,7 +204,7 @@ class MatchKey(IntFlag):
 
 @unique
 class Form(StrEnum):
-    """Which request carries an event (facts of the Events API: `transforms.tiktok.request`)."""
+    """Which request carries an event (facts of the Events API: `transforms.tiktok.envelope`)."""
 
     LEGACY = "legacy_pixel_batch_web"
     """`pixel/batch/`, Events API 1.0."""

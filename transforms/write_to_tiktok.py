@@ -20,11 +20,18 @@ from transforms.connection import Connection, check
 from transforms.counters import NAMESPACE, THROTTLED
 from transforms.model import Fragment, Outcome, Payload
 from transforms.streaming import Stream
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.delivery import Delivery
-from transforms.tiktok.request import check_api_url
-from transforms.tiktok.runtime import PooledSender, Runtime, Transport
-from transforms.tiktok.token import TokenReferenceError, TokenSource, parse
+from transforms.tiktok import (
+    Delivery,
+    EventsApi,
+    PooledSender,
+    SenderPool,
+    TokenReferenceError,
+    TokenSource,
+    Transport,
+    check_api_url,
+    check_proxy_url,
+    parse_reference,
+)
 
 _GLOBAL = GlobalWindow()
 
@@ -62,11 +69,13 @@ class WriteToTikTok(beam.PTransform):
                 "access_token is missing: say where it is kept (projects/…/secrets/…/versions/…, env:NAME, file:PATH)"
             )
         try:
-            parse(self.connection.access_token)
+            parse_reference(self.connection.access_token)
         except TokenReferenceError as error:
             raise ValueError(str(error)) from None
         check(self.connection)
         check_api_url(self.connection.api_url)
+        if self.connection.proxy_url is not None:
+            check_proxy_url(self.connection.proxy_url)
 
     def expand(self, payloads: beam.PCollection[Payload]) -> beam.PCollection[Outcome]:
         """Returns the outcomes.
@@ -109,18 +118,18 @@ class _DeliverFn(beam.DoFn):
         self._throttled_rest_secs = 0.0
 
     def setup(self) -> None:
-        self._runtime = self._shared.acquire(lambda: Runtime(self._connection, self._transport, self._tokens))
+        self._pool = self._shared.acquire(lambda: SenderPool(self._connection, self._transport, self._tokens))
 
     def start_bundle(self) -> None:
         self._held: set[int] = set()
-        self._sender = PooledSender(self._runtime)
+        self._sender = PooledSender(self._pool)
         self._delivery = Delivery(
             self._connection,
             self._sender,
-            self._runtime.circuit,
+            self._pool.circuit,
             random.SystemRandom().random,
             self._stopping,
-            self._runtime.refusals,
+            self._pool.refusal_log,
         )
 
     def process(

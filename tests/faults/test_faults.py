@@ -11,7 +11,7 @@ import pytest
 from sandbox.tiktok.control import Sandbox
 from sandbox.tiktok.faults import Answer, Delay, Echo, Garble, Html, InvalidEvents, Outage, Partial, Reset, Throttle
 from transforms.connection import Connection
-from transforms.tiktok.client import EventsApi
+from transforms.tiktok import EventsApi
 
 EVENTS = 4_000
 BATCH = 40

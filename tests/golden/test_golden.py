@@ -16,7 +16,7 @@ import pytest
 from transforms.connection import Connection
 from transforms.mapping.convert import converter
 from transforms.model import Message, Outcome, Payload
-from transforms.tiktok.request import envelope, path
+from transforms.tiktok import endpoint_path, make_envelope
 
 _CASES = sorted(folder for folder in (Path(__file__).parent / "cases").iterdir() if folder.is_dir())
 _PIXEL = "A1T8T4UYGVIQA8ORZMX9"
@@ -45,11 +45,11 @@ def _seen(connection: Connection, result: Payload | Outcome) -> dict[str, Any]:
     """Returns a result in the words of `expected.json`."""
     if isinstance(result, Outcome):
         return {"action": str(result.kind), "reason": str(result.reason), "detail": result.detail}
-    request = json.loads(envelope(connection, result.form).join([result.body]))
+    request = json.loads(make_envelope(connection, result.form).join([result.body]))
     return {
         "action": "send",
         "event": result.event,
-        "path": path(result.form),
+        "path": endpoint_path(result.form),
         "event_source": request.get("event_source"),
         "body": json.loads(result.body),
         "notes": sorted(map(str, result.notes)),

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import secret_manager
 
-from pipeline.errors import CommandError
-from pipeline.sources.pubsub.subscriber import Subscription
-from sandbox.pubsub.publisher import PubSub
-from sandbox.shop.generator import purchases
-from sandbox.tiktok.control import Sandbox
-from transforms.tiktok.token import TokenSource
+from pipeline.problems import CommandError
+from pipeline.subscription import Subscription
+from sandbox.control import Sandbox
+from sandbox.generator import purchases
+from sandbox.publishing import PubSub
+from transforms.tiktok import TokenSource
 
 PARENT = "projects/test-project"
 LATEST = f"{PARENT}/secrets/tiktok-token/versions/latest"

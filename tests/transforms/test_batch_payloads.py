@@ -11,7 +11,7 @@ from apache_beam.testing.util import assert_that
 from transforms.batch_payloads import BatchPayloads, Limits, _CoalesceFn
 from transforms.connection import Connection
 from transforms.model import Fragment, Payload
-from transforms.tiktok.request import envelope
+from transforms.tiktok import make_envelope
 from transforms.vocabulary import Form
 
 
@@ -41,8 +41,8 @@ def test_max_batch_events_lowers_the_limit_but_never_raises_it() -> None:
 def test_a_request_body_is_never_larger_than_max_request_bytes(form: Form) -> None:
     settings = connection(max_request_bytes=10_000)
     for group, group_bytes in Limits.of(settings).cut(form, payloads(500, form, size=333)):
-        body = envelope(settings, form).join([payload.body for payload in group])
-        assert len(body) == group_bytes + envelope(settings, form).size
+        body = make_envelope(settings, form).join([payload.body for payload in group])
+        assert len(body) == group_bytes + make_envelope(settings, form).size_bytes
         assert len(body) <= 10_000
         assert len(group) == 50 or len(body) > 10_000 - 334 or group[-1].event_id == f"{form}-499"
 

@@ -20,8 +20,7 @@ from pipeline.jobs.beam_patches import send_whole_elements
 from transforms import Connection, ForwardToTikTok, Kind, Message, Outcome, Payload, Reason, WriteToTikTok
 from transforms.coders import ValueCoder
 from transforms.connection import Consent
-from transforms.tiktok.client import Reply
-from transforms.tiktok.request import Body
+from transforms.tiktok import ApiReply, RequestBody
 from transforms.vocabulary import Form
 
 
@@ -31,11 +30,17 @@ class Accepting:
     def __init__(self, connection: Connection) -> None:
         self._id = connection.event_source_id
 
-    def post(self, form: Form, body: Body, token: str) -> Reply:
+    def post(self, form: Form, body: RequestBody, token: str) -> ApiReply:
         sent = json.loads(b"".join(body.pieces(100)))
         assert (sent.get("event_source_id") or sent["pixel_code"]) == self._id
         assert token == "a-token-of-no-use"
-        return Reply(200, b'{"code":0,"message":"OK","request_id":"R1"}', None, None, True, time.time(), 0.0)
+        return ApiReply(
+            status=200,
+            body=b'{"code":0,"message":"OK","request_id":"R1"}',
+            sent=True,
+            started_at=time.time(),
+            elapsed_secs=0.0,
+        )
 
 
 class Counted(Accepting):
@@ -51,7 +56,7 @@ class Counted(Accepting):
 class Confused(Accepting):
     """A transport with a defect."""
 
-    def post(self, form: Form, body: Body, token: str) -> Reply:
+    def post(self, form: Form, body: RequestBody, token: str) -> ApiReply:
         raise ZeroDivisionError
 
 
@@ -210,6 +215,7 @@ def _check_none(outcomes: list[Outcome]) -> None:
     [
         ({"access_token": "0123456789abcdef0123456789abcdef01234567"}, "must be a reference"),
         ({"api_url": "http://tiktok.example.com/"}, "use https://"),
+        ({"proxy_url": "http://jane:pw@proxy.example:3128"}, "leave out user and password"),
     ],
 )
 def test_a_connection_that_workers_would_refuse_is_refused_when_the_pipeline_is_built(

@@ -25,7 +25,7 @@ _MAX_SHARDS = 32
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Slots of a budget.
+    """SlotSchedule of a budget.
 
     Args:
       requests_per_second: of the whole job, above 0.

@@ -22,7 +22,7 @@ _ROWS: Final[tuple[tuple[ReplyClass, int, str], ...]] = (
     ("partial", 20001, "PARTIAL_OK"),
     ("invalid", 40000, "INVALID_PARAMS"),
     ("configuration", 40001, "PERMISSION_ERROR"),
-    # Which of the request's events, or whether its envelope, is in the message: `transforms.tiktok.reply`.
+    # Which of the request's events, or whether its envelope, is in the message: `transforms.tiktok.verdict`.
     ("invalid", 40002, "PARAM_ERROR"),
     ("configuration", 40003, "FORBIDDEN"),
     ("configuration", 40006, "VERSION_ERROR NOT_EXIST NOT_IMPL UNSUPPORTED_IN_SANDBOX UNSUPPORTED_DOMAIN"),
@@ -93,7 +93,7 @@ _RANGES: Final[tuple[tuple[ReplyClass, range], ...]] = (
     ("transient", range(50000, 70000)),
 )
 
-NAMES: Final[dict[int, str]] = {
+CODE_NAMES: Final[dict[int, str]] = {
     first + offset: name for _, first, names in _ROWS for offset, name in enumerate(names.split())
 }
 """TikTok's name of each named code."""
@@ -124,7 +124,7 @@ def classify(code: int, overrides: Mapping[int, ReplyClass]) -> ReplyClass:
 def classify_status(status: int) -> ReplyClass:
     """Returns what an HTTP status means, for a reply whose body holds no readable code.
 
-    2xx is a fault on the way, not a success: TikTok answers 200 to almost everything and says the truth in the body.
+    2xx is a fault on the way, not a success: TikTok answers 200 to almost everything, and its code stands in the body.
     Any other status below 500 (redirects included) is an address or a right that is wrong.
 
     >>> [classify_status(status) for status in (200, 301, 404, 408, 413, 429, 502)]
@@ -139,11 +139,13 @@ def classify_status(status: int) -> ReplyClass:
     return "configuration"
 
 
-def describe(code: int) -> str:
-    """Returns the code with TikTok's name for it, for a log or a message to the operator.
+def describe_code(code: int | None) -> str:
+    """Returns a code with TikTok's name for it, for a log or a message to the operator.
 
-    >>> describe(40105), describe(51030)
-    ('40105 INVALID_ACCESS_TOKEN', '51030')
+    >>> describe_code(40105), describe_code(51030), describe_code(None)
+    ('code 40105 INVALID_ACCESS_TOKEN', 'code 51030', 'no code')
     """
-    name = NAMES.get(code)
-    return f"{code} {name}" if name else str(code)
+    if code is None:
+        return "no code"
+    name = CODE_NAMES.get(code)
+    return f"code {code} {name}" if name else f"code {code}"

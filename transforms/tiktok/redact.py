@@ -1,7 +1,8 @@
-"""TikTok's messages without values: what is wrong and where stays readable, what was sent does not.
+"""What people may see: TikTok's messages, and finished events, with `…` in place of what may be a person's.
 
-In: a message of TikTok's and the bodies of the events that it answers. Out: the message with `…` in place of values,
-fit for logs, outcomes and files. Pure; runs on errors only.
+Messages: what is wrong and where stays readable, what was sent does not. In: a message of TikTok's and the bodies of
+the events that it answers. Out: the message without values, fit for logs, outcomes and files. Pure; runs on errors
+only. Events: the shape and the goods stay, the rest goes.
 
 A part of the message is hidden if it
 
@@ -10,18 +11,19 @@ A part of the message is hidden if it
 * looks like a value: e-mail, URL, IP address, date, phone or other number of four digits, hex of 16, long word.
 
 Words of TikTok's own (names of fields, the vocabulary of its messages) and TikTok's codes stay, wherever they stand:
-they say nothing about anybody. If the bodies are too large to look through, only those words stay.
+they show nothing of anybody. If the bodies are too large to look through, only those words stay.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
-from transforms.tiktok.codes import NAMES
+from transforms.tiktok.codes import CODE_NAMES
 
 MAX_MESSAGE_CHARS: Final = 300
 HIDDEN: Final = "…"
@@ -76,6 +78,35 @@ _LONGEST_WORD: Final = 19
 # Shorter texts ("US", "1 l") are hidden as whole words only, and shorter words are not looked for within values.
 _SHORTEST_PART: Final = 4
 _SHORTEST_BEGINNING: Final = 5
+
+
+# Fields of a finished event whose values show what happened and not to whom. Everything else is replaced, so that a
+# new field is safe.
+_OPEN_FIELDS: Final = frozenset(
+    {
+        "type",
+        "event",
+        "event_id",
+        "event_time",
+        "timestamp",
+        "properties",
+        "contents",
+        "content_ids",
+        "content_type",
+        "content_id",
+        "content_name",
+        "content_category",
+        "brand",
+        "price",
+        "quantity",
+        "currency",
+        "value",
+        "limited_data_use",
+    }
+)
+# Objects that are shown as objects, each field by its own rule.
+_OPEN_OBJECTS: Final = frozenset({"user", "context", "ad", "page"})
+_URL_FIELDS: Final = frozenset({"url", "referrer"})
 
 
 class _Values(NamedTuple):
@@ -163,12 +194,12 @@ def _values(bodies: Sequence[bytes]) -> _Values:
             pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)
-    texts = {text for text in (_folded(_clean(value)) for value in found) if _tells_something(text)}
+    texts = {text for text in (_folded(_clean(value)) for value in found) if _is_worth_hiding(text)}
     return _Values(tuple(texts), "\n".join(texts))
 
 
-def _tells_something(text: str) -> bool:
-    """Tells whether a value is worth hiding: neither a bare sign nor a small number, which a position may be too."""
+def _is_worth_hiding(text: str) -> bool:
+    """Returns whether a value is worth hiding: neither a bare sign nor a small number, which a position may be too."""
     return any(map(str.isalnum, text)) and not (text.isdigit() and len(text) < _SHORTEST_PART)
 
 
@@ -188,7 +219,7 @@ def _known_spans(text: str, values: _Values) -> Iterator[tuple[int, int]]:
 
 
 def _is_own_word(text: str, start: int, end: int) -> bool:
-    """Tells whether a span lies within one of the words that stay."""
+    """Returns whether a span lies within one of the words that stay."""
     return any(
         word.start() <= start and end <= word.end() and word.group().casefold() in _WORDS
         for word in _WORD_CHARACTERS.finditer(text, _word_start(text, start), min(len(text), end + _LONGEST_WORD * 2))
@@ -202,7 +233,7 @@ def _word_start(text: str, start: int) -> int:
 
 
 def _is_alone(text: str, start: int, end: int) -> bool:
-    """Tells whether a span touches no letter, digit or underscore."""
+    """Returns whether a span touches no letter, digit or underscore."""
     return not re.match(r"\w", text[start - 1 : start]) and not re.match(r"\w", text[end : end + 1])
 
 
@@ -232,14 +263,14 @@ def _word_spans(text: str, values: _Values) -> Iterator[tuple[int, int]]:
 
 
 def _stays(word: str) -> bool:
-    """Tells whether a word is TikTok's own: of its vocabulary, a position, or a code."""
+    """Returns whether a word is TikTok's own: of its vocabulary, a position, or a code."""
     if word.isascii() and word.isdigit():
-        return len(word) < _SHORTEST_PART or (len(word) == 5 and int(word) in NAMES)
+        return len(word) < _SHORTEST_PART or (len(word) == 5 and int(word) in CODE_NAMES)
     return word.casefold() in _WORDS
 
 
 def _begins_within(joined: str, word: str) -> bool:
-    """Tells whether a word of the values begins with this one."""
+    """Returns whether a word of the values begins with this one."""
     at = joined.find(word)
     while at >= 0:
         if not joined[at - 1 : at].isalnum():
@@ -256,3 +287,37 @@ def _rendered(text: str, hidden: Iterable[int]) -> str:
         shown = re.sub(rf"{HIDDEN}(?:\s*{HIDDEN})+", HIDDEN, shown)
     shown = shown.strip()
     return shown if len(shown) <= MAX_MESSAGE_CHARS else shown[: MAX_MESSAGE_CHARS - 1] + HIDDEN
+
+
+def redacted_event(body: bytes) -> dict[str, Any]:
+    """Returns an event as it would be sent, with `…` for what may show a person; of addresses the host stays.
+
+    >>> redacted_event(b'{"event":"Purchase","user":{"email":["e814ff3d"]},"page":{"url":"https://shop.example/?u=ada"}}')
+    {'event': 'Purchase', 'user': {'email': '…'}, 'page': {'url': 'https://shop.example/…'}}
+    """
+    event: dict[str, Any] = msgspec.json.decode(body)
+    return {name: _shown(name, value) for name, value in event.items()}
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name in _URL_FIELDS and isinstance(value, str):
+        return _host(value)
+    if name in _OPEN_OBJECTS and isinstance(value, dict):
+        return {inner: _shown(inner, field) for inner, field in value.items()}
+    if name not in _OPEN_FIELDS:
+        return HIDDEN
+    if isinstance(value, dict):
+        return {inner: _shown(inner, field) for inner, field in value.items()}
+    if isinstance(value, list):
+        return [_shown(name, entry) for entry in value]
+    return value
+
+
+def _host(url: str) -> str:
+    """Returns scheme and host of an address."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return HIDDEN
+    return f"{parts.scheme}://{host}/{HIDDEN}" if host else HIDDEN

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 # Source: Secret Manager API v1, `AccessSecretVersionRequest.name`: "projects/*/secrets/*/versions/* or
 # projects/*/locations/*/secrets/*/versions/*"; a version is a number, `latest` or an alias.
-SECRET: Final = re.compile(
+SECRET_VERSION: Final = re.compile(
     r"projects/[a-z0-9][a-z0-9.:-]*(?:/locations/(?P<location>[a-z0-9-]+))?"
     r"/secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]{1,63}"
 )
@@ -65,7 +65,7 @@ class TokenUnavailableError(TokenReferenceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class TokenReference:
     """Where a token is kept.
 
     Attributes:
@@ -83,29 +83,29 @@ class Reference:
         return self.name if self.kind == "secret" else f"{self.kind}:{self.name}"
 
 
-def parse(reference: str) -> Reference:
+def parse_reference(reference: str) -> TokenReference:
     """Returns a reference taken apart.
 
     Raises:
       TokenReferenceError: it has none of the three forms; a bare token is refused like this, and not repeated.
 
-    >>> parse("env:TIKTOK_TOKEN")
-    Reference(kind='env', name='TIKTOK_TOKEN', location=None)
+    >>> parse_reference("env:TIKTOK_TOKEN")
+    TokenReference(kind='env', name='TIKTOK_TOKEN', location=None)
     """
     text = reference.strip()
     if not text:
         raise TokenReferenceError(f"access_token is not set: write {_FORMS}.")
-    if secret := SECRET.fullmatch(text):
-        return Reference("secret", text, secret["location"])
+    if secret := SECRET_VERSION.fullmatch(text):
+        return TokenReference("secret", text, secret["location"])
     if _SECRET_WITHOUT_VERSION.fullmatch(text):
         raise TokenReferenceError(f"access_token: {text} names no version: add /versions/latest.")
     kind, _, name = text.partition(":")
     if kind in ("env", "file") and _LOOKS_LIKE_TOKEN.search(name.rpartition("/")[2]):
         raise TokenReferenceError(f"access_token: {kind}: is followed by what looks like a token; write {_FORMS}.")
     if kind == "env" and _VARIABLE.fullmatch(name):
-        return Reference("env", name)
+        return TokenReference("env", name)
     if kind == "file" and name and name.isprintable():
-        return Reference("file", name)
+        return TokenReference("file", name)
     raise TokenReferenceError(
         "access_token must be a reference, never the token itself (what was given is not repeated here): "
         f"write {_FORMS}. If it was a token, withdraw it in TikTok's Events Manager and make a new one."
@@ -137,16 +137,16 @@ class TokenSource:
         client_factory: Callable[[str | None], "SecretManagerServiceClient"] = secret_manager_client,
         read_timeout_secs: float = 20.0,
     ) -> None:
-        """Parses the reference, and raises as `parse` does; reads nothing yet.
+        """Parses the reference, and raises as `parse_reference` does; reads nothing yet.
 
         Args:
-          reference: see `parse`.
+          reference: see `parse_reference`.
           ttl_secs: how long a token is used before it is read again.
           clock: seconds, for the age of the token.
           client_factory: makes the Secret Manager client of a location (None: global).
           read_timeout_secs: how long a reading may take, repeated attempts included.
         """
-        self._reference = parse(reference)
+        self._reference = parse_reference(reference)
         self._ttl_secs = ttl_secs
         self._clock = clock
         self._client_factory = client_factory
@@ -224,7 +224,7 @@ class TokenSource:
         readers = {"env": _read_variable, "file": _read_file, "secret": self._read_secret}
         return _checked(readers[self._reference.kind](self._reference), self._reference)
 
-    def _read_secret(self, reference: Reference) -> bytes:
+    def _read_secret(self, reference: TokenReference) -> bytes:
         import google_crc32c
         from google.api_core import exceptions, retry
         from google.auth.exceptions import GoogleAuthError
@@ -248,7 +248,7 @@ class TokenSource:
         return bytes(payload.data)
 
 
-def _unavailable(reference: Reference, error: Exception) -> TokenUnavailableError:
+def _unavailable(reference: TokenReference, error: Exception) -> TokenUnavailableError:
     """Returns what Secret Manager's refusal means, by its status; its own text is left out."""
     error = getattr(error, "cause", None) or error  # of a RetryError
     status = getattr(getattr(error, "grpc_status_code", None), "name", None)
@@ -261,7 +261,7 @@ def _unavailable(reference: Reference, error: Exception) -> TokenUnavailableErro
     return TokenUnavailableError(f"{reference}: {cause}. {remedy.format(project=reference.name.split('/')[1])}")
 
 
-def _read_variable(reference: Reference) -> bytes:
+def _read_variable(reference: TokenReference) -> bytes:
     """Returns what an environment variable holds."""
     value = os.environ.get(reference.name)
     if value is None:
@@ -272,7 +272,7 @@ def _read_variable(reference: Reference) -> bytes:
     return os.fsencode(value)
 
 
-def _read_file(reference: Reference) -> bytes:
+def _read_file(reference: TokenReference) -> bytes:
     """Returns what a file holds, at most a little more than a token may have."""
     try:
         with open(reference.name, "rb") as file:
@@ -284,7 +284,7 @@ def _read_file(reference: Reference) -> bytes:
         ) from None
 
 
-def _checked(data: bytes, reference: Reference) -> str:
+def _checked(data: bytes, reference: TokenReference) -> str:
     """Returns the token in what was read, if it can be sent as a header."""
     token = data.decode("ascii", "replace").strip()
     if not token:

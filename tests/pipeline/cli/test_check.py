@@ -254,6 +254,22 @@ def test_what_tiktok_refuses_is_a_failure_with_its_remedy(
     assert answer["remedy"].startswith(remedy)
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_authorities_that_cannot_be_read_are_named_before_anything_is_sent(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    path = tmp_path / "missing.pem"
+    argv = ["--api_url", sandbox.api_url, "--ca_file", str(path), "--access_token", "env:TIKTOK_ACCESS_TOKEN"]
+    if command == "check":
+        argv = ["check", "--event_source_id", "A1", "--online", "--test_event_code", "TEST1", *argv]
+    else:
+        write_ndjson(tmp_path / "lines.txt", batches(10, bad=False))
+        argv = ["run", "--event_source_id", "PIXEL", "--input", str(tmp_path / "lines.txt"), *argv]
+    assert cli.main(argv) == 2
+    assert f"ca_file: '{path}' cannot be read (No such file or directory)" in capsys.readouterr().err
+    assert sandbox.stats().requests == 0
+
+
 def test_the_readable_form_names_code_request_id_and_remedy(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:

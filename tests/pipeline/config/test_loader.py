@@ -275,6 +275,9 @@ def test_a_problem_is_one_line_with_place_value_what_is_allowed_and_the_nearest(
         ('api_url: "https://exa\\tmple.com/"', "write https://HOST/PATH/"),
         ("api_url: https://exa_mple..com/", "write https://HOST/PATH/"),
         ("api_url: https://me:pw@example.com/", "leave out user and password"),
+        ("proxy_url: proxy.example:3128", "write http://HOST:PORT or https://HOST:PORT"),
+        ("proxy_url: http://me:pw@proxy.example:3128", "set HTTPS_PROXY on the workers"),
+        ('ca_file: ""', "ca_file"),
         ("event_names: {purchas: Purchase}", 'Did you mean "purchase"?'),
         ("event_names: {refund: Purchase}", "a refund must never be reported as the order Purchase"),
         ("event_names: {refund: PlaceAnOrder}", "a refund must never be reported as the order PlaceAnOrder"),
@@ -383,6 +386,7 @@ def test_a_byte_order_mark_is_harmless(tmp_path: Path) -> None:
         f"codes: {{access_token: {CANARY}}}",
         f"event_names: {{access_token: {CANARY}}}",
         f"api_url: https://{CANARY}@example.com/?x=1",
+        f"proxy_url: http://{CANARY}@proxy.example:3128",
         CANARY,
     ],
 )

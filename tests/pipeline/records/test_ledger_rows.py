@@ -19,9 +19,7 @@ from xxhash import xxh3_128_digest
 from pipeline.records.ledger_rows import LEDGER_LAYOUT, LEDGER_SCHEMA, LedgerRows
 from pipeline.records.parquet_files import Layout, RowFiles, WriteError, check_folder, write_atomically
 from transforms.model import Outcome, Payload
-from transforms.tiktok.exchange import Request
-from transforms.tiktok.reply import Verdict
-from transforms.tiktok.settle import settled
+from transforms.tiktok import RequestState, Verdict, outcomes_of
 from transforms.vocabulary import Form, Kind, MatchKey, Note, Reason, Stage
 
 CONSTANTS = {"connection": "shop.yaml", "event_source_id": "C0FFEE", "run_id": "run-1", "mapping_version": "7"}
@@ -158,10 +156,10 @@ def test_rows_are_the_same_however_the_outcomes_arrive(lists: int) -> None:
 
 
 def test_rows_are_the_same_where_a_list_says_that_it_is_of_one_request() -> None:
-    request = Request(Form.WEB, [PAYLOAD, msgspec.structs.replace(PAYLOAD, event_id="b", attempts=4, notes=())])
-    request.attempts, request.first_at, request.sent_at = 2, 1_718_927_000.25, 1_718_927_001.5
-    verdict = Verdict(cls="invalid", code=40002, message="data.0 is invalid", request_id="20240620235950ABC")
-    together = settled(request, None, Kind.REJECTED, Reason.REFUSED_BY_TIKTOK, verdict)
+    request = RequestState.of(Form.WEB, [PAYLOAD, msgspec.structs.replace(PAYLOAD, event_id="b", attempts=4, notes=())])
+    request.attempts, request.first_sent_at, request.sent_at = 2, 1_718_927_000.25, 1_718_927_001.5
+    verdict = Verdict(reply_class="invalid", code=40002, message="data.0 is invalid", request_id="20240620235950ABC")
+    together = outcomes_of(request, None, Kind.REJECTED, Reason.REFUSED_BY_TIKTOK, verdict)
     assert len(together) == 2
     rows = LedgerRows(CONSTANTS)
     for outcomes in ([UNREADABLE], together, [DELIVERED]):

@@ -22,7 +22,7 @@ from pipeline.reporting.prices import DEFAULT_PRICES, read_prices
 from sandbox.shop.generator import batches, write_parquet
 from sandbox.tiktok.control import Sandbox
 from transforms.connection import Connection
-from transforms.tiktok.sample import redacted
+from transforms.tiktok import redacted_event
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_redaction_knows_both_forms_and_hides_what_it_does_not_know() -> None:
         "properties": {"value": 5, "contents": [{"content_id": "7", "new_field": "canary"}], "custom": {"a": "canary"}},
         "new_object": {"deep": "canary"},
     }
-    shown = redacted(json.dumps(body).encode())
+    shown = redacted_event(json.dumps(body).encode())
     assert "canary" not in json.dumps(shown)
     assert shown["properties"]["contents"] == [{"content_id": "7", "new_field": "…"}]
     assert shown["context"]["page"] == {"url": "https://shop.example.com/…", "referrer": "…"}

@@ -1,63 +1,76 @@
-"""A sender with a clock of its own, so that days of retries pass in no time and every run is the same."""
+"""Replies without a network: a sender with a clock of its own, so that days of retries pass in no time; and servers."""
 
 import heapq
 import itertools
 import json
 import math
-from collections.abc import Callable
+import socket
+import ssl
+from collections.abc import Callable, Iterator
 
 import pytest
+from loopback import Authority, Server
 
 from transforms.connection import Connection
 from transforms.model import Fragment, Outcome, Payload
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
-from transforms.tiktok.client import Reply, Trouble
+from transforms.tiktok.circuit import Circuit
+from transforms.tiktok.client import ApiReply, EventsApi, NetworkTrouble
 from transforms.tiktok.delivery import Delivery
-from transforms.tiktok.exchange import Answer, Circuit, Request
+from transforms.tiktok.request_state import RequestState
+from transforms.tiktok.sender_pool import SendResult
 from transforms.vocabulary import Form
 
 
 class SimulatedSender:
     """Answers each request by a script; time passes only in `wait`."""
 
-    def __init__(self, answer: Callable[["SimulatedSender", Request], Reply], latency_secs: float = 0.02) -> None:
+    def __init__(
+        self, answer: Callable[["SimulatedSender", RequestState], ApiReply], latency_secs: float = 0.02
+    ) -> None:
         self.clock = 1_700_000_000.0
         self.started: list[tuple[float, list[str]]] = []
         self.renewals = [False]
-        self.told = 0
+        self.reported = 0
         self._answer = answer
         self._latency_secs = latency_secs
-        self._due: list[tuple[float, int, Answer, Callable[[Answer], bool]]] = []
+        self._due: list[tuple[float, int, SendResult, Callable[[SendResult], bool]]] = []
         self._order = itertools.count()
 
     def now(self) -> float:
         return self.clock
 
-    def start(self, request: Request, at: float, answered: Callable[[Answer], bool]) -> None:
+    def start(self, request: RequestState, at: float, answered: Callable[[SendResult], bool]) -> None:
         if self.clock > at + TOLERANCE_SECS:
-            heapq.heappush(self._due, (self.clock, next(self._order), Answer(request, None), answered))
+            heapq.heappush(self._due, (self.clock, next(self._order), SendResult(request, None), answered))
             return
         begins = max(at, self.clock)
         self.started.append((begins, [payload.event_id for payload in request.payloads]))
         reply = self._answer(self, request)
-        reply = Reply(
-            reply.status, reply.body, reply.trouble, reply.retry_after_secs, reply.sent, begins, self._latency_secs
+        reply = ApiReply(
+            status=reply.status,
+            body=reply.body,
+            trouble=reply.trouble,
+            retry_after_secs=reply.retry_after_secs,
+            sent=reply.sent,
+            started_at=begins,
+            elapsed_secs=self._latency_secs,
         )
         due = begins + self._latency_secs
-        heapq.heappush(self._due, (due, next(self._order), Answer(request, reply), answered))
+        heapq.heappush(self._due, (due, next(self._order), SendResult(request, reply), answered))
 
     def wait(self, until: float) -> bool:
         while self._due and self._due[0][0] <= max(until, self.clock):
             due, _, answer, answered = heapq.heappop(self._due)
             self.clock = max(self.clock, due)
             if answered(answer):
-                self.told += 1
+                self.reported += 1
                 return True
         assert until < math.inf, "the delivery would wait for ever"
         self.clock = max(self.clock, until)
         return False
 
-    def renew_token(self, request: Request) -> bool:
+    def renew_token(self, request: RequestState) -> bool:
         return self.renewals.pop(0) if len(self.renewals) > 1 else self.renewals[0]
 
 
@@ -65,17 +78,21 @@ class Replies:
     """Replies as TikTok, a gateway or the network gives them."""
 
     @staticmethod
-    def api(code: int, message: str = "OK", **more: object) -> Reply:
+    def api(code: int, message: str = "OK", **more: object) -> ApiReply:
         body = json.dumps({"code": code, "message": message, "request_id": "2024070509", "data": {}, **more})
-        return Reply(200, body.encode(), None, None, True, 0.0, 0.0)
+        return ApiReply(status=200, body=body.encode(), sent=True, started_at=0.0, elapsed_secs=0.0)
 
     @staticmethod
-    def http(status: int, body: bytes = b"<html>nginx</html>", retry_after_secs: float | None = None) -> Reply:
-        return Reply(status, body, None, retry_after_secs, True, 0.0, 0.0)
+    def http(status: int, body: bytes = b"<html>nginx</html>", retry_after_secs: float | None = None) -> ApiReply:
+        return ApiReply(
+            status=status, body=body, retry_after_secs=retry_after_secs, sent=True, started_at=0.0, elapsed_secs=0.0
+        )
 
     @staticmethod
-    def trouble(trouble: Trouble) -> Reply:
-        return Reply(None, b"", trouble, None, trouble is not Trouble.NOT_CONNECTED, 0.0, 0.0)
+    def trouble(trouble: NetworkTrouble) -> ApiReply:
+        return ApiReply(
+            trouble=trouble, sent=trouble is not NetworkTrouble.NOT_CONNECTED, started_at=0.0, elapsed_secs=0.0
+        )
 
 
 @pytest.fixture
@@ -97,7 +114,7 @@ def deliver(payload: Callable[[str], Payload]) -> Callable[..., tuple[dict[str, 
 
     def run(
         fragments: list[list[str]],
-        answer: Callable[[SimulatedSender, Request], Reply],
+        answer: Callable[[SimulatedSender, RequestState], ApiReply],
         *,
         circuit: Circuit | None = None,
         renewals: list[bool] | None = None,
@@ -125,3 +142,67 @@ def deliver(payload: Callable[[str], Payload]) -> Callable[..., tuple[dict[str, 
         return outcomes, sender, delivery
 
     return run
+
+
+@pytest.fixture
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes away what this machine says of proxies and authorities."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def clients() -> Iterator[list[EventsApi]]:
+    made: list[EventsApi] = []
+    yield made
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts a server: with `replies`, one that answers; with `behave`, any other."""
+    servers: list[Server] = []
+
+    def start(
+        *replies: bytes,
+        behave: Callable[[Server, socket.socket], None] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> Server:
+        servers.append(Server(behave or (lambda server, conn: server.answer(conn, *replies)), tls))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def connect(no_environment: None, serve: Callable[..., Server], clients: list[EventsApi]) -> Callable[..., EventsApi]:
+    """Makes a client of a port; closes it before the server ends, so that no thread of the server waits for it."""
+
+    def make(port: int, scheme: str = "http", host: str = "127.0.0.1", **settings: object) -> EventsApi:
+        times = {"connect_timeout_secs": 1.0, "read_timeout_secs": 0.3}
+        connection = Connection(
+            event_source_id="P1",
+            api_url=f"{scheme}://{host}:{port}/open_api/v1.3/",
+            **{**times, **settings},  # type: ignore[arg-type]
+        )
+        clients.append(EventsApi(connection, clock=lambda: 1_700_000_000.0))
+        return clients[-1]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority that nobody trusts who is not told to, and its certificate for 127.0.0.1 and tiktok.invalid."""
+    return Authority(tmp_path_factory.mktemp("authority"), "tiktok.invalid")
+
+
+@pytest.fixture
+def tls(authority: Authority) -> ssl.SSLContext:
+    return authority.server_tls

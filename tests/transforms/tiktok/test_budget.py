@@ -6,15 +6,15 @@ from collections import Counter
 import pytest
 
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
-from transforms.tiktok.slots import Slots
+from transforms.tiktok.slot_schedule import SlotSchedule
 
 
 def next_slot(budget: Budget, shard: int, after: int, earliest: float) -> int:
     """Returns the slot that whoever holds a shard uses next, as a delivery finds it."""
-    slots = Slots(budget)
+    slots = SlotSchedule(budget)
     slots.hold(shard, after)
     slots.take(earliest)
-    return slots.last(shard)
+    return slots.last_slot(shard)
 
 
 @pytest.mark.parametrize("per_second", [1, 2, 3, 7, 10, 33, 50, 100, 999, 1000])

@@ -1,188 +1,36 @@
 """One POST against real sockets: whatever the network does comes back as a value, and nothing shows the token."""
 
 import contextlib
-import datetime
 import gzip
 import importlib.metadata
-import ipaddress
 import logging
 import socket
 import ssl
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from loopback import Authority, Server, http_reply, read_request, reset
 
 from transforms.connection import Connection
-from transforms.tiktok.client import EventsApi, Reply, Trouble
-from transforms.tiktok.request import envelope
-from transforms.tiktok.wire import MAX_REPLY_BYTES
+from transforms.tiktok.client import MAX_REPLY_BYTES, ApiReply, EventsApi, NetworkTrouble
+from transforms.tiktok.envelope import make_envelope
 from transforms.vocabulary import Form
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 BODY = b'{"event_source":"web","event_source_id":"P1","data":[{"event":"Purchase","city":"canary-town"}]}'
 ACCEPTED = b'{"code":0,"message":"OK","request_id":"20240705092320323C2F514AF49BCF4621","data":{}}'
-READ_TIMEOUT_SECS = 0.3
-
-
-def read_request(conn: socket.socket) -> bytes:
-    """Returns one request, head and body; empty if the client has closed."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        piece = conn.recv(65536)
-        if not piece:
-            return b""
-        received += piece
-    head = received.partition(b"\r\n\r\n")[0]
-    length = len(head) + 4 + int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    while len(received) < length:
-        received += conn.recv(65536)
-    return received
-
-
-def http_reply(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
-
-
-def reset(conn: socket.socket) -> None:
-    """Closes with a reset instead of an end of data."""
-    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    conn.close()
-
-
-class Server:
-    """Accepts connections on loopback and treats each, in a thread of its own, as the test says."""
-
-    def __init__(self, behave: Callable[["Server", socket.socket], None], tls: ssl.SSLContext | None = None) -> None:
-        self.connections = 0
-        self.requests: list[bytes] = []
-        self.over = threading.Event()
-        self._behave, self._tls = behave, tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                conn, _ = self._listener.accept()
-                self.connections += 1
-                self._threads.append(threading.Thread(target=self._serve, args=(conn,)))
-                self._threads[-1].start()
-
-    def _serve(self, conn: socket.socket) -> None:
-        conn.settimeout(5)
-        with contextlib.suppress(OSError):
-            if self._tls:
-                conn = self._tls.wrap_socket(conn, server_side=True)
-            self._behave(self, conn)
-        conn.close()
-
-    def answer(self, conn: socket.socket, *replies: bytes) -> None:
-        """Answers the requests of a connection, the last reply again and again."""
-        sent = 0
-        while request := read_request(conn):
-            self.requests.append(request)
-            conn.sendall(replies[min(sent, len(replies) - 1)])
-            sent += 1
-
-    def close(self) -> None:
-        self.over.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(10)
+READ_TIMEOUT_SECS = 0.3  # of `connect`
 
 
 Serve = Callable[..., Server]
 Connect = Callable[..., EventsApi]
 
 
-@pytest.fixture
-def clients() -> Iterator[list[EventsApi]]:
-    made: list[EventsApi] = []
-    yield made
-    for client in made:
-        client.close()
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts a server: with `replies`, one that answers; with `behave`, any other."""
-    servers: list[Server] = []
-
-    def start(
-        *replies: bytes,
-        behave: Callable[[Server, socket.socket], None] | None = None,
-        tls: ssl.SSLContext | None = None,
-    ) -> Server:
-        servers.append(Server(behave or (lambda server, conn: server.answer(conn, *replies)), tls))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-@pytest.fixture
-def connect(clients: list[EventsApi], serve: Serve) -> Connect:
-    """Makes a client of a port; closes it before the server ends, so that no thread of the server waits for it."""
-
-    def make(port: int, scheme: str = "http", host: str = "127.0.0.1", **settings: object) -> EventsApi:
-        times = {"connect_timeout_secs": 1.0, "read_timeout_secs": READ_TIMEOUT_SECS}
-        connection = Connection(
-            event_source_id="P1",
-            api_url=f"{scheme}://{host}:{port}/open_api/v1.3/",
-            **{**times, **settings},  # type: ignore[arg-type]
-        )
-        clients.append(EventsApi(connection, clock=lambda: 1_700_000_000.0))
-        return clients[-1]
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Makes a self-signed certificate for 127.0.0.1, with its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
-
-
-@pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
-def outcome(reply: Reply) -> tuple[int | None, Trouble | None, bool]:
+def outcome(reply: ApiReply) -> tuple[int | None, NetworkTrouble | None, bool]:
     return reply.status, reply.trouble, reply.sent
 
 
@@ -241,8 +89,7 @@ def test_a_body_of_joined_events_arrives_whole(
     serve: Serve,
     connect: Connect,
     tls: ssl.SSLContext,
-    certificate: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    authority: Authority,
     scheme: str,
     runs: int,
     run_bytes: int,
@@ -254,12 +101,11 @@ def test_a_body_of_joined_events_arrives_whole(
         server.requests.append(read_request(conn))
         conn.sendall(http_reply(ACCEPTED))
 
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
     server = serve(behave=wait_and_read, tls=tls if scheme == "https" else None)
-    api = connect(server.port, scheme, read_timeout_secs=5)
-    wrap = envelope(Connection(event_source_id="P1"), Form.WEB)
+    api = connect(server.port, scheme, read_timeout_secs=5, ca_file=str(authority.ca_path))
+    wrap = make_envelope(Connection(event_source_id="P1"), Form.WEB)
     events = [b'{"n":%0*d}' % (run_bytes - 6, number) for number in range(runs)]
-    assert outcome(api.post(Form.WEB, wrap.around([memoryview(event) for event in events]), TOKEN)) == (200, None, True)
+    assert outcome(api.post(Form.WEB, wrap.body([memoryview(event) for event in events]), TOKEN)) == (200, None, True)
     assert server.requests[0].partition(b"\r\n\r\n")[2] == wrap.join(events)
 
 
@@ -296,15 +142,11 @@ def test_a_base_in_clear_to_another_machine_is_refused(connect: Connect) -> None
         connect(80, host="business-api.tiktok.com")
 
 
-def test_the_environment_has_no_say(
-    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login jane password pass5word\n")
+def test_netrc_is_not_read(serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (".netrc", "_netrc", "netrc"):
+        (tmp_path / name).write_text("machine 127.0.0.1 login jane password pass5word\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
     server = serve(http_reply(ACCEPTED))
     assert connect(server.port).post(Form.WEB, BODY, TOKEN).status == 200
     assert "authorization" not in headers_of(server.requests[0])
@@ -404,12 +246,12 @@ def test_connections_are_closed_with_the_client(serve: Serve, connect: Connect) 
 def test_a_refused_connection_sent_nothing(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert outcome(connect(port).post(Form.WEB, BODY, TOKEN)) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(connect(port).post(Form.WEB, BODY, TOKEN)) == (None, NetworkTrouble.NOT_CONNECTED, False)
 
 
 def test_an_unknown_host_sent_nothing(connect: Connect) -> None:
     reply = connect(443, "https", "no-such-host.invalid").post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reply) == (None, NetworkTrouble.NOT_CONNECTED, False)
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".example", "exa mple.com", "-a.example", "a..example"])
@@ -427,15 +269,15 @@ def test_a_connection_that_does_not_come_about_in_time_sent_nothing(connect: Con
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
         reply = connect(listener.getsockname()[1], connect_timeout_secs=0.2).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reply) == (None, NetworkTrouble.NOT_CONNECTED, False)
     assert 0.2 <= reply.elapsed_secs < 1
 
 
-def test_a_self_signed_certificate_is_refused_before_anything_is_sent(
+def test_a_certificate_of_an_unknown_authority_is_refused_before_anything_is_sent(
     serve: Serve, connect: Connect, tls: ssl.SSLContext
 ) -> None:
     server = serve(http_reply(ACCEPTED), tls=tls)
-    assert outcome(connect(server.port, "https").post(Form.WEB, BODY, TOKEN)) == (None, Trouble.TLS, False)
+    assert outcome(connect(server.port, "https").post(Form.WEB, BODY, TOKEN)) == (None, NetworkTrouble.TLS, False)
     assert server.requests == []
 
 
@@ -445,7 +287,7 @@ def test_a_server_without_tls_gets_nothing(serve: Serve, connect: Connect) -> No
         conn.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
     server = serve(behave=greet)
-    assert outcome(connect(server.port, "https").post(Form.WEB, BODY, TOKEN)) == (None, Trouble.TLS, False)
+    assert outcome(connect(server.port, "https").post(Form.WEB, BODY, TOKEN)) == (None, NetworkTrouble.TLS, False)
 
 
 @pytest.mark.parametrize("how", ["waits", "closes", "resets"])
@@ -459,23 +301,21 @@ def test_a_tls_greeting_that_breaks_off_sent_nothing(serve: Serve, connect: Conn
 
     server = serve(behave=break_off)
     reply = connect(server.port, "https", connect_timeout_secs=0.3).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.NOT_CONNECTED, False)
+    assert outcome(reply) == (None, NetworkTrouble.NOT_CONNECTED, False)
     assert reply.elapsed_secs < 1
 
 
 def test_a_trusted_certificate_is_accepted_and_the_deadline_holds_there_too(
-    serve: Serve, connect: Connect, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, connect: Connect, tls: ssl.SSLContext, authority: Authority
 ) -> None:
-    # Which authorities are trusted is no setting of ours, so the list of `requests` is exchanged.
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
     dripping = http_reply(ACCEPTED)[:-1]
     server = serve(http_reply(ACCEPTED), http_reply(ACCEPTED), dripping, tls=tls)
-    api = connect(server.port, "https")
+    api = connect(server.port, "https", ca_file=str(authority.ca_path))
     replies = [api.post(Form.WEB, BODY, TOKEN) for _ in range(3)]
     assert [outcome(reply) for reply in replies] == [
         (200, None, True),
         (200, None, True),
-        (200, Trouble.TIMED_OUT, True),
+        (200, NetworkTrouble.TIMED_OUT, True),
     ]
     assert server.connections == 1
 
@@ -491,7 +331,7 @@ def test_a_reset_in_the_middle_of_the_body_is_ambiguous(serve: Serve, connect: C
     server = serve(behave=reset_early)
     # More than the buffers of both sides hold, so the reset meets a body on its way.
     reply = connect(server.port, read_timeout_secs=5).post(Form.WEB, b"x" * 20_000_000, TOKEN)
-    assert outcome(reply) == (None, Trouble.BROKEN, True)
+    assert outcome(reply) == (None, NetworkTrouble.BROKEN, True)
 
 
 @pytest.mark.parametrize("how", ["resets", "closes", "babbles", "upgrades", "stops in the headers"])
@@ -509,7 +349,7 @@ def test_a_connection_that_ends_without_a_reply_is_ambiguous(serve: Serve, conne
 
     server = serve(behave=end)
     reply = connect(server.port).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.BROKEN, True)
+    assert outcome(reply) == (None, NetworkTrouble.BROKEN, True)
     assert reply.body == b""
 
 
@@ -518,7 +358,7 @@ def test_half_a_reply_is_ambiguous(serve: Serve, connect: Connect) -> None:
         server.requests.append(read_request(conn))
         conn.sendall(http_reply(ACCEPTED)[:-20])
 
-    assert outcome(connect(serve(behave=half).port).post(Form.WEB, BODY, TOKEN)) == (200, Trouble.BROKEN, True)
+    assert outcome(connect(serve(behave=half).port).post(Form.WEB, BODY, TOKEN)) == (200, NetworkTrouble.BROKEN, True)
 
 
 def test_headers_without_end_are_not_kept(serve: Serve, connect: Connect) -> None:
@@ -529,7 +369,7 @@ def test_headers_without_end_are_not_kept(serve: Serve, connect: Connect) -> Non
             conn.sendall(b"X-More: 1\r\n" * 1_000)
 
     reply = connect(serve(behave=pour).port, read_timeout_secs=5).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.BROKEN, True)
+    assert outcome(reply) == (None, NetworkTrouble.BROKEN, True)
     assert reply.elapsed_secs < 2
 
 
@@ -539,7 +379,7 @@ def test_a_reply_that_does_not_come_in_time_is_ambiguous(serve: Serve, connect: 
         server.over.wait(5)
 
     reply = connect(serve(behave=wait).port).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
+    assert outcome(reply) == (None, NetworkTrouble.TIMED_OUT, True)
     assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
 
 
@@ -563,7 +403,7 @@ def test_a_reply_that_drips_for_ever_ends_with_the_read_time_out(
             conn.sendall(b"x")
 
     reply = connect(serve(behave=drip).port).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (status, Trouble.TIMED_OUT, True)
+    assert outcome(reply) == (status, NetworkTrouble.TIMED_OUT, True)
     assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
 
 
@@ -575,25 +415,33 @@ def test_a_reply_that_floods_in_tiny_pieces_ends_with_the_read_time_out(serve: S
             conn.sendall((b"1;" + b"y" * 1_000 + b"\r\nx\r\n") * 100)
 
     reply = connect(serve(behave=flood).port).post(Form.WEB, BODY, TOKEN)
-    assert outcome(reply) == (200, Trouble.TIMED_OUT, True)
+    assert outcome(reply) == (200, NetworkTrouble.TIMED_OUT, True)
     assert READ_TIMEOUT_SECS <= reply.elapsed_secs < READ_TIMEOUT_SECS + 0.5
 
 
-def test_a_body_that_nobody_takes_ends_in_time(serve: Serve, connect: Connect) -> None:
-    server = serve(behave=lambda server, _: server.over.wait(5) and None)
-    api = connect(server.port, connect_timeout_secs=0.3)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_body_that_nobody_takes_ends_in_time(
+    serve: Serve, connect: Connect, tls: ssl.SSLContext, authority: Authority, scheme: str
+) -> None:
+    server = serve(behave=lambda server, _: server.over.wait(5) and None, tls=tls if scheme == "https" else None)
+    api = connect(server.port, scheme, connect_timeout_secs=0.3, ca_file=str(authority.ca_path))
     reply = api.post(Form.WEB, b"x" * 20_000_000, TOKEN)
-    assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
+    assert outcome(reply) == (None, NetworkTrouble.TIMED_OUT, True)
     assert reply.elapsed_secs < 2
 
 
-def test_a_body_that_is_taken_too_slowly_ends_in_time(serve: Serve, connect: Connect) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_body_that_is_taken_too_slowly_ends_in_time(
+    serve: Serve, connect: Connect, tls: ssl.SSLContext, authority: Authority, scheme: str
+) -> None:
     def sip(server: Server, conn: socket.socket) -> None:
         while not server.over.wait(0.01):
             conn.recv(65536)
 
-    reply = connect(serve(behave=sip).port).post(Form.WEB, b"x" * 50_000_000, TOKEN)
-    assert outcome(reply) == (None, Trouble.TIMED_OUT, True)
+    server = serve(behave=sip, tls=tls if scheme == "https" else None)
+    api = connect(server.port, scheme, connect_timeout_secs=1, ca_file=str(authority.ca_path))
+    reply = api.post(Form.WEB, b"x" * 50_000_000, TOKEN)
+    assert outcome(reply) == (None, NetworkTrouble.TIMED_OUT, True)
     assert reply.elapsed_secs < 2
 
 
@@ -681,7 +529,7 @@ def test_a_reply_that_was_compressed_in_two_parts_is_decoded(serve: Serve, conne
 
 def test_a_reply_that_was_cut_after_it_was_compressed_is_ambiguous(serve: Serve, connect: Connect) -> None:
     server = serve(http_reply(gzip.compress(ACCEPTED)[:-10], headers="Content-Encoding: gzip\r\n"))
-    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (200, Trouble.BROKEN, True)
+    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (200, NetworkTrouble.BROKEN, True)
 
 
 def test_a_reply_that_unpacks_to_far_more_is_cut(serve: Serve, connect: Connect) -> None:
@@ -693,7 +541,7 @@ def test_a_reply_that_unpacks_to_far_more_is_cut(serve: Serve, connect: Connect)
 
 def test_a_reply_that_cannot_be_unpacked_is_ambiguous(serve: Serve, connect: Connect) -> None:
     server = serve(http_reply(b"no gzip at all", headers="Content-Encoding: gzip\r\n"))
-    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (200, Trouble.BROKEN, True)
+    assert outcome(connect(server.port).post(Form.WEB, BODY, TOKEN)) == (200, NetworkTrouble.BROKEN, True)
 
 
 @pytest.mark.parametrize(

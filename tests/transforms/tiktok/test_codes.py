@@ -3,7 +3,7 @@
 import pytest
 
 from transforms.connection import ReplyClass
-from transforms.tiktok.codes import NAMES, classify, classify_status, describe
+from transforms.tiktok.codes import CODE_NAMES, classify, classify_status, describe_code
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_the_connections_codes_win_over_the_table() -> None:
     ],
 )
 def test_a_code_has_tiktoks_name(code: int, name: str) -> None:
-    assert NAMES[code] == name
-    assert describe(code) == f"{code} {name}"
+    assert CODE_NAMES[code] == name
+    assert describe_code(code) == f"code {code} {name}"
 
 
 @pytest.mark.parametrize("code", [40111, 40123, 51030, 12345])
 def test_a_code_without_a_name_is_described_by_its_number(code: int) -> None:
-    assert code not in NAMES
-    assert describe(code) == str(code)
+    assert code not in CODE_NAMES
+    assert describe_code(code) == f"code {code}"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from transforms.tiktok.client import Trouble
-from transforms.tiktok.exchange import Circuit
+from transforms.tiktok.circuit import Circuit
+from transforms.tiktok.client import NetworkTrouble
 from transforms.vocabulary import Kind, Reason
 
 Deliver = Callable[..., Any]
@@ -49,7 +49,7 @@ def test_back_off_doubles_with_full_jitter(deliver: Deliver, replies: Any) -> No
 
 
 def test_an_outage_longer_than_retry_secs_leaves_events_undelivered(deliver: Deliver, replies: Any) -> None:
-    outcomes, sender, _ = deliver([["a", "b"]], script(replies.trouble(Trouble.NOT_CONNECTED)), retry_secs=30)
+    outcomes, sender, _ = deliver([["a", "b"]], script(replies.trouble(NetworkTrouble.NOT_CONNECTED)), retry_secs=30)
     assert kinds(outcomes) == {"a": (Kind.UNDELIVERED, Reason.OUTAGE), "b": (Kind.UNDELIVERED, Reason.OUTAGE)}
     assert sender.started[-1][0] - sender.started[0][0] <= 30
 
@@ -63,19 +63,19 @@ def test_after_an_outage_of_retry_secs_others_do_not_wait_as_long_again(deliver:
 
 
 def test_a_time_out_is_tried_again_with_the_same_ids_and_may_still_be_delivered(deliver: Deliver, replies: Any) -> None:
-    outcomes, sender, _ = deliver([["a", "b"]], script(replies.trouble(Trouble.TIMED_OUT), replies.api(0)))
+    outcomes, sender, _ = deliver([["a", "b"]], script(replies.trouble(NetworkTrouble.TIMED_OUT), replies.api(0)))
     assert kinds(outcomes) == {"a": (Kind.DELIVERED, None), "b": (Kind.DELIVERED, None)}
     assert [ids for _, ids in sender.started] == [["a", "b"], ["a", "b"]]
 
 
-@pytest.mark.parametrize("trouble", [Trouble.TIMED_OUT, Trouble.BROKEN])
-def test_a_request_whose_reply_never_comes_is_unknown(deliver: Deliver, replies: Any, trouble: Trouble) -> None:
+@pytest.mark.parametrize("trouble", [NetworkTrouble.TIMED_OUT, NetworkTrouble.BROKEN])
+def test_a_request_whose_reply_never_comes_is_unknown(deliver: Deliver, replies: Any, trouble: NetworkTrouble) -> None:
     outcomes, _, _ = deliver([["a"]], script(replies.trouble(trouble)), retry_secs=20)
     assert kinds(outcomes) == {"a": (Kind.UNKNOWN, Reason.TIMED_OUT)}
 
 
 def test_once_ambiguous_a_later_outage_cannot_make_it_undelivered(deliver: Deliver, replies: Any) -> None:
-    answers = script(replies.trouble(Trouble.BROKEN), replies.trouble(Trouble.NOT_CONNECTED))
+    answers = script(replies.trouble(NetworkTrouble.BROKEN), replies.trouble(NetworkTrouble.NOT_CONNECTED))
     outcomes, _, _ = deliver([["a"]], answers, retry_secs=20)
     assert kinds(outcomes) == {"a": (Kind.UNKNOWN, Reason.TIMED_OUT)}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from transforms.tiktok.exchange import Circuit, CircuitOpenError
+from transforms.tiktok.circuit import Circuit, CircuitOpenError
 from transforms.vocabulary import Kind, Reason
 
 Deliver = Callable[..., Any]
@@ -65,9 +65,9 @@ def test_the_time_behind_an_open_circuit_does_not_use_up_retry_secs(deliver: Del
 def test_what_may_have_been_accepted_before_is_not_called_unknown_because_of_the_circuit(
     deliver: Deliver, replies: Any
 ) -> None:
-    from transforms.tiktok.client import Trouble
+    from transforms.tiktok.client import NetworkTrouble
 
-    answers = [replies.trouble(Trouble.TIMED_OUT), replies.api(40105, "no"), replies.api(0)]
+    answers = [replies.trouble(NetworkTrouble.TIMED_OUT), replies.api(40105, "no"), replies.api(0)]
     outcomes, _, _ = deliver([["a"]], lambda sender, request: answers.pop(0), stopping=never)
     assert (outcomes["a"].kind, outcomes["a"].attempts) == (Kind.DELIVERED, 3)
 

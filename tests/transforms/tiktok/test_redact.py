@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from transforms.tiktok.redact import _VALUE_AT_ALL, Redactor, _typical_spans, redact
+from transforms.tiktok.redact import _VALUE_AT_ALL, Redactor, _typical_spans, redact, redacted_event
 
 EVENT = json.dumps(
     {
@@ -225,3 +225,24 @@ def test_no_message_takes_long(unit: str) -> None:
 
     measured()
     assert result
+
+
+def test_of_a_finished_event_the_shape_and_the_goods_stay() -> None:
+    event = {
+        "event": "Purchase",
+        "event_time": 1_718_900_123,
+        "user": {"email": ["e814ff3d"], "ip": "203.0.113.10"},
+        "properties": {"value": 12.5, "contents": [{"content_id": "A1", "price": 5, "order_note": "for jane"}]},
+        "page": {"url": "https://shop.example/?u=jane", "referrer": "https://[broken"},
+        "context": {"page": {"url": "mailto:jane"}, "user_agent": "Mozilla/5.0"},
+        "tomorrow": {"name": "jane"},
+    }
+    assert redacted_event(json.dumps(event).encode()) == {
+        "event": "Purchase",
+        "event_time": 1_718_900_123,
+        "user": {"email": "…", "ip": "…"},
+        "properties": {"value": 12.5, "contents": [{"content_id": "A1", "price": 5, "order_note": "…"}]},
+        "page": {"url": "https://shop.example/…", "referrer": "…"},
+        "context": {"page": {"url": "…"}, "user_agent": "…"},
+        "tomorrow": "…",
+    }

@@ -18,18 +18,18 @@ import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
 from transforms.tiktok.token import (
-    Reference,
+    TokenReference,
     TokenReferenceError,
     TokenSource,
     TokenUnavailableError,
-    parse,
+    parse_reference,
     secret_manager_client,
 )
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 NEW_TOKEN = "fedcba9876543210fedcba9876543210fedcba98"
-SECRET = "projects/acme-prod/secrets/tiktok-token"
-LATEST = f"{SECRET}/versions/latest"
+SECRET_VERSION = "projects/acme-prod/secrets/tiktok-token"
+LATEST = f"{SECRET_VERSION}/versions/latest"
 
 
 class Clock:
@@ -62,7 +62,7 @@ def store(secret_manager_module: Any) -> Iterator[Any]:
     with secret_manager_module.SecretManager().serving() as server:
         admin = server.client()
         admin.create_secret(parent="projects/acme-prod", secret_id="tiktok-token", secret={})
-        admin.add_secret_version(parent=SECRET, payload={"data": TOKEN.encode()})
+        admin.add_secret_version(parent=SECRET_VERSION, payload={"data": TOKEN.encode()})
         yield server
 
 
@@ -82,25 +82,25 @@ def seen(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (LATEST, Reference("secret", LATEST)),
-        ("projects/123/secrets/A_b-9/versions/17", Reference("secret", "projects/123/secrets/A_b-9/versions/17")),
+        (LATEST, TokenReference("secret", LATEST)),
+        ("projects/123/secrets/A_b-9/versions/17", TokenReference("secret", "projects/123/secrets/A_b-9/versions/17")),
         (
             "projects/example.com:acme/secrets/s/versions/live",
-            Reference("secret", "projects/example.com:acme/secrets/s/versions/live"),
+            TokenReference("secret", "projects/example.com:acme/secrets/s/versions/live"),
         ),
         (
             "projects/acme/locations/europe-west3/secrets/s/versions/2",
-            Reference("secret", "projects/acme/locations/europe-west3/secrets/s/versions/2", "europe-west3"),
+            TokenReference("secret", "projects/acme/locations/europe-west3/secrets/s/versions/2", "europe-west3"),
         ),
-        ("env:TIKTOK_TOKEN", Reference("env", "TIKTOK_TOKEN")),
-        ("  env:_t1 ", Reference("env", "_t1")),
-        ("file:/run/secrets/tiktok token", Reference("file", "/run/secrets/tiktok token")),
-        ("file:token.txt", Reference("file", "token.txt")),
-        ("file:C:/secrets/token", Reference("file", "C:/secrets/token")),
+        ("env:TIKTOK_TOKEN", TokenReference("env", "TIKTOK_TOKEN")),
+        ("  env:_t1 ", TokenReference("env", "_t1")),
+        ("file:/run/secrets/tiktok token", TokenReference("file", "/run/secrets/tiktok token")),
+        ("file:token.txt", TokenReference("file", "token.txt")),
+        ("file:C:/secrets/token", TokenReference("file", "C:/secrets/token")),
     ],
 )
-def test_a_reference_is_a_secret_version_a_variable_or_a_file(text: str, expected: Reference) -> None:
-    assert parse(text) == expected
+def test_a_reference_is_a_secret_version_a_variable_or_a_file(text: str, expected: TokenReference) -> None:
+    assert parse_reference(text) == expected
     assert str(expected) == text.strip()
 
 
@@ -123,7 +123,7 @@ def test_a_reference_is_a_secret_version_a_variable_or_a_file(text: str, expecte
 )
 def test_a_bare_token_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(TokenReferenceError, match="write projects/PROJECT/secrets/SECRET/versions/latest") as caught:
-        parse(text)
+        parse_reference(text)
     assert TOKEN not in "".join(traceback.format_exception(caught.value)).lower()
 
 
@@ -133,7 +133,7 @@ def test_a_bare_token_is_refused_and_not_repeated(text: str) -> None:
 )
 def test_what_is_no_reference_is_refused_with_the_forms_that_are(text: str) -> None:
     with pytest.raises(TokenReferenceError, match="env:NAME or file:PATH"):
-        parse(text)
+        parse_reference(text)
 
 
 @pytest.mark.parametrize("text", ["", "  "])
@@ -145,7 +145,7 @@ def test_a_missing_reference_is_refused_as_missing(text: str) -> None:
 @pytest.mark.parametrize("end", ["", "/"])
 def test_a_secret_without_version_is_told_what_to_add(end: str) -> None:
     with pytest.raises(TokenReferenceError, match="add /versions/latest"):
-        parse(SECRET + end)
+        parse_reference(SECRET_VERSION + end)
 
 
 # Variables and files
@@ -302,9 +302,9 @@ def test_a_secret_version_is_read_once_for_its_time(store: Any, clock: Clock) ->
 def test_a_new_version_is_picked_up_after_its_time_and_on_refresh(store: Any, clock: Clock) -> None:
     timed = TokenSource(LATEST, clock=clock, client_factory=store.client)
     asked = TokenSource(LATEST, clock=clock, client_factory=store.client)
-    pinned = TokenSource(f"{SECRET}/versions/1", clock=clock, client_factory=store.client)
+    pinned = TokenSource(f"{SECRET_VERSION}/versions/1", clock=clock, client_factory=store.client)
     assert {timed.get(), asked.get(), pinned.get()} == {TOKEN}
-    store.client().add_secret_version(parent=SECRET, payload={"data": NEW_TOKEN.encode() + b"\n"})
+    store.client().add_secret_version(parent=SECRET_VERSION, payload={"data": NEW_TOKEN.encode() + b"\n"})
     assert asked.refresh() is True
     assert pinned.refresh() is False
     assert (timed.get(), asked.get(), pinned.get()) == (TOKEN, NEW_TOKEN, TOKEN)
@@ -354,7 +354,7 @@ def test_a_lasting_failure_leaves_the_token_at_hand_in_use(store: Any, clock: Cl
         (LATEST, grpc.StatusCode.UNAUTHENTICATED, "", "UNAUTHENTICATED. Run: gcloud auth application-default login"),
         (LATEST, grpc.StatusCode.INVALID_ARGUMENT, "", "INVALID_ARGUMENT. Correct the reference"),
         (LATEST, grpc.StatusCode.INTERNAL, "", "INTERNAL. Try again later"),
-        (f"{SECRET}/versions/9", None, "", "NOT_FOUND. Correct the reference, or create the secret"),
+        (f"{SECRET_VERSION}/versions/9", None, "", "NOT_FOUND. Correct the reference, or create the secret"),
         ("projects/acme-prod/secrets/other/versions/latest", None, "", "`gcloud secrets list --project=acme-prod`"),
     ],
 )
@@ -371,7 +371,7 @@ def test_a_refusal_names_reference_cause_and_remedy(
 
 
 def test_a_disabled_version_is_an_error_until_it_is_enabled(store: Any) -> None:
-    version = f"{SECRET}/versions/1"
+    version = f"{SECRET_VERSION}/versions/1"
     store.client().disable_secret_version(name=version)
     source = TokenSource(LATEST, client_factory=store.client)
     with pytest.raises(TokenUnavailableError, match="FAILED_PRECONDITION. This version is disabled or destroyed"):
@@ -476,7 +476,7 @@ def test_while_one_thread_reads_again_the_others_go_on_with_the_older_token(stor
 
     source = TokenSource(LATEST, clock=clock, client_factory=lambda _: Slow())  # type: ignore[arg-type,return-value]
     source.get()
-    store.client().add_secret_version(parent=SECRET, payload={"data": NEW_TOKEN.encode()})
+    store.client().add_secret_version(parent=SECRET_VERSION, payload={"data": NEW_TOKEN.encode()})
     clock.now += 300
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(source.get)
@@ -491,7 +491,7 @@ def test_threads_that_refresh_together_share_one_reading_and_its_answer(store: A
     gate = threading.Barrier(8)
     source = TokenSource(LATEST, client_factory=store.client)
     source.get()
-    store.client().add_secret_version(parent=SECRET, payload={"data": NEW_TOKEN.encode()})
+    store.client().add_secret_version(parent=SECRET_VERSION, payload={"data": NEW_TOKEN.encode()})
 
     def refresh(_: int) -> bool:
         gate.wait(5)

@@ -11,17 +11,17 @@ import pytest
 
 from transforms.connection import Connection
 from transforms.model import Fragment, Payload
-from transforms.tiktok.client import Reply
+from transforms.tiktok.client import ApiReply
 from transforms.tiktok.delivery import Delivery
-from transforms.tiktok.request import Body
-from transforms.tiktok.runtime import PooledSender, Runtime
+from transforms.tiktok.envelope import RequestBody
+from transforms.tiktok.sender_pool import PooledSender, SenderPool
 from transforms.vocabulary import Form, Kind
 
 ACCEPTED = b'{"code":0,"message":"OK","request_id":"R1"}'
 
 
-def reply(body: bytes, status: int = 200) -> Reply:
-    return Reply(status, body, None, None, True, time.time(), 0.001)
+def reply(body: bytes, status: int = 200) -> ApiReply:
+    return ApiReply(status=status, body=body, sent=True, started_at=time.time(), elapsed_secs=0.001)
 
 
 class Naming:
@@ -32,7 +32,7 @@ class Naming:
         self.carried: Counter[str] = Counter()
         self.requests = 0
 
-    def post(self, form: Form, body: Body, token: str) -> Reply:
+    def post(self, form: Form, body: RequestBody, token: str) -> ApiReply:
         numbers = [event["n"] for event in json.loads(b"".join(body.pieces(1000)))["data"]]
         with self.lock:
             self.requests += 1
@@ -46,7 +46,7 @@ class Naming:
 class Unavailable(Naming):
     """A transport that never gets anywhere."""
 
-    def post(self, form: Form, body: Body, token: str) -> Reply:
+    def post(self, form: Form, body: RequestBody, token: str) -> ApiReply:
         with self.lock:
             self.requests += 1
         return reply(b"", 503)
@@ -59,18 +59,18 @@ def connection(tmp_path: Path) -> Connection:
 
 
 def bundle(
-    runtime: Runtime, connection: Connection, shard: int = 0, jitter: Callable[[], float] = lambda: 0.0
+    pool: SenderPool, connection: Connection, shard: int = 0, jitter: Callable[[], float] = lambda: 0.0
 ) -> tuple[Delivery, PooledSender]:
-    sender = PooledSender(runtime)
-    delivery = Delivery(connection, sender, runtime.circuit, jitter)
+    sender = PooledSender(pool)
+    delivery = Delivery(connection, sender, pool.circuit, jitter)
     delivery.hold(shard, -1)
     delivery.hold(shard + 1, -1)
     return delivery, sender
 
 
-def carrying(runtime: Runtime) -> Naming:
-    assert isinstance(runtime.transport, Naming)
-    return runtime.transport
+def carrying(pool: SenderPool) -> Naming:
+    assert isinstance(pool.transport, Naming)
+    return pool.transport
 
 
 def fragment(first: int, size: int = 500) -> Fragment:
@@ -82,7 +82,7 @@ def fragment(first: int, size: int = 500) -> Fragment:
 
 
 def test_replies_are_acted_on_while_the_bundles_thread_is_elsewhere(connection: Connection) -> None:
-    delivery, _ = bundle(Runtime(connection, Naming), connection)
+    delivery, _ = bundle(SenderPool(connection, Naming), connection)
     delivery.submit(fragment(0))
     deadline = time.monotonic() + 20
     while delivery.is_busy() and time.monotonic() < deadline:
@@ -97,50 +97,50 @@ def test_replies_are_acted_on_while_the_bundles_thread_is_elsewhere(connection: 
 
 
 def test_every_event_of_many_batches_has_one_outcome_and_one_request_that_tells_of_it(connection: Connection) -> None:
-    runtime = Runtime(connection, Naming)
-    delivery, _ = bundle(runtime, connection)
+    pool = SenderPool(connection, Naming)
+    delivery, _ = bundle(pool, connection)
     for number in range(30):
         delivery.submit(fragment(number * 500))
     delivery.drain()
     outcomes = [outcome for group in delivery.take() for outcome in group]
     assert Counter(outcome.kind for outcome in outcomes) == {Kind.DELIVERED: 14_700, Kind.REJECTED: 300}
     assert {outcome.attempts for outcome in outcomes} == {1}
-    assert {outcome.event_id for outcome in outcomes} == set(carrying(runtime).carried)
+    assert {outcome.event_id for outcome in outcomes} == set(carrying(pool).carried)
     assert len(outcomes) == 15_000
-    assert delivery.take_tally().counts["requests"] == carrying(runtime).requests
+    assert delivery.take_tally().counts["requests"] == carrying(pool).requests
 
 
 def test_a_defect_in_what_follows_from_a_reply_is_raised_on_the_bundles_thread(connection: Connection) -> None:
     def broken() -> float:
         raise ZeroDivisionError
 
-    delivery, _ = bundle(Runtime(connection, Unavailable), connection, jitter=broken)
+    delivery, _ = bundle(SenderPool(connection, Unavailable), connection, jitter=broken)
     delivery.submit(fragment(1, 10))
     with pytest.raises(ZeroDivisionError):
         delivery.drain()
 
 
 def test_a_bundle_that_has_failed_sends_nothing_more(connection: Connection) -> None:
-    runtime = Runtime(connection, Unavailable)
-    delivery, sender = bundle(runtime, connection)
+    pool = SenderPool(connection, Unavailable)
+    delivery, sender = bundle(pool, connection)
     delivery.submit(fragment(1, 10))
     sender.abandon()
     time.sleep(0.2)
-    before = carrying(runtime).requests
+    before = carrying(pool).requests
     time.sleep(0.3)
-    assert carrying(runtime).requests == before
+    assert carrying(pool).requests == before
 
 
 def test_two_bundles_share_the_threads_fairly(connection: Connection) -> None:
-    runtime = Runtime(connection, Naming)
-    first, _ = bundle(runtime, connection)
-    second, _ = bundle(runtime, connection, shard=2)
+    pool = SenderPool(connection, Naming)
+    first, _ = bundle(pool, connection)
+    second, _ = bundle(pool, connection, shard=2)
     for number in range(20):
         first.submit(fragment(number * 500))
     second.submit(fragment(1, 10))
     second.drain()
     # The one request of the second bundle did not wait for the first bundle's two hundred.
-    assert carrying(runtime).requests < 100
+    assert carrying(pool).requests < 100
     first.drain()
     assert sum(len(group) for group in first.take()) == 10_000
     assert sum(len(group) for group in second.take()) == 10

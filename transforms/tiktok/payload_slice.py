@@ -70,7 +70,7 @@ class _Bodies(Sequence[bytes]):
         return (payload.body for payload in self._payloads)
 
 
-class Excerpt(Sequence[Payload]):
+class PayloadSlice(Sequence[Payload]):
     """Payloads of a batch, in an order of their own; never changes.
 
     Args:
@@ -81,7 +81,7 @@ class Excerpt(Sequence[Payload]):
 
     def __init__(self, batch: Sequence[Payload]) -> None:
         self._batch = batch
-        self._runs = _Runs(batch)  # shared by all excerpts of the batch
+        self._runs = _Runs(batch)  # shared by all slices of the batch
         self._spans: Sequence[tuple[int, int]] = [(0, len(batch))]
         self._size = len(batch)
 
@@ -91,13 +91,13 @@ class Excerpt(Sequence[Payload]):
     @overload
     def __getitem__(self, place: int) -> Payload: ...
     @overload
-    def __getitem__(self, place: slice) -> "Excerpt": ...
+    def __getitem__(self, place: slice) -> "PayloadSlice": ...
 
-    def __getitem__(self, place: int | slice) -> "Payload | Excerpt":
+    def __getitem__(self, place: int | slice) -> "Payload | PayloadSlice":
         if isinstance(place, slice):
             start, stop, step = place.indices(self._size)
             if step != 1:
-                raise ValueError("An excerpt is cut without gaps.")
+                raise ValueError("A payload slice is cut without gaps.")
             return self._of(_cut(self._spans, start, stop), max(0, stop - start))
         place = range(self._size)[place]
         for start, stop in self._spans:
@@ -114,15 +114,15 @@ class Excerpt(Sequence[Payload]):
         """Returns the JSON objects of the payloads."""
         return _Bodies(self)
 
-    def joined(self) -> Sequence[bytes | memoryview]:
+    def joined_bodies(self) -> Sequence[bytes | memoryview]:
         """Returns pieces that give the JSON objects of the payloads in their order, with a comma between any two."""
         if self._size == len(self._batch) and len(self._spans) == 1:
             # The whole batch: nearly always it is sent once, and never again.
             return [payload.body for payload in self._batch]
         return [piece for start, stop in self._spans for piece in self._runs.of(start, stop)]
 
-    def with_more(self, others: "Sequence[Excerpt]") -> "Excerpt":
-        """Returns one excerpt with the payloads of this one and then of others of the same batch."""
+    def with_more(self, others: "Sequence[PayloadSlice]") -> "PayloadSlice":
+        """Returns one slice with the payloads of this one and then of others of the same batch."""
         spans: list[tuple[int, int]] = []
         for part in (self, *others):
             for span in part._spans:
@@ -132,8 +132,8 @@ class Excerpt(Sequence[Payload]):
                     spans.append(span)
         return self._of(spans, self._size + sum(other._size for other in others))
 
-    def _of(self, spans: list[tuple[int, int]], size: int) -> "Excerpt":
-        made = Excerpt.__new__(Excerpt)
+    def _of(self, spans: list[tuple[int, int]], size: int) -> "PayloadSlice":
+        made = PayloadSlice.__new__(PayloadSlice)
         made._batch, made._runs, made._spans, made._size = self._batch, self._runs, spans, size
         return made
 

@@ -1,4 +1,4 @@
-"""The requests of one bundle, by what they wait for: their turn, the end of a back-off, or an answer."""
+"""The queue of one bundle: requests by what they wait for, their turn, the end of a back-off, or an answer."""
 
 import heapq
 import itertools
@@ -6,67 +6,67 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
-from transforms.tiktok.exchange import Request
+from transforms.tiktok.request_state import RequestState
 
 
-class Line:
-    """A queue, a heap and what is on its way."""
+class RequestQueue:
+    """Requests that are ready, that wait for the end of a back-off, and that are on their way."""
 
     def __init__(self) -> None:
-        self._ready: deque[Request] = deque()
-        self._waiting: list[tuple[float, int, Request]] = []
+        self._ready: deque[RequestState] = deque()
+        self._backing_off: list[tuple[float, int, RequestState]] = []
         self._order = itertools.count()
         self._started: dict[int, float] = {}
 
     def __len__(self) -> int:
-        return len(self._ready) + len(self._waiting) + len(self._started)
+        return len(self._ready) + len(self._backing_off) + len(self._started)
 
     @property
-    def state(self) -> tuple[int, int, int]:
+    def counts(self) -> tuple[int, int, int]:
         """Returns how many requests wait for their turn, for the end of a back-off, and for an answer."""
-        return len(self._ready), len(self._waiting), len(self._started)
+        return len(self._ready), len(self._backing_off), len(self._started)
 
     @property
-    def ready(self) -> int:
+    def ready_count(self) -> int:
         """Returns how many requests could start."""
         return len(self._ready)
 
     @property
-    def started(self) -> int:
+    def started_count(self) -> int:
         """Returns how many requests have no answer yet."""
         return len(self._started)
 
     @property
     def wakes_at(self) -> float:
         """Returns when the next back-off is over, in epoch seconds; infinite without one."""
-        return self._waiting[0][0] if self._waiting else math.inf
+        return self._backing_off[0][0] if self._backing_off else math.inf
 
-    def add(self, request: Request) -> None:
+    def add(self, request: RequestState) -> None:
         """Adds a request behind those that could start."""
         self._ready.append(request)
 
-    def add_first(self, requests: Sequence[Request]) -> None:
+    def add_first(self, requests: Sequence[RequestState]) -> None:
         """Adds requests in front of those that could start, in their order."""
         self._ready.extendleft(reversed(requests))
 
-    def add_later(self, at: float, request: Request) -> None:
+    def add_later(self, at: float, request: RequestState) -> None:
         """Adds a request that could start at a time, in epoch seconds."""
-        heapq.heappush(self._waiting, (at, next(self._order), request))
+        heapq.heappush(self._backing_off, (at, next(self._order), request))
 
     def wake(self, now: float) -> None:
         """Lets those follow the ready ones whose back-off is over."""
-        while self._waiting and self._waiting[0][0] <= now:
-            self._ready.append(heapq.heappop(self._waiting)[2])
+        while self._backing_off and self._backing_off[0][0] <= now:
+            self._ready.append(heapq.heappop(self._backing_off)[2])
 
-    def take(self) -> Request:
+    def take(self) -> RequestState:
         """Returns the first that could start, and removes it."""
         return self._ready.popleft()
 
-    def start(self, request: Request, at: float) -> None:
+    def note_started(self, request: RequestState, at: float) -> None:
         """Notes that a request is on its way, or will be at a time."""
         self._started[id(request)] = at
 
-    def answered(self, request: Request) -> None:
+    def note_answered(self, request: RequestState) -> None:
         """Notes that a request has its answer."""
         del self._started[id(request)]
 

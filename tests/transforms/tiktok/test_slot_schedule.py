@@ -3,14 +3,14 @@
 import pytest
 
 from transforms.tiktok.budget import TOLERANCE_SECS, Budget
-from transforms.tiktok.slots import Slots
+from transforms.tiktok.slot_schedule import SlotSchedule
 
 NOW = 1_700_000_000.0
 
 
 def test_the_earliest_slot_of_the_held_shards_is_taken_and_none_twice() -> None:
     budget = Budget(100)
-    slots = Slots(budget)
+    slots = SlotSchedule(budget)
     for shard in (2, 5, 11):
         slots.hold(shard, -1)
     taken = [slots.take(NOW) for _ in range(9)]
@@ -21,7 +21,7 @@ def test_the_earliest_slot_of_the_held_shards_is_taken_and_none_twice() -> None:
 
 def test_a_slot_that_has_just_begun_is_taken_and_an_older_one_is_not() -> None:
     budget = Budget(100)
-    slots = Slots(budget)
+    slots = SlotSchedule(budget)
     for shard in range(budget.shards):
         slots.hold(shard, -1)
     begun = budget.time(budget.first_slot(NOW + 0.5))
@@ -32,48 +32,48 @@ def test_a_slot_that_has_just_begun_is_taken_and_an_older_one_is_not() -> None:
 
 def test_a_slot_that_passed_unused_is_spare_and_one_that_was_taken_is_not() -> None:
     budget = Budget(10)
-    slots = Slots(budget)
+    slots = SlotSchedule(budget)
     slots.hold(0, -1)
     slots.hold(1, -1)
-    assert slots.is_spare(NOW)
+    assert slots.has_spare_slot(NOW)
     for _ in range(4):
         _, at = slots.take(NOW)
-    assert not slots.is_spare(NOW)
-    assert not slots.is_spare(at)
-    assert slots.is_spare(at + 0.2)
+    assert not slots.has_spare_slot(NOW)
+    assert not slots.has_spare_slot(at)
+    assert slots.has_spare_slot(at + 0.2)
 
 
 def test_slots_of_shards_that_others_hold_are_not_spare() -> None:
-    slots = Slots(Budget(10))
+    slots = SlotSchedule(Budget(10))
     first = Budget(10).first_slot(NOW)
     slots.hold(1, first + (1 - first) % 2)
-    assert not slots.is_spare(NOW)
+    assert not slots.has_spare_slot(NOW)
 
 
 def test_a_bundle_waits_for_the_slots_that_no_state_tells_of() -> None:
-    slots = Slots(Budget(10))
+    slots = SlotSchedule(Budget(10))
     slots.hold(0, -1)
     assert slots.over_at() is None
     _, at = slots.take(NOW)
     assert slots.over_at() == pytest.approx(at + TOLERANCE_SECS)
-    slots.last(0)
+    slots.last_slot(0)
     assert slots.over_at() is None
 
 
 def test_a_shard_that_is_throttled_again_and_again_uses_fewer_of_its_slots() -> None:
     budget = Budget(8)
-    slots = Slots(budget)
+    slots = SlotSchedule(budget)
     slots.hold(0, -1)
     steps = []
     for _ in range(7):
         slots.take(NOW)
-        before = slots.last(0)
-        slots.throttled(0)
+        before = slots.last_slot(0)
+        slots.slow_down(0)
         slots.take(NOW)
-        steps.append(slots.last(0) - before)
+        steps.append(slots.last_slot(0) - before)
     assert steps == [1, 2, 4, 8, 16, 16, 16]
     for _ in range(4):
-        slots.recovered(0)
-    before = slots.last(0)
+        slots.speed_up(0)
+    before = slots.last_slot(0)
     slots.take(NOW)
-    assert slots.last(0) - before == 1
+    assert slots.last_slot(0) - before == 1

@@ -1,6 +1,6 @@
-"""What a reply means: HTTP 200 says nothing, the `code` in the body does.
+"""What a reply means: TikTok answers HTTP 200 to nearly everything, so the `code` in the body decides.
 
-In: a `Reply` and the bodies of the events that were sent. Out: a `Verdict`, free of values of people. Pure.
+In: an `ApiReply` and the bodies of the events that were sent. Out: a `Verdict`, free of values of people. Pure.
 
 Order of reading:
 
@@ -17,12 +17,12 @@ event nor what 20001 has in `data`.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import msgspec
 
 from transforms.connection import ReplyClass
-from transforms.tiktok.client import Reply, Trouble
+from transforms.tiktok.client import ApiReply, NetworkTrouble
 from transforms.tiktok.codes import INVALID_PARAMS, PARAM_ERROR, classify, classify_status
 from transforms.tiktok.redact import Redactor
 
@@ -37,45 +37,53 @@ _ENVELOPE_FIELD: Final = re.compile(
 # A log id such as 20240705092320323C2F514AF49BCF4621; anything else could not be quoted to TikTok's support.
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
-# Names under which a partial success may tell an event's position. Not documented; read only if all of it fits.
+# Names under which a partial success may have an event's position. Not documented; read only if all of it fits.
 _POSITION_KEYS: Final = ("order_in_batch", "index")
 
 _TROUBLE_TEXTS: Final = {
-    Trouble.NOT_CONNECTED: "no connection to TikTok",
-    Trouble.TIMED_OUT: "no reply in time",
-    Trouble.BROKEN: "the connection broke before the reply was complete",
-    Trouble.TLS: "TikTok's certificate was refused, or api_url leads to a server without TLS",
+    NetworkTrouble.NOT_CONNECTED: "no connection to TikTok",
+    NetworkTrouble.TIMED_OUT: "no reply in time",
+    NetworkTrouble.BROKEN: "the connection broke before the reply was complete",
+    NetworkTrouble.TLS: "TikTok's certificate was refused, or api_url leads to a server without TLS",
 }
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class RefusedEvent(NamedTuple):
+    """One event of a partial success that was refused: its position in the request, and TikTok's code and message."""
+
+    position: int
+    code: int | None
+    message: str | None
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a reply means for the events of its request. Positions are 0-based and within the request.
 
     Attributes:
-      cls: what to do.
+      reply_class: what to do.
       code: TikTok's code, None if the body holds no readable one.
       message: TikTok's message without values, or ours if TikTok gave none; None for a success.
       request_id: TikTok's log id.
-      indexes: `invalid`: the events that TikTok named; empty if it named none.
-      accepted: `partial`: the events that were accepted, None if the reply does not say so beyond doubt.
-      failed: `partial` with `accepted`: position, code and message of each event that was refused.
+      named: `invalid`: the positions that TikTok named; empty if it named none.
+      accepted: `partial`: the positions that were accepted, None if the reply leaves any doubt.
+      refused: `partial` with `accepted`: the events that were refused.
       retry_after_secs: how long TikTok asks to wait, if it does.
-      sent: whether the events may have been accepted. A failure that TikTok or its gateway reports (a code of the
+      maybe_accepted: the events may have been accepted. A failure that TikTok or its gateway reports (a code of the
         table, 408, 5xx) counts as not accepted; no report at all, or a report of success that cannot be read, does not.
     """
 
-    cls: ReplyClass
-    code: int | None
-    message: str | None
-    request_id: str | None
-    indexes: tuple[int, ...] = ()
+    reply_class: ReplyClass
+    code: int | None = None
+    message: str | None = None
+    request_id: str | None = None
+    named: tuple[int, ...] = ()
     accepted: tuple[int, ...] | None = None
-    failed: tuple[tuple[int, int | None, str | None], ...] = ()
+    refused: tuple[RefusedEvent, ...] = ()
     retry_after_secs: float | None = None
-    sent: bool = False
+    maybe_accepted: bool = False
 
 
-def read(reply: Reply, bodies: Sequence[bytes], overrides: Mapping[int, ReplyClass]) -> Verdict:
+def read_reply(reply: ApiReply, bodies: Sequence[bytes], overrides: Mapping[int, ReplyClass]) -> Verdict:
     """Returns what a reply means.
 
     Args:
@@ -83,32 +91,76 @@ def read(reply: Reply, bodies: Sequence[bytes], overrides: Mapping[int, ReplyCla
       bodies: the events' JSON objects in the order of the request; their values are removed from messages.
       overrides: the connection's `codes`.
     """
-    wait = reply.retry_after_secs
     if reply.trouble is not None:
-        cls: ReplyClass = "configuration" if reply.trouble is Trouble.TLS else "transient"
-        return Verdict(cls, None, _TROUBLE_TEXTS[reply.trouble], None, retry_after_secs=wait, sent=reply.sent)
+        return _by_trouble(reply, reply.trouble)
     fields = _fields(reply.body)
-    request_id = _request_id(fields)
     code = fields.get("code")
     if not _is_integer(code):
-        return _by_status(reply.status or 0, request_id, wait)
-    cls = classify(code, overrides)
-    code = _recordable(code)
-    if cls == "success":
-        return Verdict(cls, code, None, request_id, sent=True)
+        return _by_status(reply, fields)
+    return _by_code(reply, fields, code, bodies, overrides)
+
+
+def _by_trouble(reply: ApiReply, trouble: NetworkTrouble) -> Verdict:
+    """Returns what it means that there is no complete reply."""
+    text = _TROUBLE_TEXTS[trouble]
+    return Verdict(
+        reply_class="configuration" if trouble is NetworkTrouble.TLS else "transient",
+        message=text if reply.route_note is None else f"{text}, {reply.route_note}",
+        retry_after_secs=reply.retry_after_secs,
+        maybe_accepted=reply.sent,
+    )
+
+
+def _by_status(reply: ApiReply, fields: Mapping[str, Any]) -> Verdict:
+    """Returns what the HTTP status means, for want of a code."""
+    status = reply.status or 0
+    return Verdict(
+        reply_class=classify_status(status),
+        message=f"HTTP {status} without a readable code",
+        request_id=_request_id(fields),
+        retry_after_secs=reply.retry_after_secs,
+        maybe_accepted=200 <= status < 300,
+    )
+
+
+def _by_code(
+    reply: ApiReply,
+    fields: Mapping[str, Any],
+    code: int,
+    bodies: Sequence[bytes],
+    overrides: Mapping[int, ReplyClass],
+) -> Verdict:
+    """Returns what TikTok's code and message mean."""
+    reply_class = classify(code, overrides)
+    verdict = Verdict(
+        reply_class=reply_class,
+        code=_recordable(code),
+        request_id=_request_id(fields),
+        maybe_accepted=reply_class in ("success", "partial", "unknown"),
+    )
+    if reply_class == "success":
+        return verdict
     raw = fields.get("message")
     raw = raw if isinstance(raw, str) else ""
     redactor = Redactor(bodies)
-    message = redactor.redact(raw) or None
-    if cls == "partial":
-        accepted, failed = _details(fields.get("data"), bodies, redactor)
-        return Verdict(cls, code, message, request_id, (), accepted, failed, wait, sent=True)
-    indexes: tuple[int, ...] = ()
-    if code in (INVALID_PARAMS, PARAM_ERROR) and cls == "invalid":
-        indexes = _positions(raw, len(bodies))
-        if not indexes and code not in overrides and not _POSITION.search(raw) and _ENVELOPE_FIELD.search(raw):
-            cls = "configuration"
-    return Verdict(cls, code, message, request_id, indexes, retry_after_secs=wait, sent=cls == "unknown")
+    named: tuple[int, ...] = ()
+    accepted: tuple[int, ...] | None = None
+    refused: tuple[RefusedEvent, ...] = ()
+    if reply_class == "partial":
+        accepted, refused = _details(fields.get("data"), bodies, redactor)
+    elif reply_class == "invalid" and code in (INVALID_PARAMS, PARAM_ERROR):
+        named = _positions(raw, len(bodies))
+        if not named and code not in overrides and not _POSITION.search(raw) and _ENVELOPE_FIELD.search(raw):
+            reply_class = "configuration"
+    return msgspec.structs.replace(
+        verdict,
+        reply_class=reply_class,
+        message=redactor.redact(raw) or None,
+        named=named,
+        accepted=accepted,
+        refused=refused,
+        retry_after_secs=reply.retry_after_secs,
+    )
 
 
 def _fields(body: bytes) -> dict[str, Any]:
@@ -121,7 +173,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _is_integer(value: object) -> TypeGuard[int]:
-    """Tells whether a JSON value is an integer; true and "40100" are none, and 1.0 is not either."""
+    """Returns whether a JSON value is an integer; true and "40100" are none, and 1.0 is not either."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -136,12 +188,6 @@ def _request_id(fields: Mapping[str, Any]) -> str | None:
     return value if isinstance(value, str) and _REQUEST_ID.fullmatch(value) else None
 
 
-def _by_status(status: int, request_id: str | None, wait: float | None) -> Verdict:
-    """Returns what the HTTP status says, for want of a code."""
-    message = f"HTTP {status} without a readable code"
-    return Verdict(classify_status(status), None, message, request_id, retry_after_secs=wait, sent=200 <= status < 300)
-
-
 def _positions(message: str, events: int) -> tuple[int, ...]:
     """Returns the positions that a message names, each once; none if one of them is not in the request.
 
@@ -154,8 +200,8 @@ def _positions(message: str, events: int) -> tuple[int, ...]:
 
 def _details(
     data: object, bodies: Sequence[bytes], redactor: Redactor
-) -> tuple[tuple[int, ...] | None, tuple[tuple[int, int | None, str | None], ...]]:
-    """Returns which events of a partial success were accepted and which failed; (None, ()) in any doubt.
+) -> tuple[tuple[int, ...] | None, tuple[RefusedEvent, ...]]:
+    """Returns which events of a partial success were accepted and which refused; (None, ()) in any doubt.
 
     The only shape accepted: `failed_events` is a list with at least one object; each has one position, an integer
     within the request, none twice; and where it has an `event_id` too, that is the id of the event there.
@@ -163,16 +209,16 @@ def _details(
     entries = data.get("failed_events") if isinstance(data, dict) else None
     if not isinstance(entries, list) or not entries:
         return None, ()
-    failed: dict[int, tuple[int, int | None, str | None]] = {}
+    refused: dict[int, RefusedEvent] = {}
     for entry in entries:
         position = _position(entry, len(bodies)) if isinstance(entry, dict) else None
-        if position is None or position in failed or not _same_event(entry, bodies[position]):
+        if position is None or position in refused or not _same_event(entry, bodies[position]):
             return None, ()
         code = next((_recordable(entry[key]) for key in ("code", "error_code") if _is_integer(entry.get(key))), None)
         text = next((entry[key] for key in ("message", "error_message") if isinstance(entry.get(key), str)), "")
-        failed[position] = (position, code, redactor.redact(text) or None)
-    accepted = tuple(position for position in range(len(bodies)) if position not in failed)
-    return accepted, tuple(failed[position] for position in sorted(failed))
+        refused[position] = RefusedEvent(position=position, code=code, message=redactor.redact(text) or None)
+    accepted = tuple(position for position in range(len(bodies)) if position not in refused)
+    return accepted, tuple(refused[position] for position in sorted(refused))
 
 
 def _position(entry: Mapping[str, Any], events: int) -> int | None:
@@ -185,5 +231,5 @@ def _position(entry: Mapping[str, Any], events: int) -> int | None:
 
 
 def _same_event(entry: Mapping[str, Any], body: bytes) -> bool:
-    """Tells whether an entry's event_id, if it has one, is that of the event at its position."""
+    """Returns whether an entry's event_id, if it has one, is that of the event at its position."""
     return "event_id" not in entry or _fields(body).get("event_id") == entry["event_id"]

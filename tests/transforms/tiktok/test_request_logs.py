@@ -5,23 +5,29 @@ from collections.abc import Callable
 import pytest
 
 from transforms.model import Payload
-from transforms.tiktok.client import Reply
-from transforms.tiktok.exchange import Request
-from transforms.tiktok.reply import Verdict
-from transforms.tiktok.told import Refusals
+from transforms.tiktok.client import ApiReply
+from transforms.tiktok.request_logs import RefusalLog
+from transforms.tiktok.request_state import RequestState
+from transforms.tiktok.verdict import Verdict
 from transforms.vocabulary import Form
 
 
 @pytest.fixture
 def tell(payload: Callable[[str], Payload], caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
     """Tells of a refusal at a time, and returns what the log has got from it."""
-    refusals = Refusals()
-    request = Request.of(Form.WEB, [payload("a"), payload("b")])
+    refusals = RefusalLog()
+    request = RequestState.of(Form.WEB, [payload("a"), payload("b")])
 
     def run(at: float, code: int | None = 40002, status: int = 200) -> list[str]:
         caplog.clear()
-        reply = Reply(status, b"{}", None, None, True, at, 0.1)
-        refusals.tell(request, reply, Verdict("invalid", code, f"data.{at:g}.event: Not a valid string", "R1"))
+        reply = ApiReply(status=status, body=b"{}", sent=True, started_at=at, elapsed_secs=0.1)
+        refusals.log(
+            request,
+            reply,
+            Verdict(
+                reply_class="invalid", code=code, message=f"data.{at:g}.event: Not a valid string", request_id="R1"
+            ),
+        )
         return [record.getMessage() for record in caplog.records]
 
     return run
@@ -39,10 +45,10 @@ def test_those_that_follow_are_counted_and_told_after_a_while(tell: Callable[...
     assert tell(100.0)
     assert [tell(100.0 + number / 10) for number in range(1, 100)] == [[]] * 99
     (told,) = tell(110.0)
-    assert told.endswith("; 99 more like it since the last one told")
+    assert told.endswith("; 99 more like it since the last one logged")
     assert tell(110.1) == []
     (told,) = tell(130.0)
-    assert told.endswith("; 1 more like it since the last one told")
+    assert told.endswith("; 1 more like it since the last one logged")
 
 
 def test_each_kind_is_told_for_itself(tell: Callable[..., list[str]]) -> None:

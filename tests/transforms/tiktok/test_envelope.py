@@ -5,7 +5,7 @@ import json
 import pytest
 
 from transforms.connection import Connection
-from transforms.tiktok.request import check_api_url, envelope, path, url
+from transforms.tiktok.envelope import endpoint_path, endpoint_url, make_envelope
 from transforms.vocabulary import Form
 
 
@@ -14,13 +14,13 @@ from transforms.vocabulary import Form
     [(Form.LEGACY, "pixel/batch/"), (Form.WEB, "event/track/"), (Form.OFFLINE, "event/track/")],
 )
 def test_each_form_has_its_path_with_a_slash_at_the_end(form: Form, expected: str) -> None:
-    assert path(form) == expected
+    assert endpoint_path(form) == expected
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_the_address_is_the_base_and_the_path(slash: str) -> None:
     connection = Connection(event_source_id="P1", api_url=f"https://business-api.tiktok.com/open_api/v1.3{slash}")
-    assert url(connection, Form.LEGACY) == "https://business-api.tiktok.com/open_api/v1.3/pixel/batch/"
+    assert endpoint_url(connection, Form.LEGACY) == "https://business-api.tiktok.com/open_api/v1.3/pixel/batch/"
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_the_address_is_the_base_and_the_path(slash: str) -> None:
     ],
 )
 def test_a_request_names_its_source_once_and_holds_the_events_in_their_order(form: Form, expected: bytes) -> None:
-    assert envelope(Connection(event_source_id="P1"), form).join([b'{"a":1}', b'{"b":2}']) == expected
+    assert make_envelope(Connection(event_source_id="P1"), form).join([b'{"a":1}', b'{"b":2}']) == expected
 
 
 @pytest.mark.parametrize(
@@ -48,73 +48,35 @@ def test_a_request_names_its_source_once_and_holds_the_events_in_their_order(for
 )
 def test_test_event_code_and_partner_name_stand_at_the_top_level(form: Form, expected: bytes) -> None:
     connection = Connection(event_source_id="P1", test_event_code="TEST04030", partner_name="Acme")
-    assert envelope(connection, form).join([b"{}"]) == expected
+    assert make_envelope(connection, form).join([b"{}"]) == expected
 
 
 @pytest.mark.parametrize("form", list(Form))
 def test_settings_that_are_not_given_are_not_sent(form: Form) -> None:
     connection = Connection(event_source_id="P1", test_event_code="", partner_name=None)
-    assert not {"test_event_code", "partner_name"} & set(json.loads(envelope(connection, form).join([b"{}"])))
+    assert not {"test_event_code", "partner_name"} & set(json.loads(make_envelope(connection, form).join([b"{}"])))
 
 
 def test_values_are_escaped() -> None:
     connection = Connection(event_source_id='P"1\\\n', test_event_code="Ünï\u2028")
-    fields = json.loads(envelope(connection, Form.WEB).join([b"{}"]))
+    fields = json.loads(make_envelope(connection, Form.WEB).join([b"{}"]))
     assert (fields["event_source_id"], fields["test_event_code"]) == ('P"1\\\n', "Ünï\u2028")
 
 
 @pytest.mark.parametrize("form", list(Form))
 def test_the_size_of_an_envelope_is_all_that_it_adds_to_its_events(form: Form) -> None:
-    wrap = envelope(Connection(event_source_id="P1", partner_name="Äcme"), form)
-    assert len(wrap.join([b"{}", b"{}", b"{}"])) == wrap.size + len(b"{},{},{}")
+    wrap = make_envelope(Connection(event_source_id="P1", partner_name="Äcme"), form)
+    assert len(wrap.join([b"{}", b"{}", b"{}"])) == wrap.size_bytes + len(b"{},{},{}")
 
 
 def test_a_request_without_events_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one event"):
-        envelope(Connection(event_source_id="P1"), Form.WEB).join([])
-
-
-@pytest.mark.parametrize(
-    "api_url",
-    [
-        "https://business-api.tiktok.com/open_api/v1.3/",
-        "http://127.0.0.1:8080/open_api/v1.3/",
-        "http://127.9.9.9/",
-        "http://localhost:1/",
-        "http://[::1]:8080/",
-    ],
-)
-def test_https_and_loopback_addresses_may_get_the_token(api_url: str) -> None:
-    check_api_url(api_url)
-
-
-@pytest.mark.parametrize(
-    ("api_url", "remedy"),
-    [
-        ("http://business-api.tiktok.com/open_api/v1.3/", "use https://"),
-        ("http://10.0.0.1/", "use https://"),
-        ("http://localhost.example.com/", "use https://"),
-        ("http://127.0.0.1.example.com/", "use https://"),
-        ("http://127.1/", "use https://"),
-        ("ftp://business-api.tiktok.com/", "write https://HOST/PATH/"),
-        ("business-api.tiktok.com/open_api/", "write https://HOST/PATH/"),
-        ("https:///open_api/", "write https://HOST/PATH/"),
-        ("https://[::1/", "write https://HOST/PATH/"),
-        ("", "write https://HOST/PATH/"),
-        ("https://example.com/?a=b", "write https://HOST/PATH/"),
-        ("https://example.com/#a", "write https://HOST/PATH/"),
-        ("https://jane:pass5word@example.com/", "leave out user and password"),
-    ],
-)
-def test_other_addresses_are_refused_with_the_remedy_and_not_repeated(api_url: str, remedy: str) -> None:
-    with pytest.raises(ValueError, match=remedy) as caught:
-        check_api_url(api_url)
-    assert "pass5word" not in str(caught.value)
+        make_envelope(Connection(event_source_id="P1"), Form.WEB).join([])
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 7, 64, 1_000, 1 << 20])
 def test_a_body_in_pieces_is_the_same_body(piece_bytes: int) -> None:
-    around = envelope(Connection(event_source_id="P1"), Form.WEB).around
+    around = make_envelope(Connection(event_source_id="P1"), Form.WEB).body
     bodies = [b'{"n":%d,"t":"%b"}' % (number, b"x" * (number * 37 % 300)) for number in range(60)]
     long = b'{"long":"%b"}' % (b"y" * 5_000)
     large = b'{"large":"%b"}' % (b"z" * 20_000)
@@ -123,17 +85,15 @@ def test_a_body_in_pieces_is_the_same_body(piece_bytes: int) -> None:
         pieces = list(body.pieces(piece_bytes))
         whole = b"".join(pieces)
         assert json.loads(whole)["data"] == [json.loads(each) for each in some]
-        assert len(whole) == body.size
+        assert len(whole) == body.size_bytes
         assert max(map(len, pieces)) <= 2 * piece_bytes
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 1_000, 1 << 20])
 def test_events_that_were_joined_before_make_the_same_body(piece_bytes: int) -> None:
-    wrap = envelope(Connection(event_source_id="P1"), Form.WEB)
+    wrap = make_envelope(Connection(event_source_id="P1"), Form.WEB)
     events = [b'{"n":%d,"t":"%b"}' % (number, b"x" * 900) for number in range(90)]
     runs = [memoryview(b",".join(events[:40])), memoryview(b",".join(events[40:89])), events[89]]
-    body = wrap.around(runs)
+    body = wrap.body(runs)
     assert b"".join(body.pieces(piece_bytes)) == wrap.join(events)
-    assert body.size == len(wrap.join(events))
-    head = b"POST / HTTP/1.1\r\n\r\n"
-    assert b"".join(body.pieces(piece_bytes, head)) == head + wrap.join(events)
+    assert body.size_bytes == len(wrap.join(events))

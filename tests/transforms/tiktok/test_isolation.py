@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from transforms.model import Payload
-from transforms.tiktok.client import Trouble
-from transforms.tiktok.exchange import Request, joined
-from transforms.tiktok.sieve import Sieve
+from transforms.tiktok.client import NetworkTrouble
+from transforms.tiktok.isolation import Isolation
+from transforms.tiktok.request_state import RequestState, join_requests
 from transforms.vocabulary import Form, Kind
 
 Deliver = Callable[..., Any]
@@ -55,7 +55,7 @@ def test_while_the_first_is_named_each_event_is_sent_a_few_times_only(deliver: D
 def test_the_bundles_thread_is_not_woken_for_each_event_that_is_named(deliver: Deliver, replies: Any) -> None:
     outcomes, sender, _ = deliver([BATCH], naming(BAD, replies), **SPARE)
     check(outcomes, sender, BAD)
-    assert sender.told == 1
+    assert sender.reported == 1
 
 
 def test_a_dirty_source_is_sent_in_parts_from_the_start(deliver: Deliver, replies: Any) -> None:
@@ -98,7 +98,7 @@ def test_trouble_on_the_way_costs_no_event_its_outcome(deliver: Deliver, replies
         nonlocal count
         count += 1
         if count % 4 == 0:
-            return replies.trouble(Trouble.TIMED_OUT if count % 8 else Trouble.NOT_CONNECTED)
+            return replies.trouble(NetworkTrouble.TIMED_OUT if count % 8 else NetworkTrouble.NOT_CONNECTED)
         return name(sender, request)
 
     outcomes, sender, _ = deliver([BATCH], answer, **SPARE)
@@ -146,28 +146,28 @@ def test_several_named_at_once_are_rejected_at_once(deliver: Deliver, replies: A
 
 
 def test_what_may_have_been_accepted_is_not_mixed_with_what_was_not(payload: Callable[[str], Payload]) -> None:
-    sieve = Sieve()
-    batch = Request.of(Form.WEB, [payload(str(number)) for number in range(101)])
+    isolation = Isolation()
+    batch = RequestState.of(Form.WEB, [payload(str(number)) for number in range(101)])
     request, other = batch.part(0, 100), batch.part(100, 101)
-    request.attempts, request.ambiguous, other.attempts = 2, True, 1
-    request.behind = [other]
-    parts = sieve.onward(*sieve.named(request, 30), spare=True)
-    assert sorted((len(part.payloads), part.ambiguous) for part in parts) == [(1, False), (99, True)]
+    request.attempts, request.maybe_accepted, other.attempts = 2, True, 1
+    request.held_unchecked = [other]
+    parts = isolation.next_requests(*isolation.split(request, 30), has_spare_slot=True)
+    assert sorted((len(part.payloads), part.maybe_accepted) for part in parts) == [(1, False), (99, True)]
 
 
 def test_joined_requests_know_the_attempts_of_each_payload(payload: Callable[[str], Payload]) -> None:
-    batch = Request.of(Form.WEB, [payload(name) for name in "abcdef"])
+    batch = RequestState.of(Form.WEB, [payload(name) for name in "abcdef"])
     first, second, last = batch.part(0, 2), batch.part(2, 5), batch.part(5, 6)
     first.attempts, second.attempts, last.attempts = 1, 3, 9
-    whole = joined([first, second])
+    whole = join_requests([first, second])
     assert whole is not None
     assert list(whole.attempts_of(0, 5)) == [1, 1, 3, 3, 3]
     part = whole.part(1, 4)
     part.attempts += 1
     assert list(part.attempts_of(0, 3)) == [2, 4, 4]
-    again = joined([part, last])
+    again = join_requests([part, last])
     assert again is not None
     assert [one.event_id for one in again.payloads] == ["b", "c", "d", "f"]
     assert [len(body) for body in again.payloads.bodies()] == [len(one.body) for one in again.payloads]
     assert list(again.attempts_of(0, 4)) == [2, 4, 4, 9]
-    assert joined([]) is None
+    assert join_requests([]) is None
