@@ -23,10 +23,10 @@ import runs
 import streams
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.source_pubsub import ReadFromDataflow
-from sandbox.control import Sandbox
-from sandbox.generator import purchases
-from sandbox.publishing import PubSub
+from pipeline.sources.pubsub.read_subscription import ReadFromDataflow
+from sandbox.tiktok.control import Sandbox
+from sandbox.shop.generator import purchases
+from sandbox.pubsub.publisher import PubSub
 from transforms.batch_payloads import BatchPayloads
 from transforms.write_to_tiktok import _DeliverFn
 from transforms.steps import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents

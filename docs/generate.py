@@ -27,7 +27,7 @@ from pipeline.docstrings import member_docs
 from pipeline.launch.template_parameters import TEMPLATES
 from pipeline.records.dead_letter_rows import DEAD_LETTER_SCHEMA
 from pipeline.records.ledger_rows import LEDGER_SCHEMA
-from transforms.mapping.parameters import EVENT_PARAMETERS
+from transforms.mapping.custom.parameters import EVENT_PARAMETERS
 from transforms.vocabulary import Note, Reason
 
 FOLDER = Path(__file__).resolve().parent

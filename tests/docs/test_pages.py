@@ -20,7 +20,7 @@ from pipeline.launch.template_parameters import TEMPLATES
 from sandbox.shop import generator
 from sandbox.tiktok.control import Sandbox
 from transforms.connection import Connection, Consent, ReplyClass
-from transforms.mapping.parameters import EVENT_PARAMETERS
+from transforms.mapping.custom.parameters import EVENT_PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {path.name: path.read_text("utf-8") for path in [*sorted((ROOT / "docs").glob("*.md")), *ROOT.glob("*.md")]}

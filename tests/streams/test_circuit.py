@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import secret_manager
 
-from pipeline.problems import CommandError
-from pipeline.subscription import Subscription
-from sandbox.control import Sandbox
-from sandbox.generator import purchases
-from sandbox.publishing import PubSub
+from pipeline.errors import CommandError
+from pipeline.sources.pubsub.subscriber import Subscription
+from sandbox.tiktok.control import Sandbox
+from sandbox.shop.generator import purchases
+from sandbox.pubsub.publisher import PubSub
 from transforms.tiktok import TokenSource
 
 PARENT = "projects/test-project"

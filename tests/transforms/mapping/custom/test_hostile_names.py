@@ -8,15 +8,8 @@ import pytest
 
 from transforms.connection import Connection
 from transforms.custom_mappings import CustomMapping, Match, Parameter, Target
-<<<<<<<< HEAD:tests/transforms/mapping/custom/test_generated_code.py
-from transforms.mapping.index import index
-from transforms.mapping.matching import Matcher, matcher
-from transforms.mapping.resolve import compile_target
-from transforms.mapping.sources import compile_source
-========
 from transforms.mapping.custom.conditions import Matcher, matcher
 from transforms.mapping.custom.index import build_index
->>>>>>>> h-clo:tests/transforms/mapping/custom/test_hostile_names.py
 
 # Each would do harm, or change what is read, if it were taken for anything but a name or a value.
 HOSTILE = (
