@@ -5,7 +5,8 @@ import uuid
 
 import msgspec
 
-from pipeline.errors import UsageError, plain, shown, suggestion
+from pipeline.errors import UsageError
+from pipeline.wording import plain, shown, suggestion
 from transforms.connection import Connection
 
 # Runners that the pipeline is known to work on. Beam's own DirectRunner is left out on purpose: it first tries to

@@ -16,9 +16,10 @@ from typing import Any
 from pipeline.arguments.parser import add_connection_flags, connection_flags
 from pipeline.arguments.time_window import slack_ms, time_window
 from pipeline.config import BOOLEANS, Read, read_connection
-from pipeline.errors import UsageError, plain, shown, suggestion
+from pipeline.errors import UsageError
 from pipeline.options import LAYOUTS
 from pipeline.sources import DEFAULT_SLACK
+from pipeline.wording import plain, shown, suggestion
 from transforms.connection import Connection
 
 

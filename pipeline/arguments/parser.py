@@ -16,7 +16,8 @@ from msgspec import NODEFAULT
 
 from pipeline.arguments.time_window import is_duration
 from pipeline.config import BOOLEANS, bare, definition
-from pipeline.errors import UsageError, shown, suggestion
+from pipeline.errors import UsageError
+from pipeline.wording import shown, suggestion
 
 # Keeps the connection's flags apart from a command's own in the parsed namespace.
 _PREFIX = "connection:"

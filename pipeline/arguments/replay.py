@@ -17,8 +17,9 @@ from pipeline.arguments.flag_groups import (
     window,
 )
 from pipeline.arguments.parser import StrictParser
-from pipeline.errors import UsageError, plain, shown, suggestion
+from pipeline.errors import UsageError
 from pipeline.options import DEFAULT_RUNNER, RUNNERS, ReplayOptions, beam_runner, new_run_id
+from pipeline.wording import plain, shown, suggestion
 from transforms.vocabulary import Reason
 
 _DESCRIPTION = """Sends dead letters again, through the same delivery and into the same ledger.

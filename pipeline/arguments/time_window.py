@@ -9,7 +9,8 @@ import datetime
 import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pipeline.errors import UsageError, shown, suggestion
+from pipeline.errors import UsageError
+from pipeline.wording import shown, suggestion
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

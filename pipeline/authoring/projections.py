@@ -14,7 +14,8 @@ import msgspec
 
 from pipeline.authoring.sdk_hashes import Names
 from pipeline.config import RETIRED_EVENTS, STANDARD_EVENTS, check_mappings
-from pipeline.errors import Report, plain, shown, suggestion
+from pipeline.errors import Report
+from pipeline.wording import plain, shown, suggestion
 from transforms.custom_mappings import CustomMapping
 from transforms.mapping.matching import folded
 from transforms.mapping.parameters import PARAMETER_TYPES

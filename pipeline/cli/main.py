@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from pipeline.cli.console import coloured, has_colours, set_up_logging
-from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, EXIT_USAGE, CommandError, UsageError, shown, suggestion
+from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, EXIT_USAGE, CommandError, UsageError
+from pipeline.wording import shown, suggestion
 
 # What Beam adds to the text of every exception that is raised in a step.
 _BEAM_SUFFIX = re.compile(r" \[while running '[^']*'\]$")

@@ -16,7 +16,8 @@ import msgspec.inspect as types
 from msgspec import UNSET
 
 from pipeline.config.yaml_nodes import Items, Node, Scalar, Style, Table
-from pipeline.errors import Report, plain, shown, suggestion
+from pipeline.errors import Report
+from pipeline.wording import plain, shown, suggestion
 from transforms.connection import Connection, IdentityType
 from transforms.mapping.tables import identity_type
 

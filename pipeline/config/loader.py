@@ -20,7 +20,8 @@ from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-unty
 from pipeline.config import validation as rules
 from pipeline.config.conversion import bare, definition, item_path, key_place, struct_values
 from pipeline.config.yaml_nodes import Node, Scalar, Style, Table, parse
-from pipeline.errors import ConfigurationError, Finding, Report, shown, suggestion
+from pipeline.errors import ConfigurationError, Finding, Report
+from pipeline.wording import shown, suggestion
 from transforms.connection import Connection
 
 # A person waits. The library would repeat a refused connection for two minutes.

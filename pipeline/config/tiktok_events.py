@@ -1,6 +1,7 @@
 """TikTok's event names: the standard ones, retired ones (accepted with a warning), and reserved ones (refused)."""
 
-from pipeline.errors import Report, nearest, plain, shown
+from pipeline.errors import Report
+from pipeline.wording import nearest, plain, shown
 
 # Source: ads.tiktok.com/help, "Supported standard events" (list of 2025); names are case-sensitive.
 STANDARD_EVENTS = (

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.config.conversion import item_path, read_items
 from pipeline.config.tiktok_events import RETIRED_EVENTS, STANDARD_EVENTS, own_spelling
-from pipeline.errors import Report, shown, suggestion
+from pipeline.errors import Report
+from pipeline.wording import shown, suggestion
 from transforms.custom_mappings import Case, Expected
 from transforms.vocabulary import Reason
 

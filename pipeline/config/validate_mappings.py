@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from pipeline.config.conversion import item_path, key_place, read_items
 from pipeline.config.tiktok_events import RETIRED_EVENTS, STANDARD_EVENTS, check_event, own_spelling
-from pipeline.errors import Report, shown, suggestion
+from pipeline.errors import Report
+from pipeline.wording import shown, suggestion
 from transforms.custom_mappings import SOURCES, Condition, CustomMapping, Match, Parameter, ProductField, Target
 from transforms.mapping.contacts import has_contact
 from transforms.mapping.custom import label

@@ -14,7 +14,8 @@ from typing import Any
 from pipeline.config.tiktok_events import check_event
 from pipeline.config.validate_cases import check_cases
 from pipeline.config.validate_mappings import check_mappings, in_own_spelling
-from pipeline.errors import Report, plain, shown, suggestion
+from pipeline.errors import Report
+from pipeline.wording import plain, shown, suggestion
 from transforms.connection import MAX_BATCH_EVENTS, Connection
 from transforms.mapping.tables import (
     ACTION_SPELLINGS,

@@ -12,8 +12,9 @@ import msgspec
 
 from pipeline.arguments import StrictParser, settings
 from pipeline.config import read_text
-from pipeline.errors import ConfigurationError, UsageError, shown
+from pipeline.errors import ConfigurationError, UsageError
 from pipeline.launch.template_parameters import Parameter
+from pipeline.wording import shown
 
 # Keeps the template's flags apart from the job's in the parsed namespace.
 PREFIX = "parameter:"

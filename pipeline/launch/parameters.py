@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.arguments import parse_replay, parse_run
 from pipeline.config import BOOLEANS, read_text
-from pipeline.errors import ConfigurationError, UsageError, plain
+from pipeline.errors import ConfigurationError, UsageError
 from pipeline.launch.job_options import PREFIX
 from pipeline.launch.template_parameters import LOOKS_LIKE_TOKEN, Parameter, as_text, check_parameters, command
 from pipeline.options import RunOptions
+from pipeline.wording import plain
 from transforms.tiktok.token import SECRET
 
 _log = logging.getLogger(__name__)

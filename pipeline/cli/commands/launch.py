@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, CommandError, UsageError, shown, suggestion
+from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, CommandError, UsageError
 from pipeline.launch import (
     PREFIX,
     TEMPLATES,
@@ -18,6 +18,7 @@ from pipeline.launch import (
     parser_of_launch,
     read_job_options,
 )
+from pipeline.wording import shown, suggestion
 
 if TYPE_CHECKING:
     from google.cloud.dataflow_v1beta3 import types
