@@ -3,25 +3,37 @@
 In: the flags of `launch`. Out: checked parameters and the requests that start, update or drain a job.
 """
 
-from pipeline.launch.job_options import PREFIX, JobOptions, add_template_flags, parser_of_launch, read_job_options
-from pipeline.launch.parameters import check, given_parameters
+from pipeline.launch.job_options import (
+    PARAMETER_PREFIX,
+    JobOptions,
+    add_template_flags,
+    launch_parser,
+    read_job_options,
+)
+from pipeline.launch.parameters import check_launch, given_parameters
 from pipeline.launch.requests import classic_parameters, flex_parameter, staging_words
-from pipeline.launch.template_parameters import TEMPLATES, Parameter, check_parameters, command, parameters_of
+from pipeline.launch.template_parameters import (
+    TEMPLATES,
+    TemplateParameter,
+    check_parameters,
+    command_of,
+    parameters_of,
+)
 
 __all__ = [
     "JobOptions",
-    "PREFIX",
-    "Parameter",
+    "PARAMETER_PREFIX",
     "TEMPLATES",
+    "TemplateParameter",
     "add_template_flags",
-    "check",
+    "check_launch",
     "check_parameters",
     "classic_parameters",
-    "command",
+    "command_of",
     "flex_parameter",
     "given_parameters",
-    "read_job_options",
+    "launch_parser",
     "parameters_of",
-    "parser_of_launch",
+    "read_job_options",
     "staging_words",
 ]

@@ -64,6 +64,56 @@ COMMERCE_EVENT = "commerce_event"
 ALIAS_REQUEST = "alias"
 VALIDATION_RESULT = "validation_result"
 
+# Source: ads.tiktok.com/help, "Supported standard events" (list of 2025); names are case-sensitive.
+STANDARD_EVENTS = (
+    "AddPaymentInfo",
+    "AddToCart",
+    "AddToWishlist",
+    "ApplicationApproval",
+    "CompleteRegistration",
+    "Contact",
+    "CustomizeProduct",
+    "Download",
+    "FindLocation",
+    "InitiateCheckout",
+    "Lead",
+    "Purchase",
+    "Schedule",
+    "Search",
+    "StartTrial",
+    "SubmitApplication",
+    "Subscribe",
+    "ViewContent",
+)
+
+# Still accepted, with their present name if they have one. Source: ads.tiktok.com/help, "How to adopt TikTok's updated
+# standard events": "CompletePayment" is now "Purchase", "SubmitForm" is now "Lead" (2025); "ClickButton" and
+# "PlaceAnOrder" are out of the documentation and end in 2027.
+RETIRED_EVENTS: dict[str, str | None] = {
+    "CompletePayment": "Purchase",
+    "SubmitForm": "Lead",
+    "PlaceAnOrder": "Purchase",
+    "ClickButton": None,
+}
+
+# TikTok turns these into other events by itself; nobody else may use them. Source: ads.tiktok.com/help, "Reserved
+# events".
+RESERVED_EVENTS = {
+    "AddBilling": "AddPaymentInfo",
+    "Browse": "PageView",
+    "Checkout": "PlaceAnOrder",
+    "ClickForm": "Lead",
+    "ClickInDownloadPage": "ClickButton",
+    "ClickToDownload": "Download",
+    "Consult": "Contact",
+    "ConsultByPhone": "Contact",
+    "Registration": "CompleteRegistration",
+    "StartCheckout": "InitiateCheckout",
+    "ViewConsultationPage": "ViewContent",
+    "ViewDownloadPage": "ViewContent",
+    "ViewForm": "ViewContent",
+}
+
 # Product action → TikTok event. Source: the customer's specification, section 6.
 EVENT_NAMES: Mapping[str, str] = {
     "add_to_cart": "AddToCart",

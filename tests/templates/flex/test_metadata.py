@@ -17,12 +17,12 @@ from pipeline.cli.commands.run import parse_run
 from pipeline.errors import UsageError
 from pipeline.launch.template_parameters import (
     CONNECTION_LEFT_OUT,
-    FORMS,
+    INPUT_FORMS,
     LEFT_OUT,
     TEMPLATES,
-    Parameter,
+    TemplateParameter,
     check_parameters,
-    command,
+    command_of,
     parameters_of,
     parser_of,
 )
@@ -70,7 +70,7 @@ def parsed(template: str, tmp_path: Path, *given: str) -> Any:
     words = [f"--{name}={value}" for name, value in required.items() if f"--{name}" not in names]
     words = [word for word in words if not word.startswith("--connection=")]
     argv = [f"--connection={connection}", *words, "--runner=DataflowRunner", "--run_id=of-the-test", *given]
-    return parse_replay(argv) if command(template) == "replay" else parse_run(argv)
+    return parse_replay(argv) if command_of(template) == "replay" else parse_run(argv)
 
 
 def test_the_files_are_as_they_would_be_generated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,7 +138,7 @@ def test_one_image_launches_and_works(template: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_every_parameter_is_a_flag_and_every_flag_a_parameter_or_left_out_with_its_reason(template: str) -> None:
-    flags = {word for word in parser_of(template)._option_string_actions if word.startswith("--")}
+    flags = set(parser_of(template).flag_names())
     given = {f"--{parameter['name']}" for parameter in of_template(template)["parameters"]}
     left_out = {**LEFT_OUT[template], **{f"--{key}": why for key, why in CONNECTION_LEFT_OUT.items()}}
     assert given | set(left_out) == flags
@@ -147,18 +147,18 @@ def test_every_parameter_is_a_flag_and_every_flag_a_parameter_or_left_out_with_i
 
 
 def test_a_new_flag_cannot_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(FORMS, "drop_duplicates")
-    with pytest.raises(LookupError, match="--drop_duplicates is a new flag: describe it in FORMS"):
+    monkeypatch.delitem(INPUT_FORMS, "drop_duplicates")
+    with pytest.raises(LookupError, match="--drop_duplicates is a new flag: describe it in INPUT_FORMS"):
         parameters_of("history")
 
 
 def test_every_form_is_used() -> None:
     names = {parameter.name for _, parameter in EVERY}
-    assert {key.rpartition(" ")[2] for key in FORMS} <= names
+    assert {key.rpartition(" ")[2] for key in INPUT_FORMS} <= names
 
 
 @every_parameter
-def test_the_example_is_allowed_and_stands_in_the_help(template: str, parameter: Parameter) -> None:
+def test_the_example_is_allowed_and_stands_in_the_help(template: str, parameter: TemplateParameter) -> None:
     assert parameter.objection(parameter.example) is None
     assert parameter.help_text.endswith(f". Example: {parameter.example}")
     assert parameter.label[0].isupper()
@@ -176,7 +176,7 @@ def test_the_example_is_allowed_and_stands_in_the_help(template: str, parameter:
     [pair for pair in EVERY if pair[1].name != "connection"],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_the_command_takes_the_example(template: str, parameter: Parameter, tmp_path: Path) -> None:
+def test_the_command_takes_the_example(template: str, parameter: TemplateParameter, tmp_path: Path) -> None:
     given = f"--{parameter.name}={parameter.example}"
     companions = COMPANIONS.get(parameter.name, []) if template == "history" else []
     assert parsed(template, tmp_path, *companions, given)
@@ -187,7 +187,7 @@ def test_the_command_takes_the_example(template: str, parameter: Parameter, tmp_
     [pair for pair in EVERY if pair[1].default is not None],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_the_default_is_what_holds_without_it(template: str, parameter: Parameter, tmp_path: Path) -> None:
+def test_the_default_is_what_holds_without_it(template: str, parameter: TemplateParameter, tmp_path: Path) -> None:
     assert parsed(template, tmp_path, f"--{parameter.name}={parameter.default}") == parsed(template, tmp_path)
 
 
@@ -210,7 +210,7 @@ def test_javascript_reads_the_regexes_as_python_does() -> None:
 
 
 @every_parameter
-def test_no_parameter_takes_a_token(template: str, parameter: Parameter) -> None:
+def test_no_parameter_takes_a_token(template: str, parameter: TemplateParameter) -> None:
     for token in TOKENS:
         objection = parameter.objection(token)
         assert objection is not None
@@ -228,7 +228,7 @@ def test_no_parameter_takes_a_token(template: str, parameter: Parameter) -> None
         "projects/acme-prod/subscriptions/s-{}",
     ],
 )
-def test_no_parameter_hides_a_token_in_what_it_may_say(template: str, parameter: Parameter, form: str) -> None:
+def test_no_parameter_hides_a_token_in_what_it_may_say(template: str, parameter: TemplateParameter, form: str) -> None:
     """From the console, Terraform or a schedule, nothing but the regexes stands between a token and the job's page."""
     objection = parameter.objection(form.format(TOKENS[0]))
     assert objection is not None

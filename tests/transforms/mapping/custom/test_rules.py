@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.tiktok_events import RETIRED_EVENTS, STANDARD_EVENTS
 from transforms.mapping.parameters import EVENT_PARAMETERS, PARAMETER_TYPES
+from transforms.mapping.tables import RETIRED_EVENTS, STANDARD_EVENTS
 
 SIGN_UP = "{message_type: custom_event, event: Sign Up}"
 
