@@ -14,7 +14,7 @@ from pipeline.arguments.flag_groups import (
     window,
 )
 from pipeline.arguments.flag_types import number_above_zero, whole_number
-from pipeline.arguments.parser import StrictParser
+from pipeline.arguments.parser import StrictParser, SwitchText
 from pipeline.arguments.replay import parse_replay, replay_parser
 from pipeline.arguments.run import parse_run, run_parser
 from pipeline.arguments.stream_flags import FILE_FLAGS
@@ -23,6 +23,7 @@ __all__ = [
     "FILE_FLAGS",
     "INPUTS",
     "StrictParser",
+    "SwitchText",
     "add_layout_flags",
     "add_recording_window_flags",
     "add_shared_flags",

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.arguments import StrictParser, add_verbose_flag, settings, whole_number
+from pipeline.arguments import StrictParser, SwitchText, add_verbose_flag, settings, whole_number
 from pipeline.config import read_text
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.launch.template_parameters import TemplateParameter
@@ -147,6 +147,8 @@ def add_template_flags(parser: StrictParser, parameters: Sequence[TemplateParame
         arguments: dict[str, Any] = {"dest": f"{PARAMETER_PREFIX}{parameter.name}", "default": argparse.SUPPRESS}
         if parameter.param_type == "BOOLEAN":
             arguments["action"] = "store_true"
+        elif parameter.enum_options == ("true", "false"):
+            arguments["action"] = SwitchText
         else:
             arguments |= {"action": "append", "metavar": "TEXT"}
         group.add_argument(f"--{parameter.name}", help=parameter.help_text.replace("%", "%%"), **arguments)

@@ -62,9 +62,11 @@ def given_parameters(arguments: argparse.Namespace, known: Sequence[TemplatePara
     return found
 
 
-def _as_parameter(parameter: TemplateParameter, value: bool | list[str]) -> str:
+def _as_parameter(parameter: TemplateParameter, value: bool | str | list[str]) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        value = [value]
     joined = parameter.name in ("input", "reason")
     text = ",".join(value) if joined else value[-1]
     if parameter.enum_options == ("true", "false"):
