@@ -9,7 +9,7 @@ from pipeline.arguments.flag_types import decimal_number, one_of, whole_number
 from pipeline.arguments.parser import FlagGroup, StrictParser
 from pipeline.arguments.time_window import moment, time_window, time_zone
 from pipeline.errors import UsageError
-from pipeline.options import DEFAULT_RUNNER, LAYOUTS, RUNNERS
+from pipeline.options import DEFAULT_RUNNER, LAYOUT_NAMES, RUNNERS
 
 # `--input` has two meanings: files, and the connection's key, whose few words are not names of files.
 INPUTS = ("auto", "web", "feed")
@@ -40,10 +40,10 @@ def add_layout_flags(group: StrictParser | FlagGroup) -> None:
     """Adds `--layout` and `--column`."""
     group.add_argument(
         "--layout",
-        type=one_of(LAYOUTS, "layout"),
+        type=one_of(LAYOUT_NAMES, "layout"),
         default="auto",
         metavar="NAME",
-        help=f"how messages lie in Parquet files: {', '.join(LAYOUTS)} (default: auto, by the columns)",
+        help=f"how messages lie in Parquet files: {', '.join(LAYOUT_NAMES)} (default: auto, by the columns)",
     )
     group.add_argument("--column", metavar="NAME", help="Parquet column with the JSON (default: found by itself)")
 

@@ -19,7 +19,7 @@ from pipeline.wording import shown, suggestion
 
 
 class Switch(argparse.Action):
-    """A flag that is true when it stands alone, and may say so: `--flag`, `--flag=true`, `--flag=false`.
+    """A flag that is true when it stands alone, and may have a value: `--flag`, `--flag=true`, `--flag=false`.
 
     A template hands every parameter on as `--name=value`, so its switches need a value too. The parser writes a lone
     flag as `--flag=true` before argparse sees it: a switch takes exactly one value there, and no other word.
@@ -143,8 +143,9 @@ class StrictParser(argparse.ArgumentParser):
             self.description = description
 
     def flag_group(self, title: str, description: str | None = None) -> FlagGroup:
-        """Adds a heading for flags."""
-        self._groups.append(FlagGroup(title, self.add_argument_group(title, description).add_argument))
+        """Adds a heading for flags, with a text of any length below it."""
+        text = None if description is None else textwrap.fill(description, 76)
+        self._groups.append(FlagGroup(title, self.add_argument_group(title, text).add_argument))
         return self._groups[-1]
 
     def flags(self) -> list[Flag]:

@@ -318,13 +318,13 @@ def _source(entry: dict[str, Any], message_type: str, names: SdkNames) -> dict[s
     return {"event_field" if location == "EventField" else "product_field": table[plain(name)]}
 
 
-def _objects(holder: dict[str, Any], key: str) -> list[dict[str, Any]]:
+def _objects(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:
     """Returns the objects of a list, of which an object alone may stand for one; none if the key is absent or null.
 
     Raises:
       NotCarriedError: it holds something else, whose meaning would be lost.
     """
-    value = holder.get(key)
+    value = parent.get(key)
     entries = [value] if isinstance(value, dict) else value or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise NotCarriedError(f"its `{key}` is no list of objects.")

@@ -23,7 +23,7 @@ import yaml
 
 from pipeline.arguments import FILE_FLAGS, StrictParser, replay_parser, run_parser, settings
 from pipeline.errors import UsageError
-from pipeline.options import LAYOUTS
+from pipeline.options import LAYOUT_NAMES
 from transforms.tiktok import token
 
 TEMPLATES = ("stream", "history", "replay")
@@ -96,7 +96,7 @@ class TemplateParameter(msgspec.Struct, frozen=True, kw_only=True):
 _BUCKET = r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
 _FILE = rf"^{_BUCKET}/[^\n\r]+$"
 _FOLDER = rf"^{_BUCKET}(?:/[^\n\r]*)?$"
-_PROJECT = r"projects/[a-z0-9.:-]{6,}"
+_PROJECT_PATH = r"projects/[a-z0-9.:-]{6,}"
 _PUBSUB_NAME = r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
 
 # Words of letters and digits, joined by signs; no run of 32 or more, so that no free text can be a token: those of
@@ -161,7 +161,7 @@ INPUT_FORMS = {
         regexes=(rf"^{_BUCKET}/[^\n\r]+(?:, *{_BUCKET}/[^\n\r]+)*$",),
         help_text="Parquet, NDJSON or .gz files in Cloud Storage; several names or globs are joined by commas",
     ),
-    "layout": InputForm(param_type="ENUM", example="snowflake", enum_options=LAYOUTS),
+    "layout": InputForm(param_type="ENUM", example="snowflake", enum_options=LAYOUT_NAMES),
     "column": InputForm(example="payload", regexes=(_WORDS,)),
     "strict_files": _switch(),
     "ledger": _folder("gs://acme-tiktok/ledger"),
@@ -172,13 +172,13 @@ INPUT_FORMS = {
     "subscription": InputForm(
         param_type="PUBSUB_SUBSCRIPTION",
         example="projects/acme-prod/subscriptions/mparticle",
-        regexes=(rf"^{_PROJECT}/subscriptions/{_PUBSUB_NAME}$", _NO_LONG_HEX),
+        regexes=(rf"^{_PROJECT_PATH}/subscriptions/{_PUBSUB_NAME}$", _NO_LONG_HEX),
         help_text="full name of the Pub/Sub subscription that is read until the job is drained",
     ),
     "dead_letter_topic": InputForm(
         param_type="PUBSUB_TOPIC",
         example="projects/acme-prod/topics/tiktok-dead-letters",
-        regexes=(rf"^{_PROJECT}/topics/{_PUBSUB_NAME}$", _NO_LONG_HEX),
+        regexes=(rf"^{_PROJECT_PATH}/topics/{_PUBSUB_NAME}$", _NO_LONG_HEX),
     ),
     "since": InputForm(example="-1d", regexes=(_TIME,)),
     "history until": _until("events"),

@@ -58,7 +58,7 @@ def _print(found: "Reconciliation") -> None:
     console.print()
     console.print(_run_table(found.runs))
     words = (
-        "adds up: the ledger holds exactly what the runs say." if found.adds_up else "DOES NOT ADD UP: see the notes."
+        "adds up: the ledger holds exactly what the runs counted." if found.adds_up else "DOES NOT ADD UP: see the notes."
     )
     console.print(f"\n{words}", style="" if found.adds_up else "bold red", highlight=False)
 

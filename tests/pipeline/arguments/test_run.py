@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from pipeline.arguments.connection_flags import settings
-from pipeline.cli.commands.replay import parse_replay
-from pipeline.cli.commands.run import parse_run
+from pipeline.arguments.replay import parse_replay
+from pipeline.arguments.run import parse_run
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.options import RunOptions, beam_runner, new_run_id
 from transforms.connection import Connection, Consent
@@ -164,6 +164,10 @@ def test_every_run_has_a_name_of_its_own_that_sorts_by_time() -> None:
         (["--ledger_flush_secs", "soon"], '"soon" is not allowed; a number of seconds from 0.1 to 3600 is needed.'),
         (["--ledger_flush_secs", "0"], '"0" is not allowed'),
         (["--since"], "argument --since: expected one argument"),
+        (["--skip_delivered"], "--skip_delivered needs --ledger"),
+        (["--ledger", "ledger", "--resend_unknown"], "--resend_unknown belongs to --skip_delivered"),
+        (["--ledger_memory_mb", "lots"], '--ledger_memory_mb: "lots" is not allowed; a whole number from 0'),
+        (["--ledger_memory_mb", "-1"], "--ledger_memory_mb"),
         (["--since", "yesterday"], '--since: "yesterday" is no ISO 8601 date or time'),
         (["--until", "2024-06-31"], '--until: "2024-06-31" is no ISO 8601 date or time'),
         (["--since", "-999999d"], '--since: "-999999d" lies outside the calendar'),
@@ -197,13 +201,6 @@ def test_on_dataflow_a_dry_run_is_the_check_of_the_graph(what: list[str], flags:
     assert options.dry_run is False
     assert ("--dry_run=True" in options.beam_args) is expected
     assert [word for word in options.beam_args if word.startswith("--project")] == ["--project=acme-prod"]
-
-
-def test_a_replay_has_a_dry_run_on_dataflow_only() -> None:
-    letters = [*CONNECTION, "--dead_letters", "letters", "--dry_run"]
-    assert "--dry_run=True" in parse_replay([*letters, "--runner", "DataflowRunner"]).beam_args
-    with pytest.raises(UsageError, match="with --runner DataflowRunner only"):
-        parse_replay(letters)
 
 
 def test_files_and_reasons_of_a_template_arrive_in_one_value() -> None:
@@ -344,3 +341,13 @@ def test_the_check_of_a_graph_needs_a_reference_to_the_token() -> None:
     """The step that sends is part of the graph."""
     said = refusal("--event_source_id", "A1", *FILES, "--runner", "DataflowRunner", "--dry_run")
     assert "access_token is missing" in said
+
+
+def test_what_was_sent_before_is_left_out_if_that_is_wanted() -> None:
+    options = parse_run([*CONNECTION, *FILES])
+    assert (options.skip_delivered, options.resend_unknown, options.drop_duplicates) == (False, False, False)
+    assert options.ledger_memory_mb == 512
+    flags = ["--ledger", "ledger", "--skip_delivered", "--resend_unknown", "--drop_duplicates"]
+    options = parse_run([*CONNECTION, *FILES, *flags, "--ledger_memory_mb", "64"])
+    assert (options.skip_delivered, options.resend_unknown, options.drop_duplicates) == (True, True, True)
+    assert options.ledger_memory_mb == 64
