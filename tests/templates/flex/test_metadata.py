@@ -12,8 +12,8 @@ import pytest
 from google.protobuf import json_format
 from jsonschema import Draft202012Validator
 
-from pipeline.cli.commands.replay import parse_replay
-from pipeline.cli.commands.run import parse_run
+from pipeline.arguments.replay import parse_replay
+from pipeline.arguments.run import parse_run
 from pipeline.errors import UsageError
 from pipeline.launch.template_parameters import (
     CONNECTION_LEFT_OUT,
