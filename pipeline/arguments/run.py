@@ -201,7 +201,7 @@ def _add_dry_run_flags(group: FlagGroup) -> None:
     group.add_argument(
         "--prices",
         metavar="FILE",
-        help="price file for the cost (default: pipeline/dataflow_prices.yaml, which names its own day)",
+        help="price file for the cost (default: one that comes with this program and names its day)",
     )
 
 

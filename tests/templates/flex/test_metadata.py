@@ -20,7 +20,6 @@ from pipeline.launch.template_parameters import (
     INPUT_FORMS,
     LEFT_OUT,
     TEMPLATES,
-    TemplateParameter,
     check_parameters,
     command_of,
     parameters_of,
@@ -33,9 +32,7 @@ dataflow: Any = importlib.import_module("google.cloud.dataflow_v1beta3")
 
 SCHEMA = Draft202012Validator(json.loads(Path(__file__).with_name("google_metadata.schema.json").read_text()))
 EVERY = [(template, parameter) for template in TEMPLATES for parameter in parameters_of(template)]
-every_parameter = pytest.mark.parametrize(
-    ("template", "parameter"), EVERY, ids=lambda value: getattr(value, "name", value)
-)
+of_every_template = pytest.mark.parametrize("template", TEMPLATES)
 
 # Forms that a token has, or may have: TikTok's are 40 hex digits.
 TOKENS = ("0123456789abcdef0123456789abcdef01234567", "f" * 40, "act.0123456789abcdef0123456789abcdef01234567!4567.e1")
@@ -94,7 +91,7 @@ def test_a_file_that_was_edited_is_named(
     assert "history" not in said
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@of_every_template
 def test_the_metadata_is_what_google_defines(template: str) -> None:
     found = of_template(template)
     assert not [error.message for error in SCHEMA.iter_errors(found)]
@@ -121,7 +118,7 @@ def test_the_schema_refuses_what_is_wrong(change: dict[str, Any]) -> None:
     assert list(SCHEMA.iter_errors({**of_template("stream"), **change}))
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@of_every_template
 def test_one_image_launches_and_works(template: str, tmp_path: Path) -> None:
     image = "europe-docker.pkg.dev/acme-prod/tools/tiktok-events:1"
     assert generate.main(["--image", image, "--to", str(tmp_path)]) == 0
@@ -136,7 +133,7 @@ def test_one_image_launches_and_works(template: str, tmp_path: Path) -> None:
     assert json.loads(committed.replace("${IMAGE}", image)) == written
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@of_every_template
 def test_every_parameter_is_a_flag_and_every_flag_a_parameter_or_left_out_with_its_reason(template: str) -> None:
     flags = set(parser_of(template).flag_names())
     given = {f"--{parameter['name']}" for parameter in of_template(template)["parameters"]}
@@ -157,38 +154,41 @@ def test_every_form_is_used() -> None:
     assert {key.rpartition(" ")[2] for key in INPUT_FORMS} <= names
 
 
-@every_parameter
-def test_the_example_is_allowed_and_stands_in_the_help(template: str, parameter: TemplateParameter) -> None:
-    assert parameter.objection(parameter.example) is None
-    assert parameter.help_text.endswith(f". Example: {parameter.example}")
-    assert parameter.label[0].isupper()
-    assert parameter.group_name
-    for regex in parameter.regexes:
-        assert regex.startswith("^")
-        assert regex.endswith("$")
-        # What RE2, Java and JavaScript do not share.
-        assert not re.search(r"\(\?[^:]|\\[1-9AZzb]", regex)
+@of_every_template
+def test_the_example_is_allowed_and_stands_in_the_help(template: str) -> None:
+    for parameter in parameters_of(template):
+        assert parameter.objection(parameter.example) is None, parameter.name
+        assert parameter.help_text.endswith(f". Example: {parameter.example}"), parameter.name
+        assert parameter.label[0].isupper(), parameter.name
+        assert parameter.group_name, parameter.name
+
+
+def test_the_regexes_are_what_all_of_their_readers_share() -> None:
+    for _, parameter in EVERY:
+        for regex in parameter.regexes:
+            assert regex.startswith("^"), parameter.name
+            assert regex.endswith("$"), parameter.name
+            # What RE2, Java and JavaScript do not share.
+            assert not re.search(r"\(\?[^:]|\\[1-9AZzb]", regex), parameter.name
 
 
 # A connection in a bucket is read in test_launcher.py.
-@pytest.mark.parametrize(
-    ("template", "parameter"),
-    [pair for pair in EVERY if pair[1].name != "connection"],
-    ids=lambda value: getattr(value, "name", value),
-)
-def test_the_command_takes_the_example(template: str, parameter: TemplateParameter, tmp_path: Path) -> None:
-    given = f"--{parameter.name}={parameter.example}"
-    companions = COMPANIONS.get(parameter.name, []) if template == "history" else []
-    assert parsed(template, tmp_path, *companions, given)
+@of_every_template
+def test_the_command_takes_the_example(template: str, tmp_path: Path) -> None:
+    for parameter in parameters_of(template):
+        if parameter.name != "connection":
+            companions = COMPANIONS.get(parameter.name, []) if template == "history" else []
+            # A refusal names the parameter.
+            assert parsed(template, tmp_path, *companions, f"--{parameter.name}={parameter.example}")
 
 
-@pytest.mark.parametrize(
-    ("template", "parameter"),
-    [pair for pair in EVERY if pair[1].default is not None],
-    ids=lambda value: getattr(value, "name", value),
-)
-def test_the_default_is_what_holds_without_it(template: str, parameter: TemplateParameter, tmp_path: Path) -> None:
-    assert parsed(template, tmp_path, f"--{parameter.name}={parameter.default}") == parsed(template, tmp_path)
+@of_every_template
+def test_the_default_is_what_holds_without_it(template: str, tmp_path: Path) -> None:
+    without = parsed(template, tmp_path)
+    defaults = {entry.name: entry.default for entry in parameters_of(template) if entry.default is not None}
+    assert len(defaults) >= 2
+    for name, default in defaults.items():
+        assert parsed(template, tmp_path, f"--{name}={default}") == without, name
 
 
 def test_javascript_reads_the_regexes_as_python_does() -> None:
@@ -209,15 +209,14 @@ def test_javascript_reads_the_regexes_as_python_does() -> None:
     assert json.loads(ended.stdout) == []
 
 
-@every_parameter
-def test_no_parameter_takes_a_token(template: str, parameter: TemplateParameter) -> None:
-    for token in TOKENS:
+@pytest.mark.parametrize("token", TOKENS)
+def test_no_parameter_takes_a_token(token: str) -> None:
+    for template, parameter in EVERY:
         objection = parameter.objection(token)
-        assert objection is not None
+        assert objection is not None, (template, parameter.name)
         assert token not in objection
 
 
-@every_parameter
 @pytest.mark.parametrize(
     "form",
     [
@@ -228,16 +227,17 @@ def test_no_parameter_takes_a_token(template: str, parameter: TemplateParameter)
         "projects/acme-prod/subscriptions/s-{}",
     ],
 )
-def test_no_parameter_hides_a_token_in_what_it_may_say(template: str, parameter: TemplateParameter, form: str) -> None:
+def test_no_parameter_hides_a_token_in_what_it_may_say(form: str) -> None:
     """From the console, Terraform or a schedule, nothing but the regexes stands between a token and the job's page."""
-    objection = parameter.objection(form.format(TOKENS[0]))
-    assert objection is not None
-    assert TOKENS[0] not in objection
-    if parameter.param_type not in ("BOOLEAN", "ENUM"):
-        assert "Secret Manager" in objection
+    for template, parameter in EVERY:
+        objection = parameter.objection(form.format(TOKENS[0]))
+        assert objection is not None, (template, parameter.name)
+        assert TOKENS[0] not in objection
+        if parameter.param_type not in ("BOOLEAN", "ENUM"):
+            assert "Secret Manager" in objection, (template, parameter.name)
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@of_every_template
 @pytest.mark.parametrize(
     "value", ["env:TIKTOK_TOKEN", "file:/secrets/token", "projects/acme-prod/secrets/tiktok-token"]
 )
