@@ -1,8 +1,7 @@
 """Flags that several commands share, one group after the other, with what reads and checks them."""
 
 import argparse
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from pipeline.arguments.connection_flags import add_connection_flags
 from pipeline.arguments.flag_types import decimal_number, one_of, whole_number
@@ -46,17 +45,6 @@ def add_layout_flags(group: StrictParser | FlagGroup) -> None:
         help=f"how messages lie in Parquet files: {', '.join(LAYOUT_NAMES)} (default: auto, by the columns)",
     )
     group.add_argument("--column", metavar="NAME", help="Parquet column with the JSON (default: found by itself)")
-
-
-def names_in(words: Iterable[str]) -> list[str]:
-    """Returns the names of files of a flag's values; several in one value are joined by commas, as templates do.
-
-    A comma is a legal character of a name, so it divides only where a new `gs://` begins.
-
-    >>> names_in(["gs://a/x,y.gz,gs://b/*", "c,d.parquet"])
-    ['gs://a/x,y.gz', 'gs://b/*', 'c,d.parquet']
-    """
-    return [name for word in words for name in re.split(r", *(?=gs://)", word)]
 
 
 def add_window_flags(parser: StrictParser) -> None:

@@ -2,6 +2,8 @@
 
 import argparse
 import datetime
+import re
+from collections.abc import Iterable
 
 from pipeline.arguments.beam_flags import check_beam_args, graph_check_args
 from pipeline.arguments.connection_flags import read_and_warn
@@ -15,12 +17,11 @@ from pipeline.arguments.flag_groups import (
     add_summary_flag,
     add_window_flags,
     missing_token,
-    names_in,
     refuse_empty,
     window,
 )
 from pipeline.arguments.parser import FlagGroup, StrictParser
-from pipeline.arguments.stream_flags import add_stream_flags, read_stream
+from pipeline.arguments.stream_flags import add_stream_flags, is_stream
 from pipeline.arguments.time_window import slack_ms
 from pipeline.errors import UsageError
 from pipeline.options import RunOptions, beam_runner, new_run_id
@@ -59,11 +60,10 @@ def parse_run(argv: list[str]) -> RunOptions:
         beam_args = graph_check_args(beam_args)
         if arguments.prices is not None:
             raise UsageError("--prices: the check of a graph has no costs; remove it, or choose another --runner.")
-    given = names_in(arguments.input or ())
+    given = _names_in(arguments.input or ())
     files = tuple(word for word in given if word.lower() not in INPUTS)
     # Only now, so that a misspelt --input is reported by its name.
-    stream = read_stream(arguments, runner, beam_args, bool(files))
-    if not files and not stream:
+    if not is_stream(arguments, runner, beam_args, bool(files)) and not files:
         raise UsageError(
             "--input is missing: name files or globs, such as --input 'exports/*.parquet', or a --subscription."
         )
@@ -77,6 +77,10 @@ def parse_run(argv: list[str]) -> RunOptions:
     return RunOptions(
         connection=connection,
         inputs=files,
+        subscription=arguments.subscription,
+        topic=arguments.topic,
+        max_messages=arguments.max_messages,
+        max_seconds=arguments.max_seconds,
         ledger=arguments.ledger,
         dead_letters=arguments.dead_letters,
         quarantine=arguments.quarantine,
@@ -98,9 +102,19 @@ def parse_run(argv: list[str]) -> RunOptions:
         ledger_memory_mb=arguments.ledger_memory_mb,
         drop_duplicates=arguments.drop_duplicates,
         dead_letter_topic=arguments.dead_letter_topic,
-        **stream,
         run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
     )
+
+
+def _names_in(words: Iterable[str]) -> list[str]:
+    """Returns the names of files of a flag's values; several in one value are joined by commas, as templates do.
+
+    A comma is a legal character of a name, so it divides only where a new `gs://` begins.
+
+    >>> _names_in(["gs://a/x,y.gz,gs://b/*", "c,d.parquet"])
+    ['gs://a/x,y.gz', 'gs://b/*', 'c,d.parquet']
+    """
+    return [name for word in words for name in re.split(r", *(?=gs://)", word)]
 
 
 def _partition_slack(arguments: argparse.Namespace) -> int | None:

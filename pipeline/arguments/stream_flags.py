@@ -3,7 +3,6 @@
 import argparse
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from pipeline.arguments.flag_types import number_above_zero
 from pipeline.arguments.parser import StrictParser
@@ -43,10 +42,8 @@ def add_stream_flags(parser: StrictParser) -> None:
     )
 
 
-def read_stream(
-    arguments: argparse.Namespace, runner: str, beam_args: Sequence[str], has_files: bool
-) -> dict[str, Any]:
-    """Returns the fields of `RunOptions` that are about a stream; none if files are read.
+def is_stream(arguments: argparse.Namespace, runner: str, beam_args: Sequence[str], has_files: bool) -> bool:
+    """Returns whether a stream is read, and refuses what cannot work with one, or without.
 
     Args:
       arguments: parsed.
@@ -64,7 +61,7 @@ def read_stream(
         for flag in ("max_messages", "max_seconds"):
             if getattr(arguments, flag) is not None:
                 raise UsageError(f"--{flag} is for streams; give --subscription too, or remove it.")
-        return {}
+        return False
     if arguments.subscription and arguments.topic:
         raise UsageError("--subscription and --topic: give one of them.")
     if has_files:
@@ -75,12 +72,7 @@ def read_stream(
         if getattr(arguments, flag) != unset and not is_graph_check:
             raise UsageError(f"--{flag} is for files; remove it from a stream.")
     _check_runner(arguments, runner, beam_args)
-    return {
-        "subscription": arguments.subscription,
-        "topic": arguments.topic,
-        "max_messages": arguments.max_messages,
-        "max_seconds": arguments.max_seconds,
-    }
+    return True
 
 
 def _check_runner(arguments: argparse.Namespace, runner: str, beam_args: Sequence[str]) -> None:
