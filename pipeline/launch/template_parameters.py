@@ -259,8 +259,8 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "replay": {**_NOWHERE, "--dry_run": "checks the graph where one works on it"},
 }
 
-# What a template cannot do without. `connection`: one file that `check` and `test` have seen, with all the
-# rest; single keys may be given over it.
+# What a template cannot do without. `connection`: one file that `check` and `test` have seen, with all the rest; single
+# keys may be given over it.
 _REQUIRED = {
     "stream": ("connection", "subscription"),
     "history": ("connection", "input"),
@@ -343,7 +343,7 @@ def _parameters(template: str) -> Iterator[TemplateParameter]:
         if form is None:
             raise LookupError(
                 f"--{name} is a new flag: describe it in INPUT_FORMS of pipeline/launch/template_parameters.py, or "
-                f"give the reason in LEFT_OUT[{template!r}] there why it is no parameter."
+                f"write into LEFT_OUT[{template!r}] there why it is no parameter."
             )
         parent = _PARENTS.get(name)
         yield _parameter(template, name, form, flag.action, group, parent if parent in flags else None)

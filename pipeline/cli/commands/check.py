@@ -99,12 +99,12 @@ def _token(connection: Connection) -> tuple[str | None, TokenState]:
     reference = connection.access_token
     if reference is None:
         problem = "no access_token: `preview` works, `run` does not. Set a reference, such as env:TIKTOK_TOKEN."
-        return None, TokenState(None, resolved=False, problem=problem)
+        return None, TokenState(reference=None, resolved=False, problem=problem)
     try:
         token = TokenSource(reference).get()
     except TokenReferenceError as error:
-        return None, TokenState(reference, resolved=False, problem=str(error))
-    return token, TokenState(reference, resolved=True, characters=len(token))
+        return None, TokenState(reference=reference, resolved=False, problem=str(error))
+    return token, TokenState(reference=reference, resolved=True, characters=len(token))
 
 
 def _print_json(report: CheckReport) -> None:
