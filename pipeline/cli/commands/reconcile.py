@@ -57,9 +57,8 @@ def _print(found: "Reconciliation") -> None:
     console.print(_day_table(found.days))
     console.print()
     console.print(_run_table(found.runs))
-    words = (
-        "adds up: the ledger holds exactly what the runs counted." if found.adds_up else "DOES NOT ADD UP: see the notes."
-    )
+    agreement = "adds up: the ledger holds exactly what the runs counted."
+    words = agreement if found.adds_up else "DOES NOT ADD UP: see the notes."
     console.print(f"\n{words}", style="" if found.adds_up else "bold red", highlight=False)
 
 
