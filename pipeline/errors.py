@@ -1,35 +1,28 @@
-"""What can be wrong with a connection or a command line, and how it is said.
+"""What can be wrong with a connection or a command line, and the exit codes.
 
-All trouble that the person at the command line can repair is one of these errors; its text is written here or by our
-own modules, never by a library, so it holds no token and no value of a person.
+Every problem that the person at the command line can repair is one of these errors. Its text is written by our own
+modules, never by a library, so it holds no token and no value of a person.
 
     CommandError             a command could not do its work: exit code 1
     └── UsageError           the command line cannot be understood: exit code 2
         └── ConfigurationError   the connection cannot be used: exit code 2, all problems at once
 """
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+# All settled; failure; usage or configuration; finished, and something is undelivered or unknown.
 EXIT_SETTLED = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_UNSETTLED = 3
 
-# The longest value that is repeated to the user; longer ones are cut.
-_SHOWN_CHARACTERS = 60
-
-# A long run of letters and digits mixed may be a token in the wrong place. TikTok's tokens have 40 hex digits, its
-# event source ids 19 or 20 characters.
-_SECRET = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}")
-
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing to say about a connection.
+    """One remark about a connection.
 
     Attributes:
       where: `FILE:LINE:COLUMN`, the flag, or the file's name.
@@ -48,7 +41,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Report:
-    """Collects what is found while a connection is read, so that everything is said at once.
+    """Collects what is found while a connection is read, so that all of it is reported at once.
 
     Attributes:
       problems: what forbids the use of the connection.
@@ -65,7 +58,7 @@ class Report:
         self.partial: dict[str, Any] = {}
 
     def is_bad(self, path: str) -> bool:
-        """Says whether the setting at a path, or one within it, has a problem."""
+        """Returns whether the setting at a path, or one within it, has a problem."""
         return any(key == path or key.startswith((f"{path}.", f"{path}[")) for key in self.bad_keys)
 
     def refuse(self, where: str, key: str, text: str) -> None:
@@ -79,7 +72,7 @@ class Report:
 
 
 class CommandError(Exception):
-    """A command could not do its work; the text says why and what to do."""
+    """A command could not do its work; the text is the reason and the remedy."""
 
     exit_code = EXIT_FAILURE
 
@@ -103,48 +96,3 @@ def _position(finding: Finding) -> tuple[str, int, int]:
     """Returns file or flag, line and column of a finding, so that problems stand in the file's order."""
     found = re.fullmatch(r"(.*):(\d+):(\d+)", finding.where)
     return (found[1], int(found[2]), int(found[3])) if found else (finding.where, 0, 0)
-
-
-def shown(value: str) -> str:
-    """Returns a value in quotes, fit for a message: short, on one line, without what looks like a token.
-
-    >>> shown("wbe")
-    '"wbe"'
-    """
-    text = _SECRET.sub("…", value)
-    if len(text) > _SHOWN_CHARACTERS:
-        text = f"{text[:_SHOWN_CHARACTERS]}…"
-    return json.dumps(text, ensure_ascii=False)
-
-
-def plain(word: str) -> str:
-    """Returns a word without case, spacing and punctuation, as friendly spellings are compared.
-
-    >>> plain("Legacy Pixel Batch Web") == plain("legacy_pixel_batch_web")
-    True
-    """
-    return re.sub(r"[\W_]+", "", word).casefold()
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Returns the known word that `word` was probably meant to be, or None.
-
-    >>> nearest("event_sorce_id", ["event_source_id", "event_source_type"])
-    'event_source_id'
-    """
-    spellings = {plain(name): name for name in known}
-    start = plain(word)
-    longer = [name for spelling, name in spellings.items() if len(start) > 2 and spelling.startswith(start)]
-    if len(longer) == 1:
-        return longer[0]
-    # Needed for mistakes only.
-    import difflib
-
-    found = difflib.get_close_matches(start, spellings, n=1, cutoff=0.6)
-    return spellings[found[0]] if found else None
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Returns ` Did you mean "…"?` with the nearest known word, or an empty string."""
-    name = nearest(word, known)
-    return f' Did you mean "{name}"?' if name else ""

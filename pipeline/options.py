@@ -5,7 +5,8 @@ import uuid
 
 import msgspec
 
-from pipeline.errors import UsageError, plain, shown, suggestion
+from pipeline.errors import UsageError
+from pipeline.wording import plain, shown, suggestion
 from transforms.connection import Connection
 
 # Runners that the pipeline is known to work on. Beam's own DirectRunner is left out on purpose: it first tries to
@@ -13,7 +14,7 @@ from transforms.connection import Connection
 RUNNERS = ("FnApiRunner", "DataflowRunner", "FlinkRunner", "PrismRunner", "PortableRunner")
 DEFAULT_RUNNER = "DirectRunner"
 
-LAYOUTS = ("auto", "raw_json", "nested_batch", "nested_event", "bigquery", "redshift", "snowflake")
+LAYOUT_NAMES = ("auto", "raw_json", "nested_batch", "nested_event", "bigquery", "redshift", "snowflake")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,13 +38,13 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
       strict_files: a file that cannot be read stops the run, instead of being one rejected unit.
       runner: as the user wrote it; `beam_runner` turns it into Beam's name.
       beam_args: flags for Beam's PipelineOptions, each known to it; no `--runner`.
-      layout: how messages lie in Parquet files, one of `LAYOUTS`.
+      layout: how messages lie in Parquet files, one of `LAYOUT_NAMES`.
       column: the Parquet column that holds the JSON; None: found by its name and content.
       progress: show progress; None: yes, on a terminal as a line that changes, elsewhere as lines now and then.
       partition_slack_ms: read only folders whose day lies in the time window, widened by so much; None: all folders.
-      dry_run: send nothing, and say what would be sent.
+      dry_run: send nothing, and report what would be sent.
       prices: price file of the dry run's estimate; None: the one that comes with this program.
-      skip_delivered: leave out what the ledger says is delivered.
+      skip_delivered: leave out what is delivered by the ledger.
       resend_unknown: send also what TikTok may have since more than 48 h.
       ledger_memory_mb: what the ledger's keys may take in each worker process, in megabytes.
       drop_duplicates: leave out repeats inside the input.
@@ -84,8 +85,8 @@ class ReplayOptions(RunOptions, frozen=True, kw_only=True):
     """What one replay was asked to do; `inputs` is the folder of dead letters alone.
 
     Attributes:
-      reasons: of the letters that are replayed; empty: all but `parked`.
-      recorded_since_ms, recorded_until_ms: when the letters were recorded, UTC epoch milliseconds, half-open.
+      reasons: of the dead letters that are replayed; empty: all but `parked`.
+      recorded_since_ms, recorded_until_ms: when the dead letters were recorded, UTC epoch milliseconds, half-open.
       max_attempts: an event that so many requests have carried is parked.
     """
 

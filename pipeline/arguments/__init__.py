@@ -3,38 +3,40 @@
 In: words. Out: options as typed values, or an error that names the flag.
 """
 
+from pipeline.arguments.connection_flags import checked_connection, read_and_warn, settings
 from pipeline.arguments.flag_groups import (
     INPUTS,
-    OF_FILES,
     add_layout_flags,
+    add_recording_window_flags,
     add_shared_flags,
+    add_verbose_flag,
     add_window_flags,
-    layout_name,
-    read,
-    read_and_warn,
-    rows_wanted,
     window,
 )
-from pipeline.arguments.parser import StrictParser, Switch, settings
+from pipeline.arguments.flag_types import number_above_zero, whole_number
+from pipeline.arguments.parser import StrictParser, SwitchText
 from pipeline.arguments.replay import parse_replay, replay_parser
 from pipeline.arguments.run import parse_run, run_parser
+from pipeline.arguments.stream_flags import FILE_FLAGS
 
 __all__ = [
+    "FILE_FLAGS",
     "INPUTS",
-    "OF_FILES",
     "StrictParser",
-    "Switch",
+    "SwitchText",
     "add_layout_flags",
+    "add_recording_window_flags",
     "add_shared_flags",
+    "add_verbose_flag",
     "add_window_flags",
-    "layout_name",
+    "checked_connection",
+    "number_above_zero",
     "parse_replay",
     "parse_run",
-    "read",
     "read_and_warn",
     "replay_parser",
-    "rows_wanted",
     "run_parser",
     "settings",
+    "whole_number",
     "window",
 ]

@@ -6,7 +6,7 @@ Beam's: a flag that neither knows is an error with the nearest name of both.
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pipeline.arguments.parser import refuse_leftovers
 from pipeline.errors import UsageError
@@ -17,42 +17,22 @@ _PROGRAM = "tiktok-events run"
 class _BeamParser(argparse.ArgumentParser):
     """Knows the flags of every option class of Beam's; raises instead of leaving the process."""
 
-    def add_value_provider_argument(self, *names: str, **options: object) -> None:
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        super().__init__(prog=_PROGRAM, allow_abbrev=False, add_help=False)
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        """Adds a flag and keeps its names."""
+        self.names += names
+        return super().add_argument(*names, **options)
+
+    def add_value_provider_argument(self, *names: str, **options: Any) -> None:
         """Adds an option of a classic template, which is an ordinary one here."""
-        self.add_argument(*names, **options)  # type: ignore[arg-type]
+        self.add_argument(*names, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raises Beam's objection to a value."""
         raise UsageError(f"{_PROGRAM}: {message} (a flag of Beam's).")
-
-
-def parse_beam_flags(rest: Sequence[str], own_flags: Sequence[str]) -> argparse.Namespace:
-    """Returns Beam's flags as Beam would read them.
-
-    Raises:
-      UsageError: a flag that neither Beam nor we know, or a value of the wrong type.
-    """
-    # Importing it takes seconds, and most commands have no flags for Beam.
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    parser = _BeamParser(prog=_PROGRAM, allow_abbrev=False, add_help=False)
-    for options in PipelineOptions.__subclasses__():
-        options._add_argparse_args(parser)
-    namespace, unknown = parser.parse_known_args(rest)
-    refuse_leftovers(_PROGRAM, unknown, [*own_flags, *parser._option_string_actions])
-    return namespace
-
-
-def graph_check_args(beam_args: Sequence[str]) -> tuple[str, ...]:
-    """Returns Beam's flags with those that make Dataflow's runner build the graph and leave.
-
-    What Dataflow needs and the graph does not (project, region, bucket) gets stand-ins, and no credentials are looked
-    for, so that nothing is asked of Google Cloud.
-    """
-    stand_ins = {"--project": "graph-check", "--region": "us-central1", "--temp_location": "gs://graph-check/temp"}
-    names = {word.split("=", 1)[0] for word in beam_args}
-    missing = (f"{flag}={value}" for flag, value in stand_ins.items() if flag not in names)
-    return (*beam_args, "--dry_run=True", "--no_auth", *missing)
 
 
 def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) -> tuple[str, ...]:
@@ -78,5 +58,35 @@ def check_beam_args(rest: Sequence[str], own_flags: Sequence[str], runner: str) 
         raise UsageError("--experiments data_buffer_time_limit_ms: remove it; Beam loses parts of events with it.")
     if not rest:
         return ()
-    parse_beam_flags(rest, own_flags)
+    _parse(rest, own_flags)
     return tuple(rest)
+
+
+def _parse(rest: Sequence[str], own_flags: Sequence[str]) -> None:
+    """Parses Beam's flags as Beam would.
+
+    Raises:
+      UsageError: a flag that neither Beam nor we know, or a value of the wrong type.
+    """
+    # Importing it takes seconds, and most commands have no flags for Beam.
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    parser = _BeamParser()
+    for options in PipelineOptions.__subclasses__():
+        # Private by its name only: it is what Beam documents for option classes of one's own. There is no public way
+        # to all of Beam's flags; `PipelineOptions` itself drops those that it does not know.
+        options._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(rest)
+    refuse_leftovers(_PROGRAM, unknown, [*own_flags, *parser.names])
+
+
+def graph_check_args(beam_args: Sequence[str]) -> tuple[str, ...]:
+    """Returns Beam's flags with those that make Dataflow's runner build the graph and leave.
+
+    What Dataflow needs and the graph does not (project, region, bucket) gets stand-ins, and no credentials are looked
+    for, so that nothing is asked of Google Cloud.
+    """
+    stand_ins = {"--project": "graph-check", "--region": "us-central1", "--temp_location": "gs://graph-check/temp"}
+    names = {word.split("=", 1)[0] for word in beam_args}
+    missing = (f"{flag}={value}" for flag, value in stand_ins.items() if flag not in names)
+    return (*beam_args, "--dry_run=True", "--no_auth", *missing)

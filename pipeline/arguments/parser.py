@@ -1,72 +1,25 @@
-"""The command line's flags, generated from the definition of the connection, and a parser that guesses nothing.
+"""A parser of command lines that guesses nothing, and gives every value its type.
 
-A flag that nobody knows is an error with the nearest known name. Values are never repeated in a parser's message,
-because one of them may be a token behind a misspelt flag.
+A flag that nobody knows is an error with the nearest known name. argparse's own messages are used without the values in
+them, because one of these may be a token behind a misspelt flag; types (`pipeline.arguments.flag_types`) decide
+themselves how they show a value.
 """
 
 import argparse
-import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, NoReturn
-
-import msgspec
-import msgspec.inspect as types
-from msgspec import NODEFAULT
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 from pipeline.arguments.time_window import is_duration
-from pipeline.config import BOOLEANS, bare, definition
-from pipeline.errors import UsageError, shown, suggestion
-
-# Keeps the connection's flags apart from a command's own in the parsed namespace.
-_PREFIX = "connection:"
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """One key of the connection, as its definition describes it.
-
-    Attributes:
-      name: path of the key, for example `consent.gdpr_missing`; the flag is `--` and this.
-      kind: the type, without `None`.
-      description: one line.
-      default: None if there is none.
-      example: a value that could be given.
-      required: whether a connection needs it.
-    """
-
-    name: str
-    kind: types.Type
-    description: str
-    default: Any
-    example: Any
-    required: bool
-
-
-@cache
-def settings() -> tuple[Setting, ...]:
-    """Returns every key of a connection in the order of its definition, nested keys after their parent."""
-    return tuple(_settings(definition(), ""))
-
-
-def _settings(struct: types.StructType, parent: str) -> Iterator[Setting]:
-    for field in struct.fields:
-        described = field.type.extra_json_schema if isinstance(field.type, types.Metadata) else None
-        schema = described or {}
-        kind = bare(field.type)
-        default = None if field.default is NODEFAULT else field.default
-        if field.default_factory is not NODEFAULT:
-            default = field.default_factory()
-        examples = schema.get("examples") or [None]
-        yield Setting(
-            f"{parent}{field.name}", kind, str(schema.get("description", "")), default, examples[0], field.required
-        )
-        if isinstance(kind, types.StructType):
-            yield from _settings(kind, f"{parent}{field.name}.")
+from pipeline.config import BOOLEANS
+from pipeline.errors import UsageError
+from pipeline.wording import shown, suggestion
 
 
 class Switch(argparse.Action):
-    """A flag that is true when it stands alone, and may say so: `--flag`, `--flag=true`, `--flag=false`.
+    """A flag that is true when it stands alone, and may have a value: `--flag`, `--flag=true`, `--flag=false`.
 
     A template hands every parameter on as `--name=value`, so its switches need a value too. The parser writes a lone
     flag as `--flag=true` before argparse sees it: a switch takes exactly one value there, and no other word.
@@ -76,11 +29,12 @@ class Switch(argparse.Action):
         self,
         option_strings: Sequence[str],
         dest: str,
-        default: bool | None = False,
+        default: bool | str | None = False,
         required: bool = False,
-        help: str | None = None,  # noqa: A002  # argparse's own name
+        help: str | None = None,  # argparse's own name
+        metavar: str = "[true|false]",
     ) -> None:
-        super().__init__(option_strings, dest, default=default, required=required, help=help, metavar="[true|false]")
+        super().__init__(option_strings, dest, default=default, required=required, help=help, metavar=metavar)
 
     def __call__(
         self,
@@ -101,6 +55,56 @@ class Switch(argparse.Action):
         setattr(namespace, self.dest, value)
 
 
+class SwitchText(Switch):
+    """A switch of a connection: its value stays a text, which the reader of the connection checks."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Sets the text."""
+        setattr(namespace, self.dest, values)
+
+
+class Flag(NamedTuple):
+    """One flag of a parser.
+
+    Attributes:
+      name: with its dashes.
+      group: the heading that it stands under.
+      action: what argparse knows of it.
+    """
+
+    name: str
+    group: str
+    action: argparse.Action
+
+
+class FlagGroup:
+    """Flags under one heading of the help.
+
+    Args:
+      title: the heading.
+      add: adds an argument to argparse's group of this title.
+    """
+
+    def __init__(self, title: str, add: Callable[..., argparse.Action]) -> None:
+        self._title = title
+        self._add = add
+        self.flags: list[Flag] = []
+
+    def add_argument(self, *names: str, **options: Any) -> None:
+        """Adds a flag, or an argument without a name, as argparse does."""
+        self.note(self._add(*names, **options))
+
+    def note(self, action: argparse.Action) -> None:
+        """Keeps a flag; argparse has no public list of what was added."""
+        self.flags += [Flag(name, self._title, action) for name in action.option_strings if name.startswith("--")]
+
+
 class StrictParser(argparse.ArgumentParser):
     """An argument parser that raises `UsageError`, takes no abbreviations and repeats no values.
 
@@ -110,64 +114,119 @@ class StrictParser(argparse.ArgumentParser):
     """
 
     def __init__(self, synopsis: str, description: str) -> None:
+        self._groups = [FlagGroup("options", super().add_argument)]
         super().__init__(
             prog=f"tiktok-events {synopsis.split(maxsplit=1)[0]}",
             # The generated line would name all of more than forty flags.
-            usage=f"tiktok-events {synopsis} [--connection FILE] [FLAGS]",
+            usage=f"tiktok-events {synopsis} [FLAGS]",
             description=description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            exit_on_error=False,
         )
         self.register("action", "store_true", Switch)
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        """Adds a flag without a heading of its own, or an argument without a name."""
+        action = super().add_argument(*names, **options)
+        self._groups[0].note(action)
+        return action
+
+    def format_help(self) -> str:
+        """Returns the help, in the width of the terminal; examples are broken between flags only."""
+        description = self.description or ""
+        # As argparse does for the flags.
+        self.description = _wrapped(description, shutil.get_terminal_size().columns - 2)
+        try:
+            return super().format_help()
+        finally:
+            self.description = description
+
+    def flag_group(self, title: str, description: str | None = None) -> FlagGroup:
+        """Adds a heading for flags, with a text of any length below it."""
+        text = None if description is None else textwrap.fill(description, 76)
+        self._groups.append(FlagGroup(title, self.add_argument_group(title, text).add_argument))
+        return self._groups[-1]
+
+    def flags(self) -> list[Flag]:
+        """Returns the flags that this parser knows, by headings in the order of the help."""
+        return [flag for group in self._groups for flag in group.flags]
+
+    def flag_names(self) -> list[str]:
+        """Returns the names of the flags, with their dashes."""
+        return sorted(flag.name for flag in self.flags())
 
     def error(self, message: str) -> NoReturn:
         """Raises the message without the values in it."""
         text = re.sub("'.*'", "…", message)
         raise UsageError(f"{self.prog}: {text}. See {self.prog} --help.")
 
-    def parse_leniently(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-        """Returns the parsed arguments and what is left over, in its order; flags and words may be mixed."""
-        return self.parse_known_intermixed_args(self._with_durations(self._with_booleans(argv)))
-
-    def _with_durations(self, argv: Sequence[str]) -> list[str]:
-        """Returns the arguments with `--since=-1d` for `--since -1d`, whose value looks like a flag."""
-        joined: list[str] = []
-        for word in argv:
-            before = joined[-1] if joined else ""
-            if is_duration(word) and before in self._option_string_actions and before.startswith("--"):
-                joined[-1] = f"{before}={word}"
-            else:
-                joined.append(word)
-        return joined
-
-    def _with_booleans(self, argv: Sequence[str]) -> list[str]:
-        """Returns the arguments with `--flag=true` for a lone boolean flag, so that it takes no other word."""
-        of_connections = {f"--{setting.name}" for setting in settings() if isinstance(setting.kind, types.BoolType)}
-        known = self._option_string_actions
-        switches = {flag for flag, action in known.items() if isinstance(action, Switch) or flag in of_connections}
-        joined: list[str] = []
-        words = iter(argv)
-        word = next(words, None)
-        while word is not None:
-            following = next(words, None)
-            if word in switches:
-                has_value = following is not None and following.lower() in BOOLEANS
-                joined.append(f"{word}={following if has_value else 'true'}")
-                following = next(words, None) if has_value else following
-            else:
-                joined.append(word)
-            word = following
-        return joined
-
-    def flags(self) -> list[str]:
-        """Returns the flags that this parser knows."""
-        return sorted(flag for flag in self._option_string_actions if flag.startswith("--"))
-
     def parse_strictly(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Returns the parsed arguments; whatever is left over is an error."""
+        """Returns the parsed arguments.
+
+        Raises:
+          UsageError: a value is not allowed, or something is left over.
+        """
         namespace, rest = self.parse_leniently(argv)
-        refuse_leftovers(self.prog, rest, self.flags())
+        refuse_leftovers(self.prog, rest, self.flag_names())
         return namespace
+
+    def parse_leniently(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Returns the parsed arguments and what is left over, in its order; flags and words may be mixed.
+
+        Raises:
+          UsageError: a value is not allowed.
+        """
+        try:
+            return self.parse_known_intermixed_args(list(self._joined(argv)))
+        except argparse.ArgumentError as error:
+            if isinstance(error.__context__, argparse.ArgumentTypeError):
+                # Written by our own types, which show a value as far as it may be shown.
+                raise UsageError(f"{error.argument_name}: {error.message}") from None
+            self.error(str(error))
+
+    def _joined(self, argv: Sequence[str]) -> Iterator[str]:
+        """Yields the arguments with each value that argparse would misread joined to its flag.
+
+        A duration looks like a flag itself: `--since -1d` becomes `--since=-1d`. A lone switch becomes `--flag=true`,
+        so that it takes no other word.
+        """
+        flags = {flag.name: flag.action for flag in self.flags()}
+        words = list(argv)
+        while words:
+            word = words.pop(0)
+            following = words[0] if words else None
+            if isinstance(flags.get(word), Switch):
+                has_value = following is not None and following.lower() in BOOLEANS
+                yield f"{word}={words.pop(0) if has_value else 'true'}"
+            elif word in flags and following is not None and is_duration(following):
+                yield f"{word}={words.pop(0)}"
+            else:
+                yield word
+
+
+def _wrapped(description: str, width: int) -> str:
+    """Returns paragraphs in a width, and the indented lines below them as commands that go on below themselves."""
+    lines = []
+    for paragraph in description.split("\n\n"):
+        prose, _, examples = paragraph.partition("\n  ")
+        lines += ["", textwrap.fill(prose, width)]
+        for example in f"  {examples}".replace(" \\\n     ", "").splitlines() if examples else ():
+            lines += _commands(example, width)
+    return "\n".join(lines[1:])
+
+
+def _commands(example: str, width: int) -> list[str]:
+    """Returns the lines of one command, each but the last with a backslash at its end."""
+    first, *flags = re.split(r" (?=--?[a-z])", example)
+    lines = [first]
+    for flag in flags:
+        if len(lines[-1]) + len(flag) + len(" \\") < width:
+            lines[-1] += f" {flag}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"      {flag}")
+    return lines
 
 
 def refuse_leftovers(program: str, rest: Sequence[str], known: Iterable[str]) -> None:
@@ -189,74 +248,3 @@ def refuse_leftovers(program: str, rest: Sequence[str], known: Iterable[str]) ->
 
 def _as_flag(hint: str) -> str:
     return hint.replace('"', "--", 1).replace('"', "")
-
-
-def add_connection_flags(parser: argparse.ArgumentParser, leave_out: Collection[str] = ()) -> None:
-    """Adds `--connection` and one flag for every key of the connection.
-
-    Args:
-      parser: takes the flags.
-      leave_out: keys whose flag the command adds itself.
-    """
-    group = parser.add_argument_group(
-        "connection",
-        "A flag wins over the file. Lists and mappings are YAML: '[a, b]', '{key: value}'. null takes the default.",
-    )
-    group.add_argument("--connection", metavar="FILE", help="connection file (YAML), local or gs://")
-    for setting in settings():
-        if setting.name in leave_out:
-            continue
-        group.add_argument(
-            f"--{setting.name}",
-            dest=f"{_PREFIX}{setting.name}",
-            default=argparse.SUPPRESS,
-            metavar=_metavar(setting.kind),
-            help=_help(setting).replace("%", "%%"),
-        )
-
-
-def connection_flags(namespace: argparse.Namespace) -> dict[str, str]:
-    """Returns the connection's flags that were given, by key, as `pipeline.config.loader.read_connection` takes them."""
-    given: Mapping[str, Any] = vars(namespace)
-    return {name.removeprefix(_PREFIX): text for name, text in given.items() if name.startswith(_PREFIX)}
-
-
-def _metavar(kind: types.Type) -> str:
-    if isinstance(kind, types.LiteralType):
-        return "NAME" if len(kind.values) > 5 else "|".join(map(str, kind.values))
-    if isinstance(kind, types.BoolType):
-        return "true|false"
-    if isinstance(kind, types.IntType | types.FloatType):
-        return "NUMBER"
-    return "YAML" if isinstance(kind, types.DictType | types.StructType) or _is_list_of_structs(kind) else "TEXT"
-
-
-def _is_list_of_structs(kind: types.Type) -> bool:
-    return isinstance(kind, types.VarTupleType) and isinstance(bare(kind.item_type), types.StructType)
-
-
-def _help(setting: Setting) -> str:
-    if setting.required:
-        default = "required"
-    elif isinstance(setting.kind, types.StructType):
-        return f"{setting.description}; keys also as --{setting.name}.KEY"
-    else:
-        default = f"default: {_written(setting.default)}"
-    return f"{setting.description} ({default}; example: {_written(setting.example)})"
-
-
-def _written(value: Any) -> str:
-    """Returns a value as it would be typed behind its flag."""
-    if value is None:
-        return "none"
-    if value is True or value is False:
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        if value and isinstance(value[0], dict):
-            return f"'{json.dumps(value, ensure_ascii=False)}'"
-        return ",".join(map(str, value)) or "none"
-    if isinstance(value, dict):
-        if not value:
-            return "none"
-        return f"'{{{', '.join(f'{key}: {entry}' for key, entry in value.items())}}}'"
-    return f"{value:g}" if isinstance(value, float) else str(value)

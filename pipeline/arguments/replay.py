@@ -1,30 +1,30 @@
-"""`replay`: the command line → `ReplayOptions`, then the replay."""
+"""The command line of `replay` → `ReplayOptions`."""
 
-import argparse
 import datetime
 
 from pipeline.arguments.beam_flags import check_beam_args, graph_check_args
+from pipeline.arguments.connection_flags import read_and_warn
 from pipeline.arguments.flag_groups import (
     add_flush_flag,
+    add_history_flags,
+    add_job_flags,
+    add_recording_window_flags,
     add_shared_flags,
-    add_unknown_flags,
-    flush_seconds,
-    megabytes,
+    add_summary_flag,
     missing_token,
-    read_and_warn,
     refuse_empty,
-    whole_number,
     window,
 )
+from pipeline.arguments.flag_types import flattened, several_of, whole_number
 from pipeline.arguments.parser import StrictParser
-from pipeline.errors import UsageError, plain, shown, suggestion
-from pipeline.options import DEFAULT_RUNNER, RUNNERS, ReplayOptions, beam_runner, new_run_id
+from pipeline.errors import UsageError
+from pipeline.options import ReplayOptions, beam_runner, new_run_id
 from transforms.vocabulary import Reason
 
 _DESCRIPTION = """Sends dead letters again, through the same delivery and into the same ledger.
 
-Of the letters of one event the newest stands for it; what the ledger says is delivered is left out. What fails again is
-a dead letter again, with all its attempts; after --max_attempts, or when TikTok refuses an event twice for the same
+Of the dead letters of one event the newest stands for it; what is delivered by the ledger is left out. What fails again
+is a dead letter again, with all its attempts; after --max_attempts, or when TikTok refuses an event twice for the same
 reason, it is parked: it stays among the dead letters, and only --reason parked takes it again.
 
 examples:
@@ -46,7 +46,7 @@ def parse_replay(argv: list[str]) -> ReplayOptions:
     parser = replay_parser()
     arguments, rest = parser.parse_leniently(argv)
     runner = beam_runner(arguments.runner)
-    beam_args = check_beam_args(rest, parser.flags(), runner)
+    beam_args = check_beam_args(rest, parser.flag_names(), runner)
     if arguments.dry_run:
         if runner != "DataflowRunner":
             raise UsageError("--dry_run: a replay has one with --runner DataflowRunner only; remove it.")
@@ -65,42 +65,34 @@ def parse_replay(argv: list[str]) -> ReplayOptions:
         dead_letters=arguments.dead_letters,
         quarantine=arguments.quarantine,
         summary=arguments.summary,
-        ledger_flush_secs=flush_seconds(arguments.ledger_flush_secs),
+        ledger_flush_secs=arguments.ledger_flush_secs,
         runner=arguments.runner,
         beam_args=beam_args,
         progress=arguments.progress,
         resend_unknown=arguments.resend_unknown,
-        ledger_memory_mb=megabytes(arguments.ledger_memory_mb),
+        ledger_memory_mb=arguments.ledger_memory_mb,
         drop_duplicates=True,
         run_id=arguments.run_id or new_run_id(datetime.datetime.now(datetime.UTC)),
-        reasons=frozenset(_reason(word) for text in arguments.reason or () for word in text.split(",")),
+        reasons=frozenset(flattened(arguments.reason)),
         recorded_since_ms=since_ms,
         recorded_until_ms=until_ms,
-        max_attempts=whole_number("--max_attempts", arguments.max_attempts, 1, 1_000_000),
+        max_attempts=arguments.max_attempts,
     )
-
-
-def _reason(text: str) -> str:
-    for reason in Reason:
-        if plain(reason) == plain(text):
-            return reason
-    raise UsageError(f"--reason: {shown(text)} is no reason of a dead letter.{suggestion(text, list(Reason))}")
 
 
 def replay_parser() -> StrictParser:
     """Returns the parser of the command line."""
     parser = StrictParser("replay --dead_letters DIR", _DESCRIPTION)
-    group = parser.add_argument_group("letters")
+    group = parser.flag_group("dead letters")
     group.add_argument("--dead_letters", metavar="DIR", help="the folder that `run --dead_letters` wrote (required)")
     group.add_argument(
         "--reason",
+        type=several_of(Reason, "is no reason of a dead letter."),
         action="append",
         metavar="REASON",
-        help="only letters that ended for it; may be given several times, or several joined by commas",
+        help="only dead letters that ended for it; may be given several times, or several joined by commas",
     )
-    group.add_argument("--since", metavar="TIME", help="only letters recorded at this ISO 8601 date or time or later")
-    group.add_argument("--until", metavar="TIME", help="only letters recorded before it; a date is its first moment")
-    group.add_argument("--timezone", default="UTC", metavar="ZONE", help="zone of times without offset (default: UTC)")
+    add_recording_window_flags(group, "dead letters")
     group.add_argument(
         "--quarantine",
         metavar="DIR",
@@ -108,36 +100,26 @@ def replay_parser() -> StrictParser:
     )
     group.add_argument(
         "--max_attempts",
-        default="100",
+        type=whole_number(1, 1_000_000),
+        default=100,
         metavar="NUMBER",
         help="park an event that so many requests have carried, in all runs together (default: 100)",
     )
     group.add_argument(
         "--ledger",
         metavar="DIR",
-        help="the ledger of the runs, which says what is delivered and gets the outcomes (default: one of the replays "
-        f"alone, DEAD_LETTERS/{_LEDGER_OF_ITS_OWN})",
+        help="the ledger of the runs: what it holds as delivered is left out, and it gets the outcomes (default: one "
+        f"of the replays alone, DEAD_LETTERS/{_LEDGER_OF_ITS_OWN})",
     )
-    add_unknown_flags(group)
-    _add_job(parser.add_argument_group("job"))
-    add_shared_flags(parser)
-    return parser
-
-
-def _add_job(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--runner",
-        default=DEFAULT_RUNNER,
-        metavar="NAME",
-        help=f"where the pipeline runs (default: {DEFAULT_RUNNER}, which is FnApiRunner here): {', '.join(RUNNERS)}",
-    )
-    group.add_argument("--run_id", metavar="TEXT", help="names the replay in the ledger (default: time and digits)")
-    group.add_argument(
+    add_history_flags(group)
+    job = parser.flag_group("job")
+    add_job_flags(job, "replay")
+    job.add_argument(
         "--dry_run",
         action="store_true",
         help="with --runner DataflowRunner: build the graph for Dataflow only, and start nothing",
     )
-    group.add_argument("--summary", metavar="FILE", help="write the counts there (JSON)")
-    group.add_argument("--progress", action="store_true", default=None, help="show progress (default: on a terminal)")
-    group.add_argument("--no_progress", dest="progress", action="store_false", help="show no progress")
-    add_flush_flag(group)
+    add_summary_flag(job)
+    add_flush_flag(job)
+    add_shared_flags(parser)
+    return parser

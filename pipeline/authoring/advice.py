@@ -1,4 +1,4 @@
-"""What an operator should know about a connection that is correct: `check` says it before the first event is sent."""
+"""What an operator should know about a connection that is correct, for `check`, before the first event is sent."""
 
 from collections.abc import Iterator
 
@@ -74,7 +74,7 @@ def _advice(connection: Connection) -> Iterator[tuple[str, str]]:
 
 
 def _maps_all(connection: Connection) -> bool:
-    """Says whether custom mappings take every purchase, so that its default mapping never applies."""
+    """Returns whether custom mappings take every purchase, so that its default mapping never applies."""
     every = Match(product_action="purchase")
     return any(
         msgspec.structs.replace(mapping.match, message_type=None) == every and not mapping.also_default

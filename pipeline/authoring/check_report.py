@@ -8,7 +8,7 @@ from transforms.connection import Connection, ReplyClass
 from transforms.vocabulary import Form
 
 
-class Probe(msgspec.Struct, frozen=True):
+class ProbeReply(msgspec.Struct, frozen=True):
     """TikTok's answer to one test event.
 
     Attributes:
@@ -70,5 +70,5 @@ class CheckReport(msgspec.Struct, frozen=True):
     token: TokenState | None = None
     problems: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
-    online: list[Probe] | None = None
+    online: list[ProbeReply] | None = None
     inputs: list[InputReport] | None = None

@@ -18,7 +18,7 @@ from transforms.model import Message, Outcome, Payload
 from transforms.tiktok.request import path
 from transforms.vocabulary import Form, MatchKey
 
-# Fields of the legacy form → the same in Events API 2.0. Source: `transforms.mapping.forms`.
+# Fields of the legacy form → the same in Events API 2.0. Source: `transforms.mapping.tiktok_json`.
 _RENAMED = {
     "context.ad.callback": "user.ttclid",
     "context.page.url": "page.url",
@@ -34,7 +34,7 @@ _RENAMED = {
 # Only one of the forms has them, or they are written in another way: no difference of two connections.
 _OF_THE_FORM = frozenset({"type", "timestamp", "event_time", "properties.content_ids[]", "properties.contents[].brand"})
 
-# Fields with few values, which tell nothing about a person: their values are shown. `request` is the endpoint.
+# Fields with few values, which reveal nothing about a person: their values are shown. `request` is the endpoint.
 _SHOWN = frozenset({"request", "event", "properties.currency", "properties.content_type", "limited_data_use"})
 _MOST_SHOWN = 5
 
@@ -43,7 +43,7 @@ _INDEX = re.compile(r"\[\d+\]")
 _KEYS = {key: str(key.name).lower() for key in MatchKey}
 
 
-class Side(msgspec.Struct, frozen=True):
+class MappedSide(msgspec.Struct, frozen=True):
     """What one connection makes of the messages.
 
     Attributes:
@@ -69,7 +69,7 @@ class Change(msgspec.Struct, frozen=True):
     count: int
 
 
-class Field(msgspec.Struct, frozen=True):
+class FieldDifference(msgspec.Struct, frozen=True):
     """A field that differs among the events that both would send.
 
     Attributes:
@@ -101,13 +101,13 @@ class Differences(msgspec.Struct, frozen=True):
     messages: int
     units: int
     equal: int
-    a: Side
-    b: Side
+    a: MappedSide
+    b: MappedSide
     moved: list[Change]
-    fields: list[Field]
+    fields: list[FieldDifference]
 
 
-Mapped = Payload | Outcome
+MappingResult = Payload | Outcome
 
 
 def compare(messages: Iterable[Message], first: tuple[str, Connection], second: tuple[str, Connection]) -> Differences:
@@ -144,19 +144,19 @@ def compare(messages: Iterable[Message], first: tuple[str, Connection], second: 
             if labels[0] != labels[1]:
                 moved[labels[0], labels[1]] += 1
     return Differences(
-        count,
-        units,
-        equal,
-        tallies[0].side(),
-        tallies[1].side(),
-        [Change(a, b, number) for (a, b), number in moved.most_common()],
-        [
-            Field(
-                name,
-                kinds["changed"],
-                kinds["only_a"],
-                kinds["only_b"],
-                [Change(a, b, number) for (a, b), number in values[name].most_common(_MOST_SHOWN)],
+        messages=count,
+        units=units,
+        equal=equal,
+        a=tallies[0].side(),
+        b=tallies[1].side(),
+        moved=[Change(a, b, number) for (a, b), number in moved.most_common()],
+        fields=[
+            FieldDifference(
+                field=name,
+                changed=kinds["changed"],
+                only_a=kinds["only_a"],
+                only_b=kinds["only_b"],
+                values=[Change(a, b, number) for (a, b), number in values[name].most_common(_MOST_SHOWN)],
             )
             for name, kinds in sorted(fields.items(), key=lambda item: (-item[1].total(), item[0]))
         ],
@@ -173,7 +173,7 @@ class _Tally:
         self._value: defaultdict[str, float] = defaultdict(float)
         self._keys: Counter[tuple[str, MatchKey]] = Counter()
 
-    def add(self, result: Mapped | None) -> None:
+    def add(self, result: MappingResult | None) -> None:
         """Counts a result."""
         if result is None:
             return
@@ -184,20 +184,27 @@ class _Tally:
                 self._value[result.currency or "none"] += result.value
             self._keys.update((result.event, key) for key in MatchKey if result.match_keys & key)
 
-    def side(self) -> Side:
+    def side(self) -> MappedSide:
         """Returns what was counted."""
         coverage = {
             event: {word: round(self._keys[event, key] / number, 4) for key, word in _KEYS.items()}
             for event, number in sorted(self._events.items())
         }
         value = {currency: round(total, 2) for currency, total in sorted(self._value.items())}
-        outcomes = dict(self._outcomes.most_common())
-        return Side(self._connection, outcomes, dict(sorted(self._events.items())), value, coverage)
+        return MappedSide(
+            connection=self._connection,
+            outcomes=dict(self._outcomes.most_common()),
+            events=dict(sorted(self._events.items())),
+            value=value,
+            coverage=coverage,
+        )
 
 
-def _pairs(a: Sequence[Mapped], b: Sequence[Mapped]) -> Iterator[tuple[Mapped | None, Mapped | None]]:
+def _pairs(
+    a: Sequence[MappingResult], b: Sequence[MappingResult]
+) -> Iterator[tuple[MappingResult | None, MappingResult | None]]:
     """Yields the results of the same event together; an event may have several, and not equally many."""
-    by_index: dict[int | None, tuple[list[Mapped], list[Mapped]]] = {}
+    by_index: dict[int | None, tuple[list[MappingResult], list[MappingResult]]] = {}
     for side, results in enumerate((a, b)):
         for result in results:
             by_index.setdefault(result.index, ([], []))[side].append(result)
@@ -208,7 +215,7 @@ def _pairs(a: Sequence[Mapped], b: Sequence[Mapped]) -> Iterator[tuple[Mapped | 
         yield from zip_longest(*sides)
 
 
-def _label(result: Mapped | None) -> str:
+def _label(result: MappingResult | None) -> str:
     if result is None:
         return "nothing"
     return "sent" if isinstance(result, Payload) else f"{result.kind}: {result.reason}"

@@ -6,8 +6,8 @@ For `check --lint`. The events are of a sample of messages, else of the connecti
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from pipeline.authoring.cases import cases_of, message_of, places_in
-from pipeline.config import item_path
+from pipeline.authoring.cases import cases_of, message_of
+from pipeline.config import item_path, places_in_file
 from pipeline.errors import Finding
 from pipeline.sources import read_local
 from transforms.connection import Connection
@@ -34,7 +34,7 @@ def lint_mappings(connection: Connection, source: str, path: str | None, samples
     else:
         messages = [message_of(case) for case, _ in cases_of(path, connection.cases)]
         found = _findings(connection, watch, messages, "case", "the cases")
-    places = places_in(path)
+    places = places_in_file(path) if path is not None else {}
     # What may be one or a list of them has no item of its own where it is one.
     return [Finding(places.get(key) or places.get(key.rpartition("[")[0], source), key, text) for key, text in found]
 
@@ -42,7 +42,7 @@ def lint_mappings(connection: Connection, source: str, path: str | None, samples
 def _findings(
     connection: Connection, watch: Watched, messages: Iterable[Message], one: str, all_of_them: str
 ) -> Iterator[tuple[str, str]]:
-    """Yields the path of a setting, and what is to be said of it."""
+    """Yields the path of a setting, and the remark about it."""
     matched: Counter[str] = Counter()
     sent: Counter[tuple[str, str]] = Counter()
     unused: dict[tuple[str, str], Counter[str]] = {}

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.authoring.check_report import Probe
+from pipeline.authoring.check_report import ProbeReply
 from pipeline.docstrings import member_docs
 from pipeline.errors import CommandError, UsageError
 from transforms.connection import Connection, ReplyClass
@@ -18,7 +18,7 @@ from transforms.tiktok.request import envelope, path
 from transforms.vocabulary import Form, Reason
 
 # Which reason, and so which remedy, belongs to each class of reply.
-_REASONS: dict[ReplyClass, Reason] = {
+_REASON_OF_CLASS: dict[ReplyClass, Reason] = {
     "credentials": Reason.CREDENTIALS,
     "configuration": Reason.CONFIGURATION,
     "throttled": Reason.THROTTLED,
@@ -30,7 +30,7 @@ _REASONS: dict[ReplyClass, Reason] = {
 }
 
 
-def send_test_events(connection: Connection, token: str, now_ms: int) -> list[Probe]:
+def send_test_events(connection: Connection, token: str, now_ms: int) -> list[ProbeReply]:
     """Sends one test event with every request form that the connection may use, one after the other.
 
     Args:
@@ -52,7 +52,7 @@ def send_test_events(connection: Connection, token: str, now_ms: int) -> list[Pr
         api.close()
 
 
-def _send(api: EventsApi, connection: Connection, form: Form, source: str, token: str, now_ms: int) -> Probe:
+def _send(api: EventsApi, connection: Connection, form: Form, source: str, token: str, now_ms: int) -> ProbeReply:
     message = Message("check", msgspec.json.encode(_batch(connection, source, now_ms)))
     # Its event is one of the default mapping, whatever the custom ones make of such events.
     (payload,) = converter(msgspec.structs.replace(connection, custom_mappings=()))(message)
@@ -61,7 +61,7 @@ def _send(api: EventsApi, connection: Connection, form: Form, source: str, token
     body = envelope(connection, form).join([payload.body])
     verdict = replies.read(api.post(form, body, token), [payload.body], connection.codes)
     accepted = verdict.cls == "success"
-    return Probe(
+    return ProbeReply(
         form=form,
         path=path(form),
         accepted=accepted,
@@ -70,7 +70,7 @@ def _send(api: EventsApi, connection: Connection, form: Form, source: str, token
         name=None if verdict.code is None else NAMES.get(verdict.code),
         message=verdict.message,
         request_id=verdict.request_id,
-        remedy=None if accepted else member_docs(Reason)[_REASONS[verdict.cls]],
+        remedy=None if accepted else member_docs(Reason)[_REASON_OF_CLASS[verdict.cls]],
     )
 
 

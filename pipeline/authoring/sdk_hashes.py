@@ -40,7 +40,7 @@ _ACTION_ORDINALS = {
 _SCREEN_ORDINAL = 0
 
 
-class Named(NamedTuple):
+class NamedEvent(NamedTuple):
     """What a hash of an event stands for: the event type, and its name or its product action."""
 
     message_type: str
@@ -61,8 +61,8 @@ def sdk_hash(text: str) -> str:
     return str(number - (1 << 32) if number >> 31 else number)
 
 
-class Names:
-    """Names by hash.
+class SdkNames:
+    """SdkNames by hash.
 
     Args:
       messages: a sample, from which names of events, screens and attributes are taken.
@@ -70,8 +70,8 @@ class Names:
     """
 
     def __init__(self, messages: Iterable[Message], fields: Iterable[str]) -> None:
-        self.events: dict[str, Named] = {
-            sdk_hash(str(ordinal)): Named("commerce_event", product_action=action)
+        self.events: dict[str, NamedEvent] = {
+            sdk_hash(str(ordinal)): NamedEvent("commerce_event", product_action=action)
             for action, ordinal in _ACTION_ORDINALS.items()
         }
         self.attributes: dict[str, str] = {}
@@ -105,7 +105,7 @@ class Names:
             for product in _objects(data["product_action"].get("products")):
                 self._learn_attributes(prefix, product.get("custom_attributes"))
         if isinstance(name, str):
-            self.events[sdk_hash(prefix)] = Named(event_type, name=name)
+            self.events[sdk_hash(prefix)] = NamedEvent(event_type, name=name)
         self._learn_attributes(prefix, data.get("custom_attributes"))
 
     def _learn_attributes(self, prefix: str, attributes: Any) -> None:

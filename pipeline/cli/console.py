@@ -1,4 +1,4 @@
-"""What commands show: log lines for people on a terminal, plain lines elsewhere, colours only where they are seen."""
+"""The look of what commands show: log lines for people or for programs, and colours where they are seen."""
 
 import copy
 import logging
@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-# Our own packages; everything else is a library and speaks from WARNING on.
+# Our own packages; everything else is a library and logs from WARNING on.
 _OWN_LOGGERS = ("pipeline", "transforms", "sandbox")
 
 _LEVEL_COLOURS = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31"}
@@ -65,7 +65,7 @@ def set_up_logging(*, verbose: bool, stream: TextIO | None = None) -> None:
         )
     handler.setFormatter(layout)
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler], force=True)
-    # An exception in a step is told twice: by this logger, with its traceback, and by the command that it ends.
+    # An exception in a step is reported twice: by this logger, with its traceback, and by the command that it ends.
     logging.getLogger("apache_beam.runners.common").setLevel(logging.NOTSET if verbose else logging.CRITICAL)
     for name in _OWN_LOGGERS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -2,8 +2,8 @@
 
 The launcher calls `python main.py --NAME=VALUE …` with the template's parameters and with Beam's own flags (runner,
 project, region, buckets, `--template_location`), and expects the program to end at once with 0. The three templates
-share one image, and a container spec cannot say which program it means, so what is given decides: a subscription is a
-stream, files are history, dead letters alone are a replay.
+share one image, and a container spec cannot name the program that it means, so what is given decides: a subscription is
+a stream, files are history, dead letters alone are a replay.
 
 Source: Dataflow, "Configure Flex Templates"; GoogleCloudPlatform/python-docs-samples,
 dataflow/flex-templates/pipeline_with_dependencies (read 2026-11-25).
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from pipeline.cli import main as cli
 from pipeline.errors import UsageError
-from pipeline.launch import check_parameters, command, parameters_of
+from pipeline.launch import check_parameters, command_of, parameters_of
 
 # Set when the image is built: its own name, which the workers of a job need.
 IMAGE_VARIABLE = "TIKTOK_EVENTS_IMAGE"
@@ -59,7 +59,7 @@ def job_arguments(argv: Sequence[str]) -> list[str]:
                 "--build-arg IMAGE=NAME, or write the container spec with `python -m templates.flex.generate --image`."
             )
         words.append(f"--sdk_container_image={image}")
-    return [command(template), *words]
+    return [command_of(template), *words]
 
 
 def _template(given: dict[str, str]) -> str:

@@ -8,20 +8,22 @@ import io
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from types import TracebackType
 
 from pipeline.cli.console import coloured, has_colours, set_up_logging
-from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, EXIT_USAGE, CommandError, UsageError, shown, suggestion
+from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, EXIT_USAGE, CommandError, UsageError
+from pipeline.wording import shown, suggestion
 
 # What Beam adds to the text of every exception that is raised in a step.
 _BEAM_SUFFIX = re.compile(r" \[while running '[^']*'\]$")
 
-# Command → what it does; the module is `pipeline.cli.commands.COMMAND`.
+# Command → what it does; the module is `pipeline.cli.commands.COMMAND`, or one of `_PROGRAMS`.
 COMMANDS = {
     "run": "send the commerce events of files to TikTok",
     "replay": "send again what was not delivered, from the dead letters",
-    "reconcile": "say by day and event what became of everything, and whether the ledger agrees with the runs",
+    "reconcile": "count by day and event what became of everything; does the ledger agree with the runs?",
     "preview": "show what would be sent for the messages of a file, and why the rest would not",
     "check": "check a connection, its token, and with --online TikTok's answer to a test event",
     "test": "run the cases of a connection: an event in, what becomes of it out",
@@ -33,6 +35,9 @@ COMMANDS = {
     "sandbox": "start the stand-in for TikTok",
 }
 
+# Commands that are programs of their own, known by name only: nothing here may depend on them.
+_PROGRAMS = {"demo": "sandbox.demo.batch", "sandbox": "sandbox.__main__"}
+
 _USAGE = """usage: tiktok-events COMMAND [--help] [--verbose] …
 
 Forwards mParticle's commerce events to TikTok's Events API.
@@ -40,7 +45,8 @@ Forwards mParticle's commerce events to TikTok's Events API.
 commands:
 {commands}
 
-Exit codes: 0 all settled, 1 failure, 2 usage or configuration, 3 finished with undelivered or unknown events.
+Exit codes: 0 all settled, 1 failure, 2 usage or configuration, 3 finished with
+undelivered or unknown events.
 `tiktok-events COMMAND --help` lists the flags of a command.
 """
 
@@ -54,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     verbose = "--verbose" in arguments
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a letter gets its escape instead of an error.
+        # A terminal that cannot show a character gets its escape instead of an error.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if not verbose:
@@ -64,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CommandError as error:
         return _fail(error, _BEAM_SUFFIX.sub("", str(error)), error.exit_code, verbose=verbose)
     except BrokenPipeError:
-        # The reader of our output has gone (`preview … | head`): nothing is left to say, also not at exit.
+        # The reader of our output has gone (`preview … | head`): nothing is left to write, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     except KeyboardInterrupt:
@@ -82,16 +88,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     command, *rest = arguments or ["--help"]
     if command in {"--help", "-h", "help"}:
-        lines = "\n".join(f"  {name:<18} {summary}" for name, summary in COMMANDS.items())
+        lines = "\n".join(
+            textwrap.fill(summary, 78, initial_indent=f"  {name:<18} ", subsequent_indent=" " * 21)
+            for name, summary in COMMANDS.items()
+        )
         sys.stdout.write(_USAGE.format(commands=lines))
         return EXIT_SETTLED if arguments else EXIT_USAGE
     if command not in COMMANDS:
         known = ", ".join(COMMANDS)
         raise UsageError(f"{shown(command)} is no command; one of {known} is needed.{suggestion(command, COMMANDS)}")
-    module = importlib.import_module(f"pipeline.cli.commands.{command.replace('-', '_')}")
     set_up_logging(verbose="--verbose" in rest)
+    if command in _PROGRAMS:
+        return run_program(_PROGRAMS[command], rest)
+    module = importlib.import_module(f"pipeline.cli.commands.{command.replace('-', '_')}")
     exit_code: int = module.execute(rest)
     return exit_code
+
+
+def run_program(module_name: str, argv: list[str]) -> int:
+    """Runs `main(argv)` of a module and returns its exit code.
+
+    Raises:
+      CommandError: the module is not installed.
+    """
+    package = module_name.split(".", maxsplit=1)[0]
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name not in {package, module_name}:
+            raise CommandError(f"{module_name} needs the package {error.name}, which is not installed.") from error
+        raise CommandError(
+            f"the package `{package}` is not installed here; run this command in a checkout of the project."
+        ) from error
+    exit_code: int | None = module.main(argv)
+    return exit_code or 0
 
 
 def _fail(error: BaseException | None, text: str, exit_code: int, *, verbose: bool) -> int:
@@ -104,7 +134,7 @@ def _fail(error: BaseException | None, text: str, exit_code: int, *, verbose: bo
 
 
 def _print_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Says where an unforeseen exception came from; its text is left out, because it may hold what people entered."""
+    """Writes where an unforeseen exception came from; its text is left out, because it may hold what people entered."""
     place = ""
     while trace is not None:
         place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"

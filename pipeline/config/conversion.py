@@ -1,11 +1,9 @@
-"""One node of YAML (or one flag's text) and the type of its key → the value, or a problem that says what is allowed.
+"""One node of YAML (or one flag's text) and the type of its key → the value, or a problem that names what is allowed.
 
 The types are those of `transforms.connection.Connection`, read by `msgspec.inspect`: nothing about a single key is
-written here. Values are accepted in every case and spacing ("Legacy Pixel Batch Web", "customerid").
-
-Values without a type of their own: single values of any kind, and whatever JSON can hold.
-
-For conditions and constants of custom mappings, and for the events of their cases.
+written here. Words are accepted in every case and spacing ("Legacy Pixel Batch Web", "customerid"). Two kinds of keys
+have no type of their own: single values of any kind (conditions and constants of custom mappings), and whatever JSON
+can hold (the events of cases).
 """
 
 import re
@@ -16,118 +14,32 @@ from typing import Any, Literal, TypeVar, get_args
 import msgspec.inspect as types
 from msgspec import UNSET
 
-from pipeline.config.yaml_nodes import Items, Node, Scalar, Style, Table
-from pipeline.errors import Report, plain, shown, suggestion
+from pipeline.config.yaml_nodes import Node, Style, YamlList, YamlMapping, YamlScalar
+from pipeline.errors import Report
+from pipeline.wording import plain, shown, suggestion
 from transforms.connection import Connection, IdentityType
 from transforms.mapping.tables import identity_type
 
-INTEGER = re.compile(r"[-+]?\d[\d_]*", re.ASCII)
-NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_T = TypeVar("_T")
+
+# Keys whose value is never repeated in a message.
+_SECRET_KEYS = {"access_token"}
+
+# YAML 1.1 and 1.2 together, in any case.
+BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+_INTEGER = re.compile(r"[-+]?\d[\d_]*", re.ASCII)
+_DECIMAL = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _LEADING_ZERO = re.compile(r"[-+]?0\d", re.ASCII)
 
 # No event of a shop's has so many; aliases within aliases soon do.
 _MAX_VALUES = 10_000
 
-
-def is_written(kind: types.Type) -> bool:
-    """Says whether a key takes any single value, or also several, as `transforms.custom_mappings.Written` and `Condition`."""
-    if isinstance(kind, types.Metadata):
-        return is_written(kind.type)
-    return isinstance(kind, types.UnionType) and {types.StrType, types.BoolType} <= set(map(type, kind.types))
-
-
-def takes_several(kind: types.Type) -> bool:
-    """Says whether such a key takes a list of values as well."""
-    inner = kind.type if isinstance(kind, types.Metadata) else kind
-    return isinstance(inner, types.UnionType) and any(isinstance(one, types.VarTupleType) for one in inner.types)
-
-
-def written(node: Node, kind: types.Type, key: str, report: Report) -> Any:
-    """Returns the text of a single value, or the texts of a list; what they mean is decided where they are used.
-
-    Args:
-      node: what was written.
-      kind: the type of the key.
-      key: path of the key, for messages.
-      report: takes the problems.
-    """
-    if isinstance(node, Items) and not takes_several(kind):
-        report.refuse(node.where, key, "this is a list, but a single value is needed.")
-        return UNSET
-    if isinstance(node, Items):
-        if any(isinstance(item, Items) for item in node.nodes):
-            report.refuse(node.where, key, "this is a list in a list, but single values are needed: [first, second].")
-            return UNSET
-        empty = next((item for item in node.nodes if isinstance(item, Scalar) and item.style is Style.NULL), None)
-        if empty is not None:
-            # Left out in silence, it would take the whole condition with it, and the mapping would match everything.
-            report.refuse(empty.where, key, "an entry of the list is empty; fill it, or remove it.")
-            return UNSET
-        texts = [written(item, kind, key, report) for item in node.nodes]
-        if not texts:
-            report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
-        return UNSET if not texts or UNSET in texts else tuple(texts)
-    if isinstance(node, Table):
-        or_several = " or a list of them" if takes_several(kind) else ""
-        report.refuse(node.where, key, f"this is a mapping, but a single value{or_several} is needed.")
-        return UNSET
-    if node.style is Style.NULL:
-        return UNSET
-    return node.text.lower() if node.style is Style.BOOLEAN else node.text
-
-
-def anything(node: Node, key: str, report: Report) -> Any:
-    """Returns a value of any shape, `UNSET` if it is too large."""
-    if _size(node, {}) > _MAX_VALUES:
-        report.refuse(node.where, key, f"this holds more than {_MAX_VALUES:,} values; write less, or fewer aliases.")
-        return UNSET
-    return _plain_value(node)
-
-
-def _size(node: Node, known: dict[int, int]) -> int:
-    """Returns how many values a node stands for, each alias counted as what it stands for."""
-    if isinstance(node, Scalar):
-        return 1
-    if id(node) not in known:
-        inner = [value for _, value in node.entries] if isinstance(node, Table) else node.nodes
-        known[id(node)] = 1 + sum(_size(value, known) for value in inner)
-    return known[id(node)]
-
-
-def _plain_value(node: Node) -> Any:
-    """Returns a node as JSON would have it, for keys that take anything: YAML's numbers, booleans and nulls count.
-
-    A number with a leading zero stays text, because it is a code and no number.
-    """
-    if isinstance(node, Table):
-        return {key.text: _plain_value(value) for key, value in node.entries}
-    if isinstance(node, Items):
-        return [_plain_value(item) for item in node.nodes]
-    if node.style is Style.NULL:
-        return None
-    if node.style is Style.BOOLEAN:
-        return node.text.lower() == "true"
-    if node.style is Style.TEXT and not _LEADING_ZERO.match(node.text):
-        if INTEGER.fullmatch(node.text) and "_" not in node.text:
-            return int(node.text)
-        if NUMBER.fullmatch(node.text) and "_" not in node.text:
-            return float(node.text)
-    return node.text
-
-
-_T = TypeVar("_T")
-
-# Keys whose value is never repeated in a message.
-SECRET_KEYS = {"access_token"}
-
-# YAML 1.1 and 1.2 together, in any case.
-BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-
 _IDENTITIES = frozenset(get_args(IdentityType))
 
 
 @cache
-def definition() -> types.StructType:
+def connection_definition() -> types.StructType:
     """Returns the definition of a connection: its keys, their types, defaults and descriptions."""
     struct = types.type_info(Connection)
     if not isinstance(struct, types.StructType):
@@ -135,20 +47,20 @@ def definition() -> types.StructType:
     return struct
 
 
-def bare(kind: types.Type) -> types.Type:
+def without_none(kind: types.Type) -> types.Type:
     """Returns the type without its description and without `None`.
 
-    >>> bare(types.type_info(int | None))
+    >>> without_none(types.type_info(int | None))
     IntType(gt=None, ge=None, lt=None, le=None, multiple_of=None)
     """
     if isinstance(kind, types.Metadata):
-        return bare(kind.type)
+        return without_none(kind.type)
     if isinstance(kind, types.UnionType):
-        return bare(next(member for member in kind.types if not isinstance(member, types.NoneType)))
+        return without_none(next(member for member in kind.types if not isinstance(member, types.NoneType)))
     return kind
 
 
-def convert(node: Node, kind: types.Type, key: str, report: Report) -> Any:
+def convert_node(node: Node, kind: types.Type, key: str, report: Report) -> Any:
     """Returns the value of a node, `UNSET` if it is not given (null) or cannot be one.
 
     Args:
@@ -157,20 +69,20 @@ def convert(node: Node, kind: types.Type, key: str, report: Report) -> Any:
       key: path of the key, for messages.
       report: takes the problems.
     """
-    if is_written(kind):
-        return written(node, kind, key, report)
-    kind = bare(kind)
+    if takes_any_value(kind):
+        return _any_value(node, kind, key, report)
+    kind = without_none(kind)
     if isinstance(kind, types.AnyType):
-        return anything(node, key, report)
-    if isinstance(node, Scalar) and node.style is Style.NULL:
+        return _any_json(node, key, report)
+    if isinstance(node, YamlScalar) and node.style is Style.NULL:
         return UNSET
     if isinstance(kind, types.StructType):
         return _struct(node, kind, key, report)
     if isinstance(kind, types.DictType):
         return _dictionary(node, kind, key, report)
     if isinstance(kind, types.VarTupleType):
-        return _tuple(node, kind, key, report)
-    if isinstance(node, Scalar):
+        return _list(node, kind, key, report)
+    if isinstance(node, YamlScalar):
         return _scalar(node, kind, key, report)
     report.refuse(node.where, key, f"this is {_shape(node)}, but {_wanted(kind)} is needed.")
     return UNSET
@@ -181,7 +93,7 @@ def struct_values(node: Node, kind: types.StructType, key: str, report: Report) 
 
     In lists of structs, an entry of which nothing can be read is None.
     """
-    if not isinstance(node, Table):
+    if not isinstance(node, YamlMapping):
         example = next((field.name for field in kind.fields), "key")
         report.refuse(node.where, key, f"this is {_shape(node)}, but keys and values are needed: {example}: …")
         return None
@@ -201,99 +113,15 @@ def struct_values(node: Node, kind: types.StructType, key: str, report: Report) 
 
 def _readable(node: Node, kind: types.Type, key: str, report: Report) -> Any:
     """Returns the value of a node, or what can be read of one that has a problem: more problems may be in it."""
-    value = convert(node, kind, key, report)
+    value = convert_node(node, kind, key, report)
     return report.partial.pop(key, UNSET) if value is UNSET else value
 
 
-def _dictionary(node: Node, kind: types.DictType, key: str, report: Report) -> Any:
-    if not isinstance(node, Table):
-        text = f"this is {_shape(node)}, but keys and values are needed: {{key: value}}."
-        report.refuse(node.where, key, text)
-        return UNSET
-    if isinstance(bare(kind.value_type), types.AnyType):
-        return anything(node, key, report)
-    values: dict[Any, Any] = {}
-    for name, value_node in node.entries:
-        path = f"{key}.{shown(name.text)[1:-1]}"
-        entry_key = _scalar(name, bare(kind.key_type), path, report)
-        if entry_key is UNSET:
-            report.bad_keys.add(key)
-            continue
-        if entry_key in values:
-            report.refuse(name.where, path, "this key occurs twice in two spellings; remove one of the two.")
-        if isinstance(value_node, Scalar) and value_node.style is Style.NULL:
-            report.refuse(value_node.where, path, "no value is given; give one, or remove the key.")
-        value = _readable(value_node, kind.value_type, path, report)
-        if value is UNSET:
-            report.bad_keys.add(key)
-        else:
-            values[entry_key] = value
-    return values
-
-
-def _tuple(node: Node, kind: types.VarTupleType, key: str, report: Report) -> Any:
-    item_kind = bare(kind.item_type)
-    if isinstance(node, Table) and isinstance(item_kind, types.StructType):
-        node = Items(node.where, (node,))
-    if isinstance(node, Table):
-        report.refuse(node.where, key, "these are keys and values, but a list is needed: [first, second].")
-        return UNSET
-    if isinstance(node, Scalar):
-        parts = [part.strip() for part in node.text.split(",")]
-        node = Items(node.where, tuple(Scalar(node.where, part) for part in parts if part))
-    if kind.min_length and len(node.nodes) < kind.min_length:
-        report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
-        return UNSET
-    if isinstance(item_kind, types.StructType):
-        values = [
-            convert(item, item_kind, item_path(key, number), report)
-            if not (isinstance(item, Scalar) and item.style is Style.NULL)
-            else _empty_item(item, key, report)
-            for number, item in enumerate(node.nodes)
-        ]
-    else:
-        values = [convert(item, kind.item_type, key, report) for item in node.nodes]
-    if any(value is UNSET for value in values):
-        report.bad_keys.add(key)
-        if isinstance(item_kind, types.StructType):
-            paths = [item_path(key, number) for number in range(len(values))]
-            report.partial[key] = tuple(
-                report.partial.pop(path, None) if value is UNSET else value
-                for path, value in zip(paths, values, strict=True)
-            )
-        return UNSET
-    return tuple(values) if isinstance(item_kind, types.StructType) else tuple(dict.fromkeys(values))
-
-
-def read_items(items: Iterable[_T | None]) -> Iterator[tuple[int, _T]]:
-    """Yields the entries of a list of structs that could be read, with their positions from 0."""
-    return ((number, item) for number, item in enumerate(items) if item is not None)
-
-
-def item_path(key: str, number: int) -> str:
-    """Returns the path of an item of a list, counted from 1 as people do.
-
-    >>> item_path("custom_mappings", 0)
-    'custom_mappings[1]'
-    """
-    return f"{key}[{number + 1}]"
-
-
-def key_place(path: str) -> str:
-    """Returns under which name the place of a key, not of its value, is kept."""
-    return f"{path}:key"
-
-
-def _empty_item(item: Scalar, key: str, report: Report) -> Any:
-    report.refuse(item.where, key, "an entry of the list is empty; fill it, or remove its dash.")
-    return UNSET
-
-
 def _struct(node: Node, kind: types.StructType, key: str, report: Report) -> Any:
-    """Returns a struct; a single value may stand for its first field, if the struct says so."""
+    """Returns a struct; a single value may stand for its first field, where the struct allows it."""
     required = [field for field in kind.fields if field.required]
-    if isinstance(node, Scalar) and getattr(kind.cls, "may_be_one_word", False):
-        value = convert(node, required[0].type, key, report)
+    if isinstance(node, YamlScalar) and getattr(kind.cls, "may_be_one_word", False):
+        value = convert_node(node, required[0].type, key, report)
         return UNSET if value is UNSET else kind.cls(value)
     before = len(report.problems)
     fields = struct_values(node, kind, key, report)
@@ -312,7 +140,72 @@ def _struct(node: Node, kind: types.StructType, key: str, report: Report) -> Any
     return UNSET
 
 
-def _scalar(node: Scalar, kind: types.Type, key: str, report: Report) -> Any:
+def _dictionary(node: Node, kind: types.DictType, key: str, report: Report) -> Any:
+    if not isinstance(node, YamlMapping):
+        text = f"this is {_shape(node)}, but keys and values are needed: {{key: value}}."
+        report.refuse(node.where, key, text)
+        return UNSET
+    if isinstance(without_none(kind.value_type), types.AnyType):
+        return _any_json(node, key, report)
+    values: dict[Any, Any] = {}
+    for name, value_node in node.entries:
+        path = f"{key}.{shown(name.text)[1:-1]}"
+        entry_key = _scalar(name, without_none(kind.key_type), path, report)
+        if entry_key is UNSET:
+            report.bad_keys.add(key)
+            continue
+        if entry_key in values:
+            report.refuse(name.where, path, "this key occurs twice in two spellings; remove one of the two.")
+        if isinstance(value_node, YamlScalar) and value_node.style is Style.NULL:
+            report.refuse(value_node.where, path, "no value is given; give one, or remove the key.")
+        value = _readable(value_node, kind.value_type, path, report)
+        if value is UNSET:
+            report.bad_keys.add(key)
+        else:
+            values[entry_key] = value
+    return values
+
+
+def _list(node: Node, kind: types.VarTupleType, key: str, report: Report) -> Any:
+    item_kind = without_none(kind.item_type)
+    if isinstance(node, YamlMapping) and isinstance(item_kind, types.StructType):
+        node = YamlList(node.where, (node,))
+    if isinstance(node, YamlMapping):
+        report.refuse(node.where, key, "these are keys and values, but a list is needed: [first, second].")
+        return UNSET
+    if isinstance(node, YamlScalar):
+        parts = [part.strip() for part in node.text.split(",")]
+        node = YamlList(node.where, tuple(YamlScalar(node.where, part) for part in parts if part))
+    if kind.min_length and len(node.nodes) < kind.min_length:
+        report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
+        return UNSET
+    if isinstance(item_kind, types.StructType):
+        values = [
+            convert_node(item, item_kind, item_path(key, number), report)
+            if not (isinstance(item, YamlScalar) and item.style is Style.NULL)
+            else _empty_item(item, key, report)
+            for number, item in enumerate(node.nodes)
+        ]
+    else:
+        values = [convert_node(item, kind.item_type, key, report) for item in node.nodes]
+    if any(value is UNSET for value in values):
+        report.bad_keys.add(key)
+        if isinstance(item_kind, types.StructType):
+            paths = [item_path(key, number) for number in range(len(values))]
+            report.partial[key] = tuple(
+                report.partial.pop(path, None) if value is UNSET else value
+                for path, value in zip(paths, values, strict=True)
+            )
+        return UNSET
+    return tuple(values) if isinstance(item_kind, types.StructType) else tuple(dict.fromkeys(values))
+
+
+def _empty_item(item: YamlScalar, key: str, report: Report) -> Any:
+    report.refuse(item.where, key, "an entry of the list is empty; fill it, or remove its dash.")
+    return UNSET
+
+
+def _scalar(node: YamlScalar, kind: types.Type, key: str, report: Report) -> Any:
     text = node.text.strip()
     value: Any = UNSET
     if isinstance(kind, types.LiteralType):
@@ -320,22 +213,22 @@ def _scalar(node: Scalar, kind: types.Type, key: str, report: Report) -> Any:
     elif isinstance(kind, types.BoolType):
         value = BOOLEANS.get(text.lower(), UNSET)
     elif isinstance(kind, types.IntType):
-        value = int(text) if INTEGER.fullmatch(text) else UNSET
+        value = int(text) if _INTEGER.fullmatch(text) else UNSET
     elif isinstance(kind, types.FloatType):
-        value = float(text) if NUMBER.fullmatch(text) else UNSET
+        value = float(text) if _DECIMAL.fullmatch(text) else UNSET
     elif isinstance(kind, types.StrType):
         value = _text(node, text, key, report)
         if value is UNSET:
             return UNSET
     if value is UNSET or not _in_range(value, kind):
-        said = "the value" if key in SECRET_KEYS else shown(node.text)
+        given = "the value" if key in _SECRET_KEYS else shown(node.text)
         hint = suggestion(text, map(str, kind.values)) if isinstance(kind, types.LiteralType) else ""
-        report.refuse(node.where, key, f"{said} is not allowed; {_wanted(kind)} is needed.{hint}")
+        report.refuse(node.where, key, f"{given} is not allowed; {_wanted(kind)} is needed.{hint}")
         return UNSET
     return value
 
 
-def _text(node: Scalar, text: str, key: str, report: Report) -> Any:
+def _text(node: YamlScalar, text: str, key: str, report: Report) -> Any:
     if node.style is Style.BOOLEAN:
         report.refuse(node.where, key, f"{text} is a boolean, but text is needed; quote it if it is meant: '{text}'.")
         return UNSET
@@ -385,6 +278,111 @@ def _wanted(kind: types.Type) -> str:
 
 
 def _shape(node: Node) -> Literal["a single value", "a list", "a mapping"]:
-    if isinstance(node, Scalar):
+    if isinstance(node, YamlScalar):
         return "a single value"
-    return "a list" if isinstance(node, Items) else "a mapping"
+    return "a list" if isinstance(node, YamlList) else "a mapping"
+
+
+def takes_any_value(kind: types.Type) -> bool:
+    """Returns whether a key takes any single value, or also several (`Written`, `Condition` of custom mappings)."""
+    if isinstance(kind, types.Metadata):
+        return takes_any_value(kind.type)
+    return isinstance(kind, types.UnionType) and {types.StrType, types.BoolType} <= set(map(type, kind.types))
+
+
+def takes_several(kind: types.Type) -> bool:
+    """Returns whether such a key takes a list of values as well."""
+    inner = kind.type if isinstance(kind, types.Metadata) else kind
+    return isinstance(inner, types.UnionType) and any(isinstance(one, types.VarTupleType) for one in inner.types)
+
+
+def _any_value(node: Node, kind: types.Type, key: str, report: Report) -> Any:
+    """Returns the text of a single value, or the texts of a list; what they mean is decided where they are used.
+
+    Args:
+      node: what was written.
+      kind: the type of the key.
+      key: path of the key, for messages.
+      report: takes the problems.
+    """
+    if isinstance(node, YamlList) and not takes_several(kind):
+        report.refuse(node.where, key, "this is a list, but a single value is needed.")
+        return UNSET
+    if isinstance(node, YamlList):
+        if any(isinstance(item, YamlList) for item in node.nodes):
+            report.refuse(node.where, key, "this is a list in a list, but single values are needed: [first, second].")
+            return UNSET
+        empty = next((item for item in node.nodes if isinstance(item, YamlScalar) and item.style is Style.NULL), None)
+        if empty is not None:
+            # Left out in silence, it would take the whole condition with it, and the mapping would match everything.
+            report.refuse(empty.where, key, "an entry of the list is empty; fill it, or remove it.")
+            return UNSET
+        texts = [_any_value(item, kind, key, report) for item in node.nodes]
+        if not texts:
+            report.refuse(node.where, key, "the list is empty; name at least one value, or remove the key.")
+        return UNSET if not texts or UNSET in texts else tuple(texts)
+    if isinstance(node, YamlMapping):
+        or_several = " or a list of them" if takes_several(kind) else ""
+        report.refuse(node.where, key, f"this is a mapping, but a single value{or_several} is needed.")
+        return UNSET
+    if node.style is Style.NULL:
+        return UNSET
+    return node.text.lower() if node.style is Style.BOOLEAN else node.text
+
+
+def _any_json(node: Node, key: str, report: Report) -> Any:
+    """Returns a value of any shape, `UNSET` if it is too large."""
+    if _size(node, {}) > _MAX_VALUES:
+        report.refuse(node.where, key, f"this holds more than {_MAX_VALUES:,} values; write less, or fewer aliases.")
+        return UNSET
+    return _plain_value(node)
+
+
+def _size(node: Node, sizes: dict[int, int]) -> int:
+    """Returns how many values a node stands for, each alias counted as what it stands for."""
+    if isinstance(node, YamlScalar):
+        return 1
+    if id(node) not in sizes:
+        inner = [value for _, value in node.entries] if isinstance(node, YamlMapping) else node.nodes
+        sizes[id(node)] = 1 + sum(_size(value, sizes) for value in inner)
+    return sizes[id(node)]
+
+
+def _plain_value(node: Node) -> Any:
+    """Returns a node as JSON would have it, for keys that take anything: YAML's numbers, booleans and nulls count.
+
+    A number with a leading zero stays text, because it is a code and no number.
+    """
+    if isinstance(node, YamlMapping):
+        return {key.text: _plain_value(value) for key, value in node.entries}
+    if isinstance(node, YamlList):
+        return [_plain_value(item) for item in node.nodes]
+    if node.style is Style.NULL:
+        return None
+    if node.style is Style.BOOLEAN:
+        return node.text.lower() == "true"
+    if node.style is Style.TEXT and not _LEADING_ZERO.match(node.text):
+        if _INTEGER.fullmatch(node.text) and "_" not in node.text:
+            return int(node.text)
+        if _DECIMAL.fullmatch(node.text) and "_" not in node.text:
+            return float(node.text)
+    return node.text
+
+
+def read_items(items: Iterable[_T | None]) -> Iterator[tuple[int, _T]]:
+    """Yields the entries of a list of structs that could be read, with their positions from 0."""
+    return ((number, item) for number, item in enumerate(items) if item is not None)
+
+
+def item_path(key: str, number: int) -> str:
+    """Returns the path of an item of a list, counted from 1 as people do.
+
+    >>> item_path("custom_mappings", 0)
+    'custom_mappings[1]'
+    """
+    return f"{key}[{number + 1}]"
+
+
+def key_place(path: str) -> str:
+    """Returns under which name the place of a key, not of its value, is kept."""
+    return f"{path}:key"

@@ -1,7 +1,7 @@
 """The JSON Schema of a connection's file, made from the definition of `Connection`: editors complete and check with it.
 
-It takes what the reader takes (`pipeline.config.conversion`): words in any case and spacing, one value in place of a list, texts
-that look like numbers. What only a look at the whole can tell (impossible pairs, parameters that an event does not
+It takes what the reader takes (`pipeline.config.conversion`): words in any case and spacing, one value in place of a
+list, texts that look like numbers. What needs a look at the whole (impossible pairs, parameters that an event does not
 take) is left to `check`.
 """
 
@@ -13,8 +13,7 @@ import msgspec
 import msgspec.inspect as types
 from msgspec import NODEFAULT, UNSET
 
-from pipeline.config.conversion import BOOLEANS, bare, definition, is_written, takes_several
-from pipeline.config.tiktok_events import RETIRED_EVENTS, STANDARD_EVENTS
+from pipeline.config.conversion import BOOLEANS, connection_definition, takes_any_value, takes_several, without_none
 from transforms.connection import IdentityType
 from transforms.custom_mappings import (
     SOURCES,
@@ -28,7 +27,7 @@ from transforms.custom_mappings import (
     Target,
 )
 from transforms.mapping.parameters import EVENT_PARAMETERS, PARAMETER_TYPES
-from transforms.mapping.tables import COMMERCE_EVENT, IDENTITY_TYPE_BY_SPELLING
+from transforms.mapping.tables import COMMERCE_EVENT, IDENTITY_TYPE_BY_SPELLING, RETIRED_EVENTS, STANDARD_EVENTS
 from transforms.vocabulary import Reason
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -42,7 +41,7 @@ Schema = dict[str, Any]
 def connection_schema() -> Schema:
     """Returns the schema of a connection's file."""
     made = _Schemas()
-    root = made.struct(definition())
+    root = made.struct(connection_definition())
     return {
         "$schema": _DIALECT,
         "title": "Connection of mParticle to TikTok's Events API",
@@ -81,9 +80,9 @@ class _Schemas:
 
     def of(self, kind: types.Type) -> Schema:
         """Returns the schema of a key's value."""
-        if is_written(kind):
+        if takes_any_value(kind):
             return self._written(kind)
-        kind = bare(kind)
+        kind = without_none(kind)
         if isinstance(kind, types.StructType):
             return self._reference(kind)
         if isinstance(kind, types.VarTupleType):
@@ -114,7 +113,7 @@ class _Schemas:
 
     def _dictionary(self, kind: types.DictType) -> Schema:
         schema: Schema = {"type": "object", "additionalProperties": self.of(kind.value_type)}
-        value = bare(kind.value_type)
+        value = without_none(kind.value_type)
         if isinstance(value, types.StructType) and value.cls is Parameter:
             # Named one by one, so that an editor offers them.
             schema["properties"] = {name: schema["additionalProperties"] for name in PARAMETER_TYPES}
@@ -122,7 +121,7 @@ class _Schemas:
         return schema
 
     def _list(self, kind: types.VarTupleType) -> Schema:
-        item = bare(kind.item_type)
+        item = without_none(kind.item_type)
         items = self.of(item)
         if isinstance(item, types.StructType) and getattr(item.cls, "may_be_one_word", False):
             items = _any_of(_events(), items)
@@ -238,7 +237,7 @@ def _event_or_message(schema: Schema) -> None:
 
 
 def _described(schema: Schema, name: str) -> Schema:
-    """Returns what is said about a key, without what its values are."""
+    """Returns what is value_shown about a key, without what its values are."""
     return {key: value for key, value in schema["properties"][name].items() if key in {"description", "examples"}}
 
 
@@ -252,7 +251,7 @@ def _known_words(schema: Schema) -> None:
     schema["else"] = {"anyOf": sent, "not": {"anyOf": [_given("payload", "contains"), _given("reason")]}}
 
 
-# What a schema can say beyond the types.
+# What a schema can express beyond the types.
 _REFINEMENTS: dict[type, Callable[[Schema], None]] = {
     Parameter: _one_source,
     Match: _with_condition,

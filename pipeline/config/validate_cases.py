@@ -1,11 +1,13 @@
-"""What the types of cases cannot say: a case is one event or one message, and every expectation says one thing."""
+"""What types of cases cannot express: a case is one event or one message, and every expectation is about one thing."""
 
 from collections.abc import Mapping, Sequence
 
 from pipeline.config.conversion import item_path, read_items
-from pipeline.config.tiktok_events import RETIRED_EVENTS, STANDARD_EVENTS, own_spelling
-from pipeline.errors import Report, shown, suggestion
+from pipeline.config.tiktok_events import own_spelling
+from pipeline.errors import Report
+from pipeline.wording import shown, suggestion
 from transforms.custom_mappings import Case, Expected
+from transforms.mapping.tables import RETIRED_EVENTS, STANDARD_EVENTS
 from transforms.vocabulary import Reason
 
 _REASONS = tuple(Reason)

@@ -1,8 +1,7 @@
-"""What the types of custom mappings cannot say: events and parameters that do not exist, and what can never be meant.
+"""What types of custom mappings cannot express: events and parameters that do not exist, and what can never be meant.
 
-Every problem names file, line and column, the nearest valid name, and the remedy.
-
-What a mapped parameter may come from: one source that its event has, of a type that fits, and nobody's name.
+Every problem names file, line and column, the nearest valid name, and the remedy. A parameter comes from one source
+that its event has, of a type that fits, and that identifies nobody.
 """
 
 import re
@@ -13,99 +12,27 @@ from typing import get_args
 from msgspec.structs import replace
 
 from pipeline.config.conversion import item_path, key_place, read_items
-from pipeline.config.tiktok_events import RETIRED_EVENTS, STANDARD_EVENTS, check_event, own_spelling
-from pipeline.errors import Report, shown, suggestion
+from pipeline.config.tiktok_events import check_event, own_spelling
+from pipeline.errors import Report
+from pipeline.wording import shown, suggestion
 from transforms.custom_mappings import SOURCES, Condition, CustomMapping, Match, Parameter, ProductField, Target
 from transforms.mapping.contacts import has_contact
 from transforms.mapping.custom import label
 from transforms.mapping.matching import folded, message_type, wanted
 from transforms.mapping.parameters import CONTENT_PARAMETERS, EVENT_PARAMETERS, PARAMETER_TYPES, counted_as, is_personal
 from transforms.mapping.select import canonical_action
-from transforms.mapping.tables import COMMERCE_EVENT, PURCHASE_LIKE_EVENTS, TAKEN_BACK_ACTIONS
+from transforms.mapping.tables import (
+    COMMERCE_EVENT,
+    PURCHASE_LIKE_EVENTS,
+    RETIRED_EVENTS,
+    STANDARD_EVENTS,
+    TAKEN_BACK_ACTIONS,
+)
 from transforms.mapping.typed import converter
 from transforms.vocabulary import Note
 
 # Which fields an event has that is no commerce event.
 _FIELDS = {"custom_event": ("event_name",), "screen_view": ("screen_name",)}
-
-
-def check_parameter(
-    name: str,
-    setting: Parameter,
-    message_type: str,
-    key: str,
-    where: str,
-    places: Mapping[str, str],
-    report: Report,
-) -> None:
-    """Refuses a parameter whose source cannot give it.
-
-    Args:
-      name: TikTok's parameter, which the event takes.
-      setting: where it comes from.
-      message_type: of the events that the mapping matches.
-      key: path of the parameter.
-      where: its place.
-      places: where each setting was written.
-      report: takes what is found.
-    """
-    for inner, text in _problems(name, setting, message_type):
-        path = f"{key}.{inner}" if inner else key
-        report.refuse(places.get(path, where) if inner else where, path, text)
-    code = setting.constant
-    if name == "currency" and isinstance(code, str) and f"{key}.constant" not in report.bad_keys:
-        notes: list[Note] = []
-        converter(name, None)(code, notes)
-        if notes:
-            report.warn(where, key, f"{code.upper()} is not in TikTok's list of currencies; it is sent all the same.")
-
-
-def _problems(name: str, setting: Parameter, message_type: str) -> Iterator[tuple[str, str]]:
-    """Yields what is wrong: the setting below the parameter, and the sentence."""
-    sources = [source for source in SOURCES if getattr(setting, source) is not None]
-    wanted = PARAMETER_TYPES[name]
-    if not sources:
-        needed = "required, but it has no source" if setting.required else "it has no source"
-        yield "", f"{needed}; give one of {', '.join(SOURCES)}."
-        return
-    if len(sources) > 1:
-        yield sources[1], f"it has {len(sources)} sources ({', '.join(sources)}); keep one."
-        return
-    source = sources[0]
-    if source in {"product_field", "product_attribute"}:
-        if message_type != COMMERCE_EVENT:
-            yield source, f"a {message_type} has no products; use event_attribute."
-        elif name not in CONTENT_PARAMETERS:
-            text = f"{name} is one for the whole event; products give {', '.join(CONTENT_PARAMETERS)} only."
-            yield source, f"{text} For a total use event_field: total_amount."
-    fields = _FIELDS.get(message_type)
-    if setting.event_field is not None and fields is not None and setting.event_field not in fields:
-        yield source, f"a {message_type} has no such field, only {', '.join(fields)}; use event_attribute."
-    if wanted != "string" and setting.type in {"string", "boolean"}:
-        yield "type", f"TikTok takes {name} as a number, so {setting.type} cannot be meant; use number or integer."
-    elif name == "currency" and setting.type not in {None, "string"}:
-        yield "type", f"TikTok takes currency as text, so {setting.type} cannot be meant; remove it."
-    elif setting.constant is not None and converter(name, setting.type)(setting.constant, []) is None:
-        needed = "a currency code such as EUR" if name == "currency" else f"{_needed(setting.type or wanted)}"
-        yield source, f"{shown(str(setting.constant))} cannot be sent as {name}; {needed} is needed."
-    elif setting.constant is not None and has_contact(str(setting.constant)):
-        yield source, "an e-mail address or a phone, which TikTok must not get in clear. Write something else."
-    attribute = setting.event_attribute or setting.user_attribute or setting.custom_flag or setting.product_attribute
-    if attribute is not None and is_personal(
-        attribute, of_user=source == "user_attribute", of_product=source == "product_attribute"
-    ):
-        text = (
-            f"{shown(attribute)} says who someone is, and TikTok must not get that in clear; it gets identities hashed"
-        )
-        yield source, f"{text} by itself. Use another attribute."
-
-
-def _needed(kind: str) -> str:
-    """Returns what a constant must be, in words; TikTok takes no sign in amounts."""
-    return {"number": "a number from 0 up", "integer": "a whole number from 0 up", "boolean": "true or false"}.get(
-        kind, "a text that is not empty"
-    )
-
 
 # What custom events have; the other types are of commerce events. Source: mParticle's batch schema.
 _CUSTOM_TYPES = frozenset(
@@ -155,7 +82,7 @@ def check_mappings(mappings: Sequence[CustomMapping | None], places: Mapping[str
 
 
 def _check_names(mappings: Sequence[CustomMapping | None], places: Mapping[str, str], report: Report) -> None:
-    """Refuses a name that two mappings have, because reports tell them apart by it."""
+    """Refuses a name that two mappings have, because reports name mappings by it."""
     first: dict[str, str] = {}
     for position, mapping in read_items(mappings):
         path = item_path("custom_mappings", position)
@@ -201,7 +128,7 @@ def _check_mapping(mapping: CustomMapping, path: str, places: Mapping[str, str],
         report.warn(
             places.get(key, ""),
             key,
-            "an order is sent twice, as the mapping says and by its default; two different names count it twice.",
+            "an order is sent twice, by the mapping and by its default; two different names count it twice.",
         )
 
 
@@ -219,23 +146,26 @@ def _check_match(match: Match, refuse: _Refuse) -> None:
             if getattr(match, name):
                 refuse(f"match.{name}", f"a {kind} has no products, so this can never match; remove it.")
     if match.custom_event_type is not None:
-        is_custom = match.custom_event_type in _CUSTOM_TYPES
-        if kind == "screen_view" or is_custom is (kind == COMMERCE_EVENT):
-            text = f"a {kind} never has the type {match.custom_event_type}, so this can never match; remove it."
-            refuse("match.custom_event_type", text)
-        elif match.product_action is not None and canonical_action(match.custom_event_type) != canonical_action(
-            match.product_action
-        ):
-            text = f"{match.custom_event_type} and the product action {match.product_action} are never in one event."
-            refuse("match.custom_event_type", f"{text} Remove one of the two.")
+        _check_event_type(match, match.custom_event_type, kind, refuse)
     for name in match.products:
         if name not in _PRODUCT_FIELDS:
             text = f"no field of a product; one of {', '.join(_PRODUCT_FIELDS)}; others are product_attributes."
             refuse(f"match.products.{name}", f"{text}{suggestion(name, _PRODUCT_FIELDS)}")
 
 
+def _check_event_type(match: Match, event_type: str, kind: str, refuse: _Refuse) -> None:
+    """Refuses a `custom_event_type` that no event of this kind has."""
+    is_custom = event_type in _CUSTOM_TYPES
+    if kind == "screen_view" or is_custom is (kind == COMMERCE_EVENT):
+        text = f"a {kind} never has the type {event_type}, so this can never match; remove it."
+        refuse("match.custom_event_type", text)
+    elif match.product_action is not None and canonical_action(event_type) != canonical_action(match.product_action):
+        text = f"{event_type} and the product action {match.product_action} are never in one event."
+        refuse("match.custom_event_type", f"{text} Remove one of the two.")
+
+
 def _takes_back(match: Match) -> bool:
-    """Says whether a mapping is for events that undo an order."""
+    """Returns whether a mapping is for events that undo an order."""
     return (
         canonical_action(match.product_action or "") in TAKEN_BACK_ACTIONS
         or canonical_action(match.custom_event_type or "") in TAKEN_BACK_ACTIONS
@@ -271,7 +201,7 @@ def _check_target(
                     text += " To give it to one of the events only, write it under that event in `send`."
                 report.refuse(where, inner, text)
             elif name in PARAMETER_TYPES and not report.is_bad(inner):
-                check_parameter(name, setting, message_type(mapping.match), inner, where, places, report)
+                _check_parameter(name, setting, message_type(mapping.match), inner, where, places, report)
     both = {**mapping.parameters, **target.parameters}
     if "value" in both and "currency" not in both:
         where = places.get(key_place(f"{path}.parameters.value"), places.get(path, ""))
@@ -279,6 +209,97 @@ def _check_target(
             f"{target.event} is sent with a value and without a currency, which TikTok cannot use; map `currency` too."
         )
         report.warn(where, f"{path}.parameters.value", text)
+
+
+def _check_parameter(
+    name: str,
+    setting: Parameter,
+    message_type: str,
+    key: str,
+    where: str,
+    places: Mapping[str, str],
+    report: Report,
+) -> None:
+    """Refuses a parameter whose source cannot give it.
+
+    Args:
+      name: TikTok's parameter, which the event takes.
+      setting: where it comes from.
+      message_type: of the events that the mapping matches.
+      key: path of the parameter.
+      where: its place.
+      places: where each setting was written.
+      report: takes what is found.
+    """
+    for inner, text in _parameter_problems(name, setting, message_type):
+        path = f"{key}.{inner}" if inner else key
+        report.refuse(places.get(path, where) if inner else where, path, text)
+    code = setting.constant
+    if name == "currency" and isinstance(code, str) and f"{key}.constant" not in report.bad_keys:
+        notes: list[Note] = []
+        converter(name, None)(code, notes)
+        if notes:
+            report.warn(where, key, f"{code.upper()} is not in TikTok's list of currencies; it is sent all the same.")
+
+
+def _parameter_problems(name: str, setting: Parameter, message_type: str) -> Iterator[tuple[str, str]]:
+    """Yields what is wrong: the setting below the parameter, and the sentence."""
+    sources = [source for source in SOURCES if getattr(setting, source) is not None]
+    if not sources:
+        needed = "required, but it has no source" if setting.required else "it has no source"
+        yield "", f"{needed}; give one of {', '.join(SOURCES)}."
+    elif len(sources) > 1:
+        yield sources[1], f"it has {len(sources)} sources ({', '.join(sources)}); keep one."
+    else:
+        yield from _source_problems(name, setting, message_type, sources[0])
+        yield from _value_problems(name, setting, sources[0])
+        yield from _privacy_problems(setting, sources[0])
+
+
+def _source_problems(name: str, setting: Parameter, message_type: str, source: str) -> Iterator[tuple[str, str]]:
+    """Yields what is wrong with a source: the event does not have it."""
+    if source in {"product_field", "product_attribute"}:
+        if message_type != COMMERCE_EVENT:
+            yield source, f"a {message_type} has no products; use event_attribute."
+        elif name not in CONTENT_PARAMETERS:
+            text = f"{name} is one for the whole event; products give {', '.join(CONTENT_PARAMETERS)} only."
+            yield source, f"{text} For a total use event_field: total_amount."
+    fields = _FIELDS.get(message_type)
+    if setting.event_field is not None and fields is not None and setting.event_field not in fields:
+        yield source, f"a {message_type} has no such field, only {', '.join(fields)}; use event_attribute."
+
+
+def _value_problems(name: str, setting: Parameter, source: str) -> Iterator[tuple[str, str]]:
+    """Yields what is wrong with a type or a constant: TikTok does not take it."""
+    needed = PARAMETER_TYPES[name]
+    if needed != "string" and setting.type in {"string", "boolean"}:
+        yield "type", f"TikTok takes {name} as a number, so {setting.type} cannot be meant; use number or integer."
+    elif name == "currency" and setting.type not in {None, "string"}:
+        yield "type", f"TikTok takes currency as text, so {setting.type} cannot be meant; remove it."
+    elif setting.constant is not None and converter(name, setting.type)(setting.constant, []) is None:
+        example = "a currency code such as EUR" if name == "currency" else _needed(setting.type or needed)
+        yield source, f"{shown(str(setting.constant))} cannot be sent as {name}; {example} is needed."
+    elif setting.constant is not None and has_contact(str(setting.constant)):
+        yield source, "an e-mail address or a phone, which TikTok must not get in clear. Write something else."
+
+
+def _privacy_problems(setting: Parameter, source: str) -> Iterator[tuple[str, str]]:
+    """Yields what is wrong with an attribute: it identifies a person."""
+    attribute = setting.event_attribute or setting.user_attribute or setting.custom_flag or setting.product_attribute
+    if attribute is not None and is_personal(
+        attribute, of_user=source == "user_attribute", of_product=source == "product_attribute"
+    ):
+        text = (
+            f"{shown(attribute)} says who someone is, and TikTok must not get that in clear; it gets identities hashed"
+        )
+        yield source, f"{text} by itself. Use another attribute."
+
+
+def _needed(kind: str) -> str:
+    """Returns what a constant must be, in words; TikTok takes no sign in amounts."""
+    return {"number": "a number from 0 up", "integer": "a whole number from 0 up", "boolean": "true or false"}.get(
+        kind, "a text that is not empty"
+    )
 
 
 def _check_pair(

@@ -1,10 +1,6 @@
-"""What the type of a key cannot say: which single values a connection may have, and which pairs are impossible.
+"""What types of keys cannot express: which single values a connection may have, and which pairs are impossible.
 
 Each rule looks at values that already have the right type; it refuses or warns through the report, naming the remedy.
-
-The regions that a phone without country code may be of. Data only.
-
-A library would know them too, but loading it takes longer than all the rest of reading a connection.
 """
 
 import re
@@ -14,7 +10,8 @@ from typing import Any
 from pipeline.config.tiktok_events import check_event
 from pipeline.config.validate_cases import check_cases
 from pipeline.config.validate_mappings import check_mappings, in_own_spelling
-from pipeline.errors import Report, plain, shown, suggestion
+from pipeline.errors import Report
+from pipeline.wording import plain, shown, suggestion
 from transforms.connection import MAX_BATCH_EVENTS, Connection
 from transforms.mapping.tables import (
     ACTION_SPELLINGS,
@@ -29,7 +26,9 @@ from transforms.tiktok.request import check_api_url
 from transforms.vocabulary import Form
 
 # fmt: off
-# ISO 3166-1 alpha-2, and XK (Kosovo), which has a country calling code but no entry there.
+# Regions that a phone without country code may be of: ISO 3166-1 alpha-2, and XK (Kosovo), which has a country calling
+# code but no entry there. A library knows them too, but loading it takes longer than all the rest of reading a
+# connection.
 REGIONS = {
     "AD", "AE", "AF", "AG", "AI", "AL", "AM", "AO", "AQ", "AR", "AS", "AT", "AU", "AW", "AX", "AZ", "BA",
     "BB", "BD", "BE", "BF", "BG", "BH", "BI", "BJ", "BL", "BM", "BN", "BO", "BQ", "BR", "BS", "BT", "BV",
@@ -48,7 +47,6 @@ REGIONS = {
     "VG", "VI", "VN", "VU", "WF", "WS", "XK", "YE", "YT", "ZA", "ZM", "ZW",
 }
 # fmt: on
-
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -1,8 +1,8 @@
-"""YAML text → nodes that know their place, so that every message can name line and column.
+"""YAML text → nodes with their places, so that every message can name line and column.
 
 Scalars stay the text that was written: `event_source_id: 0123` keeps its zero, `default_phone_region: NO` is Norway.
-What a text means is decided later by the type of its key (`pipeline.config.conversion`). Only the core of YAML is read: no tags,
-no merge keys, no second document; a key may occur once.
+What a text means is decided later by the type of its key (`pipeline.config.conversion`). Only the core of YAML
+is read: no tags, no merge keys, no second document; a key may occur once.
 """
 
 import re
@@ -29,7 +29,7 @@ class Style(StrEnum):
     NULL = "null"
 
 
-class Scalar(msgspec.Struct, frozen=True):
+class YamlScalar(msgspec.Struct, frozen=True):
     """A single value, as it was written.
 
     Attributes:
@@ -42,24 +42,24 @@ class Scalar(msgspec.Struct, frozen=True):
     style: Style = Style.TEXT
 
 
-class Items(msgspec.Struct, frozen=True):
+class YamlList(msgspec.Struct, frozen=True):
     """A list of values."""
 
     where: str
     nodes: tuple["Node", ...]
 
 
-class Table(msgspec.Struct, frozen=True):
+class YamlMapping(msgspec.Struct, frozen=True):
     """Keys and values in the order of the file; each key once."""
 
     where: str
-    entries: tuple[tuple[Scalar, "Node"], ...]
+    entries: tuple[tuple[YamlScalar, "Node"], ...]
 
 
-Node = Scalar | Items | Table
+Node = YamlScalar | YamlList | YamlMapping
 
 
-def parse(text: str, source: str, report: Report, key: str = "", *, marks: bool = True) -> Node | None:
+def parse_yaml(text: str, source: str, report: Report, key: str = "", *, marks: bool = True) -> Node | None:
     """Reads one YAML document.
 
     Args:
@@ -107,24 +107,24 @@ class _Reading:
             self.report.refuse(where, self.key, "a tag (a word after !) has no meaning here; remove it.")
         if id(node) in parents:
             self.report.refuse(where, self.key, "an alias refers to what it is part of; write the value out.")
-            return Scalar(where, "", Style.NULL)
+            return YamlScalar(where, "", Style.NULL)
         parents = (*parents, id(node))
         read: Node
         if isinstance(node, yaml.MappingNode):
             read = self._table(node, where, parents)
         elif isinstance(node, yaml.SequenceNode):
-            read = Items(where, tuple(self.node(item, parents) for item in node.value))
+            read = YamlList(where, tuple(self.node(item, parents) for item in node.value))
         else:
             is_plain = isinstance(node, yaml.ScalarNode) and node.style is None
-            read = Scalar(where, node.value, _style(node.value) if is_plain else Style.QUOTED)
+            read = YamlScalar(where, node.value, _style(node.value) if is_plain else Style.QUOTED)
         self.done[id(node)] = read
         return read
 
-    def _table(self, node: yaml.MappingNode, where: str, parents: tuple[int, ...]) -> Table:
-        entries: dict[str, tuple[Scalar, Node]] = {}
+    def _table(self, node: yaml.MappingNode, where: str, parents: tuple[int, ...]) -> YamlMapping:
+        entries: dict[str, tuple[YamlScalar, Node]] = {}
         for key_node, value_node in node.value:
             key = self.node(key_node, parents)
-            if not isinstance(key, Scalar):
+            if not isinstance(key, YamlScalar):
                 self.report.refuse(key.where, self.key, "a key is a list or a mapping; keys are single words.")
                 continue
             if key.text == "<<" and key.style is Style.TEXT:
@@ -138,7 +138,7 @@ class _Reading:
                 )
                 continue
             entries[key.text] = (key, self.node(value_node, parents))
-        return Table(where, tuple(entries.values()))
+        return YamlMapping(where, tuple(entries.values()))
 
 
 def _style(text: str) -> Style:

@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from pipeline.arguments import StrictParser, settings
+from pipeline.arguments import StrictParser, SwitchText, add_verbose_flag, settings, whole_number
 from pipeline.config import read_text
-from pipeline.errors import ConfigurationError, UsageError, shown
-from pipeline.launch.template_parameters import Parameter
+from pipeline.errors import ConfigurationError, UsageError
+from pipeline.launch.template_parameters import TemplateParameter
+from pipeline.wording import shown
 
 # Keeps the template's flags apart from the job's in the parsed namespace.
-PREFIX = "parameter:"
+PARAMETER_PREFIX = "parameter:"
 
 # Source: Dataflow API v1b3, `Job.name` and `Job.labels` (google-cloud-dataflow-client 0.13.0, read 2026-11-25).
 _JOB_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,1022}[a-z0-9])?")
@@ -36,7 +37,7 @@ _KEY = re.compile(r"projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKe
 _WORD = re.compile(r"\S+")
 
 # Flag → the form of its value, and an example.
-_FORMS = {
+_TEXT_FORMS = {
     "project": (_PROJECT, "acme-prod"),
     "region": (_REGION, "europe-west3"),
     "job_name": (_JOB_NAME, "tiktok-stream (small letters, digits and -)"),
@@ -59,7 +60,7 @@ _MOST_WORKERS = 4000
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked of Dataflow, apart from what the pipeline does.
 
-    Attributes: as the flags, checked; `mapping` is `--transform_name_mapping` read.
+    Attributes: as the flags, checked; `transform_names` is `--transform_name_mapping` read.
     """
 
     project: str
@@ -70,7 +71,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     classic: bool = False
     drain: str | None = None
     update: bool = False
-    mapping: dict[str, str] = {}
+    transform_names: dict[str, str] = {}
     wait: bool = False
     validate_only: bool = False
     json: bool = False
@@ -91,9 +92,17 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     dataflow_service_options: tuple[str, ...] = ()
 
 
-def add_job_flags(parser: argparse.ArgumentParser) -> None:
+def launch_parser(synopsis: str, description: str) -> StrictParser:
+    """Returns the parser with the job's flags, to which `add_template_flags` adds those of a template."""
+    parser = StrictParser(synopsis, description)
+    add_verbose_flag(parser)
+    _add_job_flags(parser)
+    return parser
+
+
+def _add_job_flags(parser: StrictParser) -> None:
     """Adds what is asked of Dataflow."""
-    group = parser.add_argument_group("launch")
+    group = parser.flag_group("launch")
     group.add_argument(
         "--template", metavar="PATH", help="gs:// path of the container spec, or of the classic template"
     )
@@ -111,7 +120,7 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--validate_only", action="store_true", help="check here and let Dataflow check; start nothing")
     group.add_argument("--json", action="store_true", help="the job as one JSON object, for programs")
-    job = parser.add_argument_group("job")
+    job = parser.flag_group("job")
     job.add_argument("--project", metavar="ID", help="of the job (default: GOOGLE_CLOUD_PROJECT)")
     job.add_argument("--region", metavar="NAME", help="of the job, such as europe-west3 (default: GOOGLE_CLOUD_REGION)")
     job.add_argument(
@@ -120,24 +129,26 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
         help="one active job has a name (default: tiktok-TEMPLATE, so that no two of a kind run by mistake)",
     )
     job.add_argument("--label", action="append", metavar="KEY=VALUE", help="of the job; may be given several times")
-    for name, (_, example) in _FORMS.items():
+    for name, (_, example) in _TEXT_FORMS.items():
         if name not in ("project", "region", "job_name", "template", "stage"):
             job.add_argument(f"--{name}", metavar="TEXT", help=f"of the workers; example: {example}")
     job.add_argument("--no_public_ips", action="store_true", help="workers have private addresses only")
     for name in _NUMBERS:
-        job.add_argument(f"--{name}", metavar="N", help="of the job")
+        job.add_argument(f"--{name}", type=whole_number(1, _MOST_WORKERS), metavar="N", help="of the job")
     for name in ("additional_experiments", "dataflow_service_options"):
         job.add_argument(f"--{name}", action="append", metavar="TEXT", help="for Dataflow; may be given several times")
 
 
-def add_template_flags(parser: argparse.ArgumentParser, parameters: Sequence[Parameter]) -> None:
+def add_template_flags(parser: StrictParser, parameters: Sequence[TemplateParameter]) -> None:
     """Adds the flags of `run` or `replay` that are parameters of a template."""
-    group = parser.add_argument_group("pipeline", "As the flags of `run` and `replay`; files are in Cloud Storage.")
+    group = parser.flag_group("pipeline", "As the flags of `run` and `replay`; files are in Cloud Storage.")
     nested = [setting.name for setting in settings() if "." in setting.name]
     for parameter in parameters:
-        arguments: dict[str, Any] = {"dest": f"{PREFIX}{parameter.name}", "default": argparse.SUPPRESS}
+        arguments: dict[str, Any] = {"dest": f"{PARAMETER_PREFIX}{parameter.name}", "default": argparse.SUPPRESS}
         if parameter.param_type == "BOOLEAN":
             arguments["action"] = "store_true"
+        elif parameter.enum_options == ("true", "false"):
+            arguments["action"] = SwitchText
         else:
             arguments |= {"action": "append", "metavar": "TEXT"}
         group.add_argument(f"--{parameter.name}", help=parameter.help_text.replace("%", "%%"), **arguments)
@@ -145,7 +156,7 @@ def add_template_flags(parser: argparse.ArgumentParser, parameters: Sequence[Par
             if name.startswith(f"{parameter.name}."):
                 text = f"a key of --{parameter.name} alone"
                 group.add_argument(
-                    f"--{name}", dest=f"{PREFIX}{name}", default=argparse.SUPPRESS, metavar="TEXT", help=text
+                    f"--{name}", dest=f"{PARAMETER_PREFIX}{name}", default=argparse.SUPPRESS, metavar="TEXT", help=text
                 )
 
 
@@ -166,27 +177,37 @@ def read_job_options(arguments: argparse.Namespace, template: str | None) -> Job
     }
     for name in ("project", "region"):
         if not given[name]:
-            raise UsageError(f"--{name} is missing; give it, such as --{name} {_FORMS[name][1]}.")
-    given |= {name: getattr(arguments, name) for name in _FORMS if name not in given}
-    for name, (form, example) in _FORMS.items():
+            raise UsageError(f"--{name} is missing; give it, such as --{name} {_TEXT_FORMS[name][1]}.")
+    given |= {name: getattr(arguments, name) for name in _TEXT_FORMS if name not in given}
+    for name, (form, example) in _TEXT_FORMS.items():
         value = given[name]
         if value is not None and not form.fullmatch(value):
             raise UsageError(f"--{name}: {shown(value)} is not allowed; a value such as {example} is needed.")
-    given |= {name: _number(name, getattr(arguments, name)) for name in _NUMBERS}
+    given |= {name: getattr(arguments, name) for name in _NUMBERS}
     options = JobOptions(
         **{name: value for name, value in given.items() if value is not None},
         classic=arguments.classic,
         drain=arguments.drain,
         update=arguments.update,
-        mapping=_mapping(arguments.transform_name_mapping),
+        transform_names=_transform_names(arguments.transform_name_mapping),
         wait=arguments.wait,
         validate_only=arguments.validate_only,
         json=arguments.json,
-        labels=labels(arguments.label or ()),
+        labels=_labels(arguments.label or ()),
         no_public_ips=arguments.no_public_ips,
         additional_experiments=_words(arguments.additional_experiments),
         dataflow_service_options=_words(arguments.dataflow_service_options),
     )
+    _check_together(options, template)
+    return options
+
+
+def _check_together(options: JobOptions, template: str | None) -> None:
+    """Refuses flags that do not go together.
+
+    Raises:
+      UsageError: with the remedy.
+    """
     if options.drain is not None and not options.drain.strip():
         raise UsageError("--drain: is empty; give the name or the id of the stream, such as tiktok-stream.")
     if (options.num_workers or 0) > (options.max_workers or _MOST_WORKERS):
@@ -194,19 +215,18 @@ def read_job_options(arguments: argparse.Namespace, template: str | None) -> Job
             f"--num_workers: {options.num_workers} is above --max_workers {options.max_workers}; lower it, or raise "
             "the other."
         )
-    if options.mapping and not options.update:
+    if options.transform_names and not options.update:
         raise UsageError("--transform_name_mapping: belongs to --update; add it, or remove the mapping.")
     if options.update and template != "stream":
         raise UsageError("--update: only a stream can be updated; remove it.")
     if options.wait and options.validate_only:
         raise UsageError("--wait and --validate_only: nothing is started that could be waited for; give one of them.")
-    return options
 
 
-def labels(texts: Sequence[str]) -> dict[str, str]:
+def _labels(texts: Sequence[str]) -> dict[str, str]:
     """Returns labels by key.
 
-    >>> labels(["team=growth", "stage="])
+    >>> _labels(["team=growth", "stage="])
     {'team': 'growth', 'stage': ''}
 
     Raises:
@@ -237,19 +257,11 @@ def _is_label(*words: str) -> bool:
     )
 
 
-def _number(name: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isdecimal() or not 0 < int(text) <= _MOST_WORKERS:
-        raise UsageError(f"--{name}: {shown(text)} is not allowed; a number from 1 to {_MOST_WORKERS} is needed.")
-    return int(text)
-
-
 def _words(texts: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(word.strip() for text in texts or () for word in text.split(",") if word.strip())
 
 
-def _mapping(text: str | None) -> dict[str, str]:
+def _transform_names(text: str | None) -> dict[str, str]:
     """Returns names of steps of the new stream by those of the running one, from JSON or a file with it."""
     if text is None:
         return {}
@@ -262,11 +274,3 @@ def _mapping(text: str | None) -> dict[str, str]:
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
         raise UsageError('--transform_name_mapping: names by names are needed, such as {"OldStep": "NewStep"}.')
     return found
-
-
-def parser_of_launch(synopsis: str, description: str) -> StrictParser:
-    """Returns the parser with the job's flags."""
-    parser = StrictParser(synopsis, description)
-    parser.add_argument("--verbose", action="store_true", help="more log lines, and tracebacks of errors")
-    add_job_flags(parser)
-    return parser

@@ -6,15 +6,21 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.arguments import parse_replay, parse_run
 from pipeline.config import BOOLEANS, read_text
-from pipeline.errors import ConfigurationError, UsageError, plain
-from pipeline.launch.job_options import PREFIX
-from pipeline.launch.template_parameters import LOOKS_LIKE_TOKEN, Parameter, as_text, check_parameters, command
+from pipeline.errors import ConfigurationError, UsageError
+from pipeline.launch.job_options import PARAMETER_PREFIX
+from pipeline.launch.template_parameters import (
+    LOOKS_LIKE_TOKEN,
+    TemplateParameter,
+    as_text,
+    check_parameters,
+    command_of,
+)
 from pipeline.options import RunOptions
+from pipeline.wording import plain
 from transforms.tiktok.token import SECRET
 
 _log = logging.getLogger(__name__)
 
-_PATHS = ("GCS_",)
 _REMEDY = (
     "put the token into Secret Manager and name its version, such as projects/acme-prod/secrets/tiktok-token/versions/"
     "latest"
@@ -26,7 +32,7 @@ _STAND_INS = {
 }
 
 
-def given_parameters(arguments: argparse.Namespace, known: Sequence[Parameter]) -> dict[str, str]:
+def given_parameters(arguments: argparse.Namespace, known: Sequence[TemplateParameter]) -> dict[str, str]:
     """Returns the parameters that were given, as texts that a template takes.
 
     Words that `run` takes in any case and spacing are written as the template wants them; several values of one flag
@@ -35,7 +41,11 @@ def given_parameters(arguments: argparse.Namespace, known: Sequence[Parameter]) 
     Raises:
       UsageError: a key of a mapping and the mapping are given.
     """
-    given = {name.removeprefix(PREFIX): value for name, value in vars(arguments).items() if name.startswith(PREFIX)}
+    given = {
+        name.removeprefix(PARAMETER_PREFIX): value
+        for name, value in vars(arguments).items()
+        if name.startswith(PARAMETER_PREFIX)
+    }
     by_name = {parameter.name: parameter for parameter in known}
     found: dict[str, str] = {}
     inner: dict[str, dict[str, str | None]] = {}
@@ -52,9 +62,11 @@ def given_parameters(arguments: argparse.Namespace, known: Sequence[Parameter]) 
     return found
 
 
-def _as_parameter(parameter: Parameter, value: bool | list[str]) -> str:
+def _as_parameter(parameter: TemplateParameter, value: bool | str | list[str]) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        value = [value]
     joined = parameter.name in ("input", "reason")
     text = ",".join(value) if joined else value[-1]
     if parameter.enum_options == ("true", "false"):
@@ -65,7 +77,7 @@ def _as_parameter(parameter: Parameter, value: bool | list[str]) -> str:
     return text
 
 
-def check(template: str, known: Sequence[Parameter], given: Mapping[str, str]) -> RunOptions | None:
+def check_launch(template: str, known: Sequence[TemplateParameter], given: Mapping[str, str]) -> RunOptions | None:
     """Checks parameters: their form, then all that `run` or `replay` checks of the same flags, the connection too.
 
     Args:
@@ -86,9 +98,9 @@ def check(template: str, known: Sequence[Parameter], given: Mapping[str, str]) -
     if not _is_readable(given.get("connection", "")):
         stand_ins = [flag for name, flag in _STAND_INS.items() if name not in given]
         others = [word for word in words if not word.startswith("--connection=")]
-        parsed(template, [*others, *stand_ins])
+        _parsed(template, [*others, *stand_ins])
         return None
-    options = parsed(template, words)
+    options = _parsed(template, words)
     if not SECRET.fullmatch(options.connection.access_token or ""):
         raise UsageError(
             f"{given['connection']}: access_token is a reference that only its own machine can follow (env: or file:);"
@@ -98,9 +110,9 @@ def check(template: str, known: Sequence[Parameter], given: Mapping[str, str]) -
     return options
 
 
-def parsed(template: str, words: Sequence[str]) -> RunOptions:
+def _parsed(template: str, words: Sequence[str]) -> RunOptions:
     """Returns what the template's command makes of parameters; the flags are those that Dataflow's launcher gives."""
-    parse = parse_replay if command(template) == "replay" else parse_run
+    parse = parse_replay if command_of(template) == "replay" else parse_run
     return parse([*words, "--runner=DataflowRunner"])
 
 
@@ -120,10 +132,10 @@ def _refuse_secrets(given: Mapping[str, str]) -> None:
             )
 
 
-def _refuse_local_paths(known: Sequence[Parameter], given: Mapping[str, str]) -> None:
+def _refuse_local_paths(known: Sequence[TemplateParameter], given: Mapping[str, str]) -> None:
     for parameter in known:
         value = given.get(parameter.name)
-        is_path = parameter.param_type.startswith(_PATHS) or parameter.example.startswith("gs://")
+        is_path = parameter.param_type.startswith("GCS_") or parameter.example.startswith("gs://")
         if value is not None and is_path and not value.startswith("gs://"):
             raise UsageError(
                 f"--{parameter.name}: a job on Dataflow reads and writes Cloud Storage only; give a gs:// path. A file "
@@ -132,7 +144,7 @@ def _refuse_local_paths(known: Sequence[Parameter], given: Mapping[str, str]) ->
 
 
 def _is_readable(connection: str) -> bool:
-    """Says whether the connection file can be read from here; warns if not.
+    """Returns whether the connection file can be read from here; warns if not.
 
     Raises:
       ConfigurationError: there is no such file.

@@ -2,18 +2,14 @@
 
 In: the parsers of `run` and `replay`, and the definition of the connection. Out: what `metadata.json`, `launch` and the
 tests need to know of each parameter. A parameter is a flag: its name, help, default, choices and group are the flag's.
-Said here is what a template alone needs: Google's type of the input, a regular expression, an example that works on
-Google Cloud, and why a flag is no parameter. A flag that stands nowhere here is an error (`parameters`), so none can be
-forgotten.
+Only what a template alone needs is written here: Google's type of the input, a regular expression, an example that
+works on Google Cloud, and why a flag is no parameter. For keys of the connection this follows from their definition;
+for a command's own flags it is in `INPUT_FORMS`. A flag that is nowhere here is an error, so none can be forgotten.
+
+Paths are gs:// here, and the token is a Secret Manager name: neither launcher nor workers see other files or variables.
 
 Source of the types and fields: Dataflow API v1b3, `ParameterMetadata` and `ParameterType`
 (google-cloud-dataflow-client 0.13.0, read 2026-11-25).
-
-What a Dataflow template has to know of a flag beyond the flag itself: type of the input, regexes, an example.
-
-For keys of the connection this follows from their definition (`form_of_key`); for a command's own flags it is said in
-`FORMS`. Paths are gs:// here, and the token is a Secret Manager name: neither launcher nor workers see other files or
-variables.
 """
 
 import argparse
@@ -25,186 +21,10 @@ import msgspec
 import msgspec.inspect as types
 import yaml
 
-from pipeline.arguments import OF_FILES, Switch, replay_parser, run_parser, settings
+from pipeline.arguments import FILE_FLAGS, StrictParser, replay_parser, run_parser, settings
 from pipeline.errors import UsageError
-from pipeline.options import LAYOUTS
+from pipeline.options import LAYOUT_NAMES
 from transforms.tiktok import token
-
-# Names of buckets. Source: Cloud Storage, "About buckets", bucket names (read 2026-11-25).
-_BUCKET = r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
-_FILE = rf"^{_BUCKET}/[^\n\r]+$"
-_FOLDER = rf"^{_BUCKET}(?:/[^\n\r]*)?$"
-_PROJECT = r"projects/[a-z0-9.:-]{6,}"
-_PUBSUB_NAME = r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
-
-# Words of letters and digits, joined by signs; no run of 32 or more, so that no free text can be a token: those of
-# TikTok have 40 hex digits.
-_WORDS = r"^_*[A-Za-z0-9]{1,31}(?:[ ,._/+-]+[A-Za-z0-9]{1,31})*_*$"
-_IN_BRACES = r"^\{[^\n\r]*\}$"
-# No 32 hex digits in a row, for the same reason, where other long words are in order.
-_NO_LONG_HEX = r"^(?:[0-9A-Fa-f]{0,31}[^0-9A-Fa-f\n\r])*[0-9A-Fa-f]{0,31}$"
-_WHOLE = r"^[0-9]{1,9}$"
-_NUMBER = r"^[0-9]{1,9}(?:\.[0-9]{1,9})?$"
-_DURATION = r"(?:[0-9]{1,6}[wdhms]){1,5}"
-_TIME = rf"^(?:-{_DURATION}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[T ][0-9:.]{{2,15}}(?:Z|[+-][0-9:]{{2,8}})?)?)$"
-
-
-class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """How a parameter is entered.
-
-    Attributes:
-      param_type: Google's word.
-      example: a value that is allowed and that could be real.
-      regexes: each must match the whole value.
-      enum_options: the values allowed.
-      help_text: instead of the flag's help; None: that is right here too.
-    """
-
-    param_type: str = "TEXT"
-    example: str
-    regexes: tuple[str, ...] = ()
-    enum_options: tuple[str, ...] = ()
-    help_text: str | None = None
-
-
-def _folder(example: str, param_type: str = "GCS_WRITE_FOLDER") -> Form:
-    return Form(param_type=param_type, example=example, regexes=(_FOLDER,))
-
-
-def _switch() -> Form:
-    return Form(param_type="BOOLEAN", example="true")
-
-
-def _number(example: str, regex: str = _WHOLE) -> Form:
-    return Form(param_type="NUMBER", example=example, regexes=(regex,))
-
-
-def _until(what: str) -> Form:
-    text = f"only {what} before this ISO 8601 date or time, or duration before now; a date is its first moment"
-    return Form(example="2024-07-01T00:00:00Z", regexes=(_TIME,), help_text=text)
-
-
-# Flag without its dashes → its form; `replay quarantine` is that of one template. `input` names files in `history`
-# only; elsewhere it is the connection's key.
-FORMS = {
-    "connection": Form(
-        param_type="GCS_READ_FILE",
-        example="gs://acme-tiktok/connection.yaml",
-        regexes=(_FILE,),
-        help_text="connection file (YAML) in Cloud Storage; the other parameters of this group win over it",
-    ),
-    # Text, because a form would look for one object of this name.
-    "history input": Form(
-        example="gs://acme-export/2024-06-*/*.txt.gz,gs://acme-export/parquet/**",
-        regexes=(rf"^{_BUCKET}/[^\n\r]+(?:, *{_BUCKET}/[^\n\r]+)*$",),
-        help_text="Parquet, NDJSON or .gz files in Cloud Storage; several names or globs are joined by commas",
-    ),
-    "layout": Form(param_type="ENUM", example="snowflake", enum_options=LAYOUTS),
-    "column": Form(example="payload", regexes=(_WORDS,)),
-    "strict_files": _switch(),
-    "ledger": _folder("gs://acme-tiktok/ledger"),
-    "ledger_flush_secs": _number("10", _NUMBER),
-    "dead_letters": _folder("gs://acme-tiktok/dead-letters"),
-    "quarantine": _folder("gs://acme-tiktok-restricted/quarantine"),
-    "replay quarantine": _folder("gs://acme-tiktok-restricted/quarantine", "GCS_READ_FOLDER"),
-    "subscription": Form(
-        param_type="PUBSUB_SUBSCRIPTION",
-        example="projects/acme-prod/subscriptions/mparticle",
-        regexes=(rf"^{_PROJECT}/subscriptions/{_PUBSUB_NAME}$", _NO_LONG_HEX),
-        help_text="full name of the Pub/Sub subscription that is read until the job is drained",
-    ),
-    "dead_letter_topic": Form(
-        param_type="PUBSUB_TOPIC",
-        example="projects/acme-prod/topics/tiktok-dead-letters",
-        regexes=(rf"^{_PROJECT}/topics/{_PUBSUB_NAME}$", _NO_LONG_HEX),
-    ),
-    "since": Form(example="-1d", regexes=(_TIME,)),
-    "history until": _until("events"),
-    "stream until": _until("events"),
-    "replay until": _until("letters"),
-    "timezone": Form(example="Europe/Berlin", regexes=(_WORDS,)),
-    "date_partition": _switch(),
-    "partition_slack": Form(example="36h", regexes=(rf"^(?:[0-9]{{1,6}}|{_DURATION})$",)),
-    "skip_delivered": _switch(),
-    "resend_unknown": _switch(),
-    "drop_duplicates": _switch(),
-    "ledger_memory_mb": _number("512"),
-    "run_id": Form(example="backfill-2024-06", regexes=(_WORDS,)),
-    "reason": Form(
-        example="outage,throttled",
-        regexes=(r"^[a-z0-9_]{3,31}(?:, *[a-z0-9_]{3,31})*$",),
-        help_text="only letters that ended for it; several reasons are joined by commas",
-    ),
-    "max_attempts": _number("100"),
-}
-
-# Keys of the connection that are no parameters → why.
-CONNECTION_LEFT_OUT = {
-    "cases": "tests of the connection, which a run does not read",
-    "custom_mappings": "many lines of YAML with tests of their own: they are kept in the connection file",
-    **{
-        setting.name: "is part of its parent, whose parameter takes a mapping"
-        for setting in settings()
-        if "." in setting.name
-    },
-}
-
-# Keys whose text has a form that their type does not tell.
-_KEY_REGEXES = {
-    # References to Secret Manager only: launcher and workers have neither the operator's variables nor his files.
-    "access_token": "^" + re.sub(r"\?P<\w+>", "?:", token.SECRET.pattern) + "$",
-    "default_currency": r"^[A-Za-z]{3}$",
-    "default_phone_region": r"^[A-Za-z]{2}$",
-    "api_url": r"^https://[A-Za-z0-9.-]+(?::[0-9]+)?/[^\s?#]*$",
-}
-# Keys of which less may be said here than on a command line; `input` has two meanings there.
-_KEY_HELP = {
-    "access_token": "Secret Manager name of the access token, never the token itself",
-    **{setting.name: setting.description for setting in settings() if setting.name in ("input", "consent")},
-}
-
-
-def form_of_key(name: str) -> Form | None:
-    """Returns how a key of the connection is entered; None if there is no such key.
-
-    A form fills in false for a BOOLEAN and 0 for a NUMBER that nobody has entered (`ParameterMetadata.default_value`),
-    which would win over the connection file: so these keys are ENUM and TEXT, and have no default here.
-    """
-    setting = next((setting for setting in settings() if setting.name == name), None)
-    if setting is None:
-        return None
-    kind = setting.kind
-    example = as_text(setting.example)
-    said = _KEY_HELP.get(name)
-    if isinstance(kind, types.LiteralType):
-        return Form(param_type="ENUM", example=example, enum_options=tuple(map(str, kind.values)), help_text=said)
-    if isinstance(kind, types.BoolType):
-        return Form(param_type="ENUM", example=example, enum_options=("true", "false"), help_text=said)
-    regex = _KEY_REGEXES.get(name) or _regex_of(kind)
-    may_hide = regex == _IN_BRACES or name == "api_url"
-    return Form(example=example, regexes=(regex, _NO_LONG_HEX) if may_hide else (regex,), help_text=said)
-
-
-def _regex_of(kind: types.Type) -> str:
-    if isinstance(kind, types.IntType):
-        return _WHOLE
-    if isinstance(kind, types.FloatType):
-        return _NUMBER
-    return _IN_BRACES if isinstance(kind, types.DictType | types.StructType) else _WORDS
-
-
-def as_text(value: Any) -> str:
-    """Returns a value as it is written behind its flag.
-
-    >>> as_text(True), as_text(["production"]), as_text({40050: "success"})
-    ('true', 'production', '{40050: success}')
-    """
-    if isinstance(value, list):
-        return ",".join(map(as_text, value))
-    if isinstance(value, dict):
-        return yaml.safe_dump(value, default_flow_style=True, width=10_000).strip()
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
 
 TEMPLATES = ("stream", "history", "replay")
 
@@ -212,7 +32,7 @@ TEMPLATES = ("stream", "history", "replay")
 LOOKS_LIKE_TOKEN = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{40}(?![0-9A-Za-z])")
 
 
-class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+class TemplateParameter(msgspec.Struct, frozen=True, kw_only=True):
     """One parameter of a template.
 
     Attributes:
@@ -222,7 +42,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
       param_type: Google's word for the kind of input, for example `GCS_READ_FILE`.
       regexes: each must match the whole value; in the syntax that RE2, Java and Python share.
       is_optional: whether it may be left out.
-      default: what holds when it is left out, and a form may fill in; None: nothing, or the connection file says it.
+      default: what holds when it is left out, and a form may fill in; None: nothing, or it is in the connection file.
       enum_options: the values allowed, for the type `ENUM`.
       group_name: heading in a form.
       parent_name: shown only if that parameter has one of `parent_trigger_values`.
@@ -272,13 +92,147 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}: this value is not allowed; {wanted} is needed."
 
 
+# Names of buckets. Source: Cloud Storage, "About buckets", bucket names (read 2026-11-25).
+_BUCKET = r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
+_FILE = rf"^{_BUCKET}/[^\n\r]+$"
+_FOLDER = rf"^{_BUCKET}(?:/[^\n\r]*)?$"
+_PROJECT_PATH = r"projects/[a-z0-9.:-]{6,}"
+_PUBSUB_NAME = r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
+
+# Words of letters and digits, joined by signs; no run of 32 or more, so that no free text can be a token: those of
+# TikTok have 40 hex digits.
+_WORDS = r"^_*[A-Za-z0-9]{1,31}(?:[ ,._/+-]+[A-Za-z0-9]{1,31})*_*$"
+_IN_BRACES = r"^\{[^\n\r]*\}$"
+# No 32 hex digits in a row, for the same reason, where other long words are in order.
+_NO_LONG_HEX = r"^(?:[0-9A-Fa-f]{0,31}[^0-9A-Fa-f\n\r])*[0-9A-Fa-f]{0,31}$"
+_WHOLE = r"^[0-9]{1,9}$"
+_NUMBER = r"^[0-9]{1,9}(?:\.[0-9]{1,9})?$"
+_DURATION = r"(?:[0-9]{1,6}[wdhms]){1,5}"
+_TIME = rf"^(?:-{_DURATION}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[T ][0-9:.]{{2,15}}(?:Z|[+-][0-9:]{{2,8}})?)?)$"
+
+
+class InputForm(msgspec.Struct, frozen=True, kw_only=True):
+    """How a parameter is entered.
+
+    Attributes:
+      param_type: Google's word.
+      example: a value that is allowed and that could be real.
+      regexes: each must match the whole value.
+      enum_options: the values allowed.
+      help_text: instead of the flag's help; None: that is right here too.
+    """
+
+    param_type: str = "TEXT"
+    example: str
+    regexes: tuple[str, ...] = ()
+    enum_options: tuple[str, ...] = ()
+    help_text: str | None = None
+
+
+def _folder(example: str, param_type: str = "GCS_WRITE_FOLDER") -> InputForm:
+    return InputForm(param_type=param_type, example=example, regexes=(_FOLDER,))
+
+
+def _switch() -> InputForm:
+    return InputForm(param_type="BOOLEAN", example="true")
+
+
+def _number(example: str, regex: str = _WHOLE) -> InputForm:
+    return InputForm(param_type="NUMBER", example=example, regexes=(regex,))
+
+
+def _until(what: str) -> InputForm:
+    text = f"only {what} before this ISO 8601 date or time, or duration before now; a date is its first moment"
+    return InputForm(example="2024-07-01T00:00:00Z", regexes=(_TIME,), help_text=text)
+
+
+# Flag without its dashes → its form; `replay quarantine` is that of one template. `input` names files in `history`
+# only; elsewhere it is the connection's key.
+INPUT_FORMS = {
+    "connection": InputForm(
+        param_type="GCS_READ_FILE",
+        example="gs://acme-tiktok/connection.yaml",
+        regexes=(_FILE,),
+        help_text="connection file (YAML) in Cloud Storage; the other parameters of this group win over it",
+    ),
+    # Text, because a form would look for one object of this name.
+    "history input": InputForm(
+        example="gs://acme-export/2024-06-*/*.txt.gz,gs://acme-export/parquet/**",
+        regexes=(rf"^{_BUCKET}/[^\n\r]+(?:, *{_BUCKET}/[^\n\r]+)*$",),
+        help_text="Parquet, NDJSON or .gz files in Cloud Storage; several names or globs are joined by commas",
+    ),
+    "layout": InputForm(param_type="ENUM", example="snowflake", enum_options=LAYOUT_NAMES),
+    "column": InputForm(example="payload", regexes=(_WORDS,)),
+    "strict_files": _switch(),
+    "ledger": _folder("gs://acme-tiktok/ledger"),
+    "ledger_flush_secs": _number("10", _NUMBER),
+    "dead_letters": _folder("gs://acme-tiktok/dead-letters"),
+    "quarantine": _folder("gs://acme-tiktok-restricted/quarantine"),
+    "replay quarantine": _folder("gs://acme-tiktok-restricted/quarantine", "GCS_READ_FOLDER"),
+    "subscription": InputForm(
+        param_type="PUBSUB_SUBSCRIPTION",
+        example="projects/acme-prod/subscriptions/mparticle",
+        regexes=(rf"^{_PROJECT_PATH}/subscriptions/{_PUBSUB_NAME}$", _NO_LONG_HEX),
+        help_text="full name of the Pub/Sub subscription that is read until the job is drained",
+    ),
+    "dead_letter_topic": InputForm(
+        param_type="PUBSUB_TOPIC",
+        example="projects/acme-prod/topics/tiktok-dead-letters",
+        regexes=(rf"^{_PROJECT_PATH}/topics/{_PUBSUB_NAME}$", _NO_LONG_HEX),
+    ),
+    "since": InputForm(example="-1d", regexes=(_TIME,)),
+    "history until": _until("events"),
+    "stream until": _until("events"),
+    "replay until": _until("dead letters"),
+    "timezone": InputForm(example="Europe/Berlin", regexes=(_WORDS,)),
+    "date_partition": _switch(),
+    "partition_slack": InputForm(example="36h", regexes=(rf"^(?:[0-9]{{1,6}}|{_DURATION})$",)),
+    "skip_delivered": _switch(),
+    "resend_unknown": _switch(),
+    "drop_duplicates": _switch(),
+    "ledger_memory_mb": _number("512"),
+    "run_id": InputForm(example="backfill-2024-06", regexes=(_WORDS,)),
+    "reason": InputForm(
+        example="outage,throttled",
+        regexes=(r"^[a-z0-9_]{3,31}(?:, *[a-z0-9_]{3,31})*$",),
+        help_text="only dead letters that ended for it; several reasons are joined by commas",
+    ),
+    "max_attempts": _number("100"),
+}
+
+# Keys of the connection that are no parameters → why.
+CONNECTION_LEFT_OUT = {
+    "cases": "tests of the connection, which a run does not read",
+    "custom_mappings": "many lines of YAML with tests of their own: they are kept in the connection file",
+    **{
+        setting.name: "is part of its parent, whose parameter takes a mapping"
+        for setting in settings()
+        if "." in setting.name
+    },
+}
+
+# Keys whose text has a form that does not follow from their type.
+_KEY_REGEXES = {
+    # References to Secret Manager only: launcher and workers have neither the operator's variables nor his files.
+    "access_token": "^" + re.sub(r"\?P<\w+>", "?:", token.SECRET.pattern) + "$",
+    "default_currency": r"^[A-Za-z]{3}$",
+    "default_phone_region": r"^[A-Za-z]{2}$",
+    "api_url": r"^https://[A-Za-z0-9.-]+(?::[0-9]+)?/[^\s?#]*$",
+}
+# Keys with another help than on a command line; `input` has two meanings there.
+_KEY_HELP = {
+    "access_token": "Secret Manager name of the access token, never the token itself",
+    **{setting.name: setting.description for setting in settings() if setting.name in ("input", "consent")},
+}
+
+
 # Flags that are no parameters anywhere → why.
 _NOWHERE = {
     "--help": "answers on a terminal",
     "--verbose": "is for a terminal; the log of a job is in Cloud Logging",
     "--progress": "needs a terminal",
     "--no_progress": "needs a terminal",
-    "--runner": "a template runs on Dataflow; its launcher says so",
+    "--runner": "a template runs on Dataflow, which its launcher adds",
     "--summary": "is written when a run ends; the launcher leaves when the job is described. Counts are metrics there",
 }
 _OF_STREAMS_ALONE = dict.fromkeys(("--subscription", "--topic", "--max_messages", "--max_seconds"), "is for streams")
@@ -287,7 +241,7 @@ _OF_STREAMS_ALONE = dict.fromkeys(("--subscription", "--topic", "--max_messages"
 LEFT_OUT: dict[str, dict[str, str]] = {
     "stream": {
         **_NOWHERE,
-        **{f"--{flag}": "is for files" for flag in OF_FILES},
+        **{f"--{flag}": "is for files" for flag in FILE_FLAGS},
         "--partition_slack": "is for files",
         "--prices": "is for files",
         "--resend_unknown": "belongs to --skip_delivered, which is for files",
@@ -305,8 +259,8 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "replay": {**_NOWHERE, "--dry_run": "checks the graph where one works on it"},
 }
 
-# What a template cannot do without. `connection`: one file that `check` and `test` have seen, and that says all the
-# rest; single keys may be given over it.
+# What a template cannot do without. `connection`: one file that `check` and `test` have seen, with all the rest; single
+# keys may be given over it.
 _REQUIRED = {
     "stream": ("connection", "subscription"),
     "history": ("connection", "input"),
@@ -329,20 +283,20 @@ _LABEL_WORDS = {
 }
 
 
-def parameters_of(template: str) -> tuple[Parameter, ...]:
+def parameters_of(template: str) -> tuple[TemplateParameter, ...]:
     """Returns the parameters of a template: the required ones first, then in the order of the command's flags.
 
     Args:
       template: one of `TEMPLATES`.
 
     Raises:
-      LookupError: a flag is neither described in `pipeline.launch.template_parameters` nor left out with its reason.
+      LookupError: a flag is neither described in `INPUT_FORMS` nor left out with its reason.
     """
     found = tuple(_parameters(template))
     return tuple(sorted(found, key=lambda parameter: parameter.is_optional))
 
 
-def command(template: str) -> str:
+def command_of(template: str) -> str:
     """Returns the command that a template runs."""
     return "replay" if template == "replay" else "run"
 
@@ -353,7 +307,7 @@ def check_parameters(template: str, given: dict[str, str], dashes: str = "") -> 
     Args:
       template: its name.
       given: name to value.
-      dashes: stand before each name that is told, where they were given as flags.
+      dashes: stand before each name in the message, where they were given as flags.
 
     Raises:
       UsageError: with every problem, one a line; no value is repeated.
@@ -369,51 +323,95 @@ def check_parameters(template: str, given: dict[str, str], dashes: str = "") -> 
         raise UsageError("\n".join(f"{dashes}{problem}" for problem in problems))
 
 
-def parser_of(template: str) -> argparse.ArgumentParser:
+def parser_of(template: str) -> StrictParser:
     """Returns the parser of the command that a template runs."""
-    return replay_parser() if command(template) == "replay" else run_parser()
+    return replay_parser() if command_of(template) == "replay" else run_parser()
 
 
-def _parameters(template: str) -> Iterator[Parameter]:
+def _parameters(template: str) -> Iterator[TemplateParameter]:
     flags = {
-        action.option_strings[-1].removeprefix("--"): (action, group.title or "")
-        for group in parser_of(template)._action_groups
-        for action in group._group_actions
-        if action.option_strings[-1] not in LEFT_OUT[template]
+        flag.name.removeprefix("--"): flag
+        for flag in parser_of(template).flags()
+        if flag.name not in LEFT_OUT[template]
     }
-    for name, (action, title) in flags.items():
+    for name, flag in flags.items():
         if name in CONNECTION_LEFT_OUT:
             continue
-        form, group = FORMS.get(f"{template} {name}") or FORMS.get(name), title
+        form, group = INPUT_FORMS.get(f"{template} {name}") or INPUT_FORMS.get(name), flag.group
         if form is None:
-            form, group = form_of_key(name), "connection"
+            form, group = _form_of_key(name), "connection"
         if form is None:
             raise LookupError(
-                f"--{name} is a new flag: describe it in FORMS of pipeline/launch/template_parameters.py, or say in "
-                f"LEFT_OUT[{template!r}] of pipeline/launch/template_parameters.py why it is no parameter."
+                f"--{name} is a new flag: describe it in INPUT_FORMS of pipeline/launch/template_parameters.py, or "
+                f"write into LEFT_OUT[{template!r}] there why it is no parameter."
             )
         parent = _PARENTS.get(name)
-        yield _parameter(template, name, form, action, group, parent if parent in flags else None)
+        yield _parameter(template, name, form, flag.action, group, parent if parent in flags else None)
 
 
 def _parameter(
-    template: str, name: str, form: Form, action: argparse.Action, group: str, parent: str | None
-) -> Parameter:
-    default = str(action.default).lower() if isinstance(action, Switch) else action.default
-    return Parameter(
+    template: str, name: str, form: InputForm, action: argparse.Action, group: str, parent: str | None
+) -> TemplateParameter:
+    return TemplateParameter(
         name=name,
         label=_label(name),
         help_text=_help(form.help_text or action.help or "", form.example),
         param_type=form.param_type,
         regexes=form.regexes,
         is_optional=name not in _REQUIRED[template],
-        default=default if isinstance(default, str) and default != argparse.SUPPRESS else None,
+        default=None if action.default in (None, argparse.SUPPRESS) else as_text(action.default),
         enum_options=form.enum_options,
         group_name=group.capitalize(),
         parent_name=parent,
         parent_trigger_values=("true",) if parent else (),
         example=form.example,
     )
+
+
+def _form_of_key(name: str) -> InputForm | None:
+    """Returns how a key of the connection is entered; None if there is no such key.
+
+    A form fills in false for a BOOLEAN and 0 for a NUMBER that nobody has entered (`ParameterMetadata.default_value`),
+    which would win over the connection file: so these keys are ENUM and TEXT, and have no default here.
+    """
+    setting = next((setting for setting in settings() if setting.name == name), None)
+    if setting is None:
+        return None
+    kind = setting.kind
+    example = as_text(setting.example)
+    help_text = _KEY_HELP.get(name)
+    if isinstance(kind, types.LiteralType):
+        return InputForm(
+            param_type="ENUM", example=example, enum_options=tuple(map(str, kind.values)), help_text=help_text
+        )
+    if isinstance(kind, types.BoolType):
+        return InputForm(param_type="ENUM", example=example, enum_options=("true", "false"), help_text=help_text)
+    regex = _KEY_REGEXES.get(name) or _regex_of(kind)
+    may_hide = regex == _IN_BRACES or name == "api_url"
+    return InputForm(example=example, regexes=(regex, _NO_LONG_HEX) if may_hide else (regex,), help_text=help_text)
+
+
+def _regex_of(kind: types.Type) -> str:
+    if isinstance(kind, types.IntType):
+        return _WHOLE
+    if isinstance(kind, types.FloatType):
+        return _NUMBER
+    return _IN_BRACES if isinstance(kind, types.DictType | types.StructType) else _WORDS
+
+
+def as_text(value: Any) -> str:
+    """Returns a value as it is written behind its flag.
+
+    >>> as_text(True), as_text(["production"]), as_text({40050: "success"})
+    ('true', 'production', '{40050: success}')
+    """
+    if isinstance(value, list):
+        return ",".join(map(as_text, value))
+    if isinstance(value, dict):
+        return yaml.safe_dump(value, default_flow_style=True, width=10_000).strip()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _label(name: str) -> str:
@@ -423,8 +421,8 @@ def _label(name: str) -> str:
 
 def _help(text: str, example: str) -> str:
     """Returns a flag's help as sentences, with an example of the template in place of the command line's."""
-    said = re.sub(r"; example: .*\)$", ")", text.replace("%%", "%")).removesuffix(" (required)")
-    said = re.sub(r"(?<!`run )--([a-z_]+)", r"\1", said)
-    first = said.split(maxsplit=1)[0]
-    capital = said[0].upper() if first == first.lower() else said[0]
-    return f"{capital}{said[1:]}. Example: {example}"
+    words = re.sub(r"; example: .*\)$", ")", text.replace("%%", "%")).removesuffix(" (required)")
+    words = re.sub(r"(?<!`run )--([a-z_]+)", r"\1", words)
+    first = words.split(maxsplit=1)[0]
+    capital = words[0].upper() if first == first.lower() else words[0]
+    return f"{capital}{words[1:]}. Example: {example}"

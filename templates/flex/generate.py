@@ -1,10 +1,10 @@
-"""Writes the generated files of the Flex Templates, or says which of them are not as they would be written.
+"""Writes the generated files of the Flex Templates, or names those that are not as they would be written.
 
     python -m templates.flex.generate                       # after a change of flags, connection or graph
     python -m templates.flex.generate --check               # what CI does
     python -m templates.flex.generate --image NAME --to DIR # container specs that can be copied to a bucket
 
-In: the definition of the flags (`pipeline.launch.template_parameters`) and the graph of the stream. Out, beside this file:
+In: the definition of the flags (`pipeline.launch`) and the graph of the stream. Out, beside this file:
 `TEMPLATE/metadata.json`, `TEMPLATE.json` (container spec, with `${IMAGE}` in place of the image) and
 `stream.graph.json`.
 
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.launch import TEMPLATES, Parameter, parameters_of
+from pipeline.launch import TEMPLATES, TemplateParameter, parameters_of
 
 FOLDER = Path(__file__).resolve().parent
 IMAGE = "${IMAGE}"
@@ -121,8 +121,8 @@ def _is(path: Path, text: str) -> bool:
     return path.is_file() and path.read_text("utf-8") == text
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
-    """Returns one parameter (`ParameterMetadata`), without the fields that say nothing."""
+def _parameter(parameter: TemplateParameter) -> dict[str, Any]:
+    """Returns one parameter (`ParameterMetadata`), without its empty fields."""
     fields = {
         "name": parameter.name,
         "label": parameter.label,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from terraform_module import MODULE, example
 
+from pipeline.arguments.replay import parse_replay
+from pipeline.arguments.run import parse_run
 from pipeline.cli.commands import check, reconcile
-from pipeline.cli.commands.replay import parse_replay
-from pipeline.cli.commands.run import parse_run
 from pipeline.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from terraform_module import MODULE
 
-from pipeline.cli.commands.run import parse_run
+from pipeline.arguments.run import parse_run
 from pipeline.options import RunOptions
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""`check`: reads a connection, resolves its token, says what to consider, and asks TikTok if that is wanted."""
+"""`check`: reads a connection, resolves its token, lists what to consider, and asks TikTok if that is wanted."""
 
 import argparse
 import os
@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from pipeline.arguments import INPUTS, StrictParser, add_layout_flags, add_shared_flags, layout_name, read
-from pipeline.authoring import CheckReport, Probe, TokenState, advise
+from pipeline.arguments import INPUTS, StrictParser, add_layout_flags, add_shared_flags, checked_connection
+from pipeline.authoring import CheckReport, ProbeReply, TokenState, advise
 from pipeline.cli.console import coloured, has_colours
 from pipeline.config import possible_forms
 from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, ConfigurationError, UsageError
@@ -39,7 +39,7 @@ def execute(argv: list[str]) -> int:
     source = arguments.file or arguments.connection or "flags"
     kinds = [word for word in arguments.input or () if not _names_files(word)]
     try:
-        connection, warnings = read(arguments, arguments.file, {"input": kinds[-1]} if kinds else {})
+        connection, warnings = checked_connection(arguments, arguments.file, {"input": kinds[-1]} if kinds else {})
     except ConfigurationError as error:
         if arguments.json:
             _print_json(CheckReport(ok=False, problems=error.problems))
@@ -79,7 +79,7 @@ def execute(argv: list[str]) -> int:
 
 
 def _names_files(word: str) -> bool:
-    """Says whether a word of `--input` names files; the others are words of the connection's key, or meant to be."""
+    """Returns whether a word of `--input` names files; the others are words of the connection's key, or meant to be."""
     return word.lower() not in INPUTS and (os.path.exists(word) or any(sign in word for sign in "/.*?["))
 
 
@@ -91,20 +91,20 @@ def _inputs(arguments: argparse.Namespace) -> list[InputReport] | None:
     # Only now, because pyarrow takes a while to load.
     from pipeline.sources import look_at
 
-    return look_at(expand(patterns), layout_name(arguments.layout), arguments.column)
+    return look_at(expand(patterns), arguments.layout, arguments.column)
 
 
 def _token(connection: Connection) -> tuple[str | None, TokenState]:
-    """Returns the token, for the test event only, and what may be said about it."""
+    """Returns the token, for the test event only, and what may be shown of it."""
     reference = connection.access_token
     if reference is None:
         problem = "no access_token: `preview` works, `run` does not. Set a reference, such as env:TIKTOK_TOKEN."
-        return None, TokenState(None, resolved=False, problem=problem)
+        return None, TokenState(reference=None, resolved=False, problem=problem)
     try:
         token = TokenSource(reference).get()
     except TokenReferenceError as error:
-        return None, TokenState(reference, resolved=False, problem=str(error))
-    return token, TokenState(reference, resolved=True, characters=len(token))
+        return None, TokenState(reference=reference, resolved=False, problem=str(error))
+    return token, TokenState(reference=reference, resolved=True, characters=len(token))
 
 
 def _print_json(report: CheckReport) -> None:
@@ -120,8 +120,8 @@ def _print_lines(report: CheckReport, source: str) -> None:
     }
     lines = [f"{labels['ok']} connection: {source} can be used; events go to {', '.join(report.paths)}"]
     if report.token is not None:
-        said = f"resolved ({report.token.characters} characters)" if report.token.resolved else report.token.problem
-        lines.append(f"{labels['ok' if report.token.resolved else 'failed']} token: {said}")
+        state = f"resolved ({report.token.characters} characters)" if report.token.resolved else report.token.problem
+        lines.append(f"{labels['ok' if report.token.resolved else 'failed']} token: {state}")
     lines += [
         f"{labels['ok' if answer.accepted else 'failed']} TikTok: {_answer(answer)}" for answer in report.online or []
     ]
@@ -140,13 +140,13 @@ def _seen(entry: InputReport) -> str:
     return f"{files}: layout {entry.layout}" + ("" if entry.rows is None else f", {entry.rows:,} rows")
 
 
-def _answer(answer: Probe) -> str:
-    said: dict[str, Any] = {
+def _answer(answer: ProbeReply) -> str:
+    named: dict[str, Any] = {
         "code": " ".join(str(part) for part in (answer.code, answer.name) if part is not None),
         "message": answer.message,
         "request id": answer.request_id,
     }
-    details = ", ".join(f"{name} {value}" for name, value in said.items() if value)
+    details = ", ".join(f"{name} {value}" for name, value in named.items() if value)
     verdict = "accepted the test event" if answer.accepted else f"did not accept the test event ({answer.reply_class})"
     return f"{answer.path} ({answer.form}) {verdict}; {details}. {answer.remedy or ''}".rstrip()
 
@@ -171,7 +171,7 @@ def _parser() -> StrictParser:
         "--input",
         action="append",
         metavar="FILE",
-        help="files, folders or globs of this machine: say which layout they have and what it lacks. As a word, the "
+        help="files, folders or globs of this machine: show their layout and what it lacks. As a word, the "
         "connection's key: the mParticle input the events come from; auto reads it from each batch (default: auto; "
         "example: web)",
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from pipeline.arguments import StrictParser, add_layout_flags, layout_name, rows_wanted
-from pipeline.authoring import Change, Differences, Field, compare
+from pipeline.arguments import StrictParser, add_layout_flags, add_verbose_flag, number_above_zero
+from pipeline.authoring import Change, Differences, FieldDifference, compare
 from pipeline.config import read_connection
 from pipeline.errors import EXIT_SETTLED, UsageError
 from pipeline.sources import expand, sample
@@ -15,9 +15,9 @@ from transforms.connection import Connection
 
 _log = logging.getLogger(__name__)
 
-_DESCRIPTION = """Maps the same messages through two connections; says what differs: outcomes, fields, value, coverage.
+_DESCRIPTION = """Maps the same messages through two connections; shows what differs: outcomes, fields, value, coverage.
 
-Values that may tell about a person are compared and never shown. Sends nothing.
+Values that may reveal something about a person are compared and never shown. Sends nothing.
 
 examples:
   tiktok-events diff --connection today.yaml --connection tomorrow.yaml exports/
@@ -33,8 +33,7 @@ def execute(argv: list[str]) -> int:
     if len(files) != 2:
         raise UsageError(f"diff: two connections are needed (--connection A --connection B), {len(files)} are named.")
     first, second = ((file, _connection(file)) for file in files)
-    wanted = rows_wanted(arguments, "sample") or _DEFAULT_SAMPLE
-    messages = sample(expand(arguments.files), layout_name(arguments.layout), arguments.column, wanted)
+    messages = sample(expand(arguments.files), arguments.layout, arguments.column, arguments.sample)
     found = compare(messages, first, second)
     if arguments.json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
@@ -73,7 +72,7 @@ def _moved(change: Change) -> str:
     return f"{change.count:>9,}  {change.a} → {change.b}"
 
 
-def _field(field: Field) -> str:
+def _field(field: FieldDifference) -> str:
     counts = [(field.changed, "changed"), (field.only_a, "only in A"), (field.only_b, "only in B")]
     text = f"{field.field}: " + ", ".join(f"{count:,} {word}" for count, word in counts if count)
     shown = [f"{_word(change.a)} → {_word(change.b)} ({change.count:,})" for change in field.values]
@@ -115,10 +114,12 @@ def _parser() -> StrictParser:
     )
     parser.add_argument(
         "--sample",
+        type=number_above_zero(int),
+        default=_DEFAULT_SAMPLE,
         metavar="N",
         help=f"messages at most, from the beginning of each file in equal parts (default: {_DEFAULT_SAMPLE:,})",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
     add_layout_flags(parser)
-    parser.add_argument("--verbose", action="store_true", help="more log lines, and tracebacks of errors")
+    add_verbose_flag(parser)
     return parser

@@ -5,8 +5,8 @@ import sys
 import msgspec
 import yaml
 
-from pipeline.arguments import StrictParser
-from pipeline.authoring import EVENT_FIELDS, PRODUCT_FIELDS, Names, import_projections
+from pipeline.arguments import StrictParser, add_verbose_flag
+from pipeline.authoring import SDK_EVENT_FIELDS, SDK_PRODUCT_FIELDS, SdkNames, import_projections
 from pipeline.config import read_text
 from pipeline.errors import EXIT_SETTLED, CommandError
 from pipeline.sources import read_local
@@ -34,13 +34,13 @@ def execute(argv: list[str]) -> int:
         default=[],
         help="messages of the shop, to find the names behind hashes; may be given several times",
     )
-    parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
+    add_verbose_flag(parser)
     arguments = parser.parse_strictly(argv)
     try:
         document = msgspec.json.decode(read_text(arguments.file))
     except msgspec.DecodeError as error:
         raise CommandError(f"{arguments.file} is no JSON: {error}") from error
-    names = Names(read_local(arguments.samples), [*EVENT_FIELDS, *PRODUCT_FIELDS])
+    names = SdkNames(read_local(arguments.samples), [*SDK_EVENT_FIELDS, *SDK_PRODUCT_FIELDS])
     imported = import_projections(document, names)
     lines = [f"not carried over: {text}".replace("\n", " ") for text in imported.left_out]
     sys.stderr.writelines(f"{line}\n" for line in lines)

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, CommandError, UsageError, shown, suggestion
+from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, CommandError, UsageError
 from pipeline.launch import (
-    PREFIX,
+    PARAMETER_PREFIX,
     TEMPLATES,
     JobOptions,
-    Parameter,
+    TemplateParameter,
     add_template_flags,
+    launch_parser,
     parameters_of,
-    parser_of_launch,
     read_job_options,
 )
+from pipeline.wording import shown, suggestion
 
 if TYPE_CHECKING:
     from google.cloud.dataflow_v1beta3 import types
@@ -39,14 +40,14 @@ examples:
 
 `tiktok-events launch stream --help` lists the flags of a template."""
 
-Say = Callable[[str], None]
+WriteLine = Callable[[str], None]
 
 
 def execute(argv: list[str]) -> int:
     """Runs the command and returns its exit code."""
     template, rest = _template(argv)
     known = parameters_of(template) if template else ()
-    parser = parser_of_launch(f"launch {template or 'stream|history|replay'} --template PATH", _DESCRIPTION)
+    parser = launch_parser(f"launch {template or 'stream|history|replay'} --template PATH", _DESCRIPTION)
     add_template_flags(parser, known)
     arguments = parser.parse_strictly(rest)
     if template is None and arguments.drain is None:
@@ -72,17 +73,19 @@ def _template(argv: list[str]) -> tuple[str | None, list[str]]:
     return word, rest
 
 
-def _flex(options: JobOptions, template: str, arguments: argparse.Namespace, known: tuple[Parameter, ...]) -> int:
+def _flex(
+    options: JobOptions, template: str, arguments: argparse.Namespace, known: tuple[TemplateParameter, ...]
+) -> int:
     # Only now: the commands that it runs are needed for their checks.
-    from pipeline.launch import check, given_parameters
+    from pipeline.launch import check_launch, given_parameters
 
     if options.template is None:
         raise UsageError(
             "--template is missing: name the container spec, such as gs://acme-tiktok/templates/stream.json."
         )
     given = given_parameters(arguments, known)
-    check(template, known, given)
-    # Only now: a mistake is told without Google's client library.
+    check_launch(template, known, given)
+    # Only now: a mistake is reported without loading Google's client library.
     from pipeline.dataflow import Dataflow
     from pipeline.launch import flex_parameter
 
@@ -92,7 +95,9 @@ def _flex(options: JobOptions, template: str, arguments: argparse.Namespace, kno
     return _started(dataflow, job, options, template)
 
 
-def _classic(options: JobOptions, template: str, arguments: argparse.Namespace, known: tuple[Parameter, ...]) -> int:
+def _classic(
+    options: JobOptions, template: str, arguments: argparse.Namespace, known: tuple[TemplateParameter, ...]
+) -> int:
     if not options.classic:
         raise UsageError(
             "--stage: stages a classic template; add --classic. A Flex Template is built with `make specs`."
@@ -103,7 +108,7 @@ def _classic(options: JobOptions, template: str, arguments: argparse.Namespace, 
         raise UsageError("--classic: give --stage PATH to write the template, or --template PATH to start it.")
     if options.stage is not None:
         return _stage(options, template, arguments, known)
-    fixed = [name.removeprefix(PREFIX) for name in vars(arguments) if name.startswith(PREFIX)]
+    fixed = [name.removeprefix(PARAMETER_PREFIX) for name in vars(arguments) if name.startswith(PARAMETER_PREFIX)]
     fixed += [name for name in ("staging_location", "sdk_container_image") if getattr(options, name)]
     if fixed:
         raise UsageError(
@@ -120,13 +125,15 @@ def _classic(options: JobOptions, template: str, arguments: argparse.Namespace, 
     return _started(dataflow, job, options, template)
 
 
-def _stage(options: JobOptions, template: str, arguments: argparse.Namespace, known: tuple[Parameter, ...]) -> int:
+def _stage(
+    options: JobOptions, template: str, arguments: argparse.Namespace, known: tuple[TemplateParameter, ...]
+) -> int:
     from pipeline.cli.commands.run import execute as run
-    from pipeline.launch import check, given_parameters, staging_words
+    from pipeline.launch import check_launch, given_parameters, staging_words
 
     given = given_parameters(arguments, known)
     words = staging_words(options, given)
-    if check(template, known, given) is None:
+    if check_launch(template, known, given) is None:
         raise UsageError("--connection: a classic template holds its values, so it must be readable from here.")
     try:
         return run(words)
@@ -148,18 +155,18 @@ def _check_update(dataflow: "Dataflow", options: JobOptions) -> None:
 
 
 def _started(dataflow: "Dataflow", job: "types.Job", options: JobOptions, template: str) -> int:
-    """Tells what was started, waits for it if that is wanted, and returns the exit code."""
+    """Writes what was started, waits for it if that is wanted, and returns the exit code."""
     from pipeline.dataflow import DONE, RUNNING
 
-    say = _teller(options)
+    write_line = _line_writer(options)
     if options.validate_only:
-        say(f"Dataflow takes job {options.job_name}; nothing was started.")
+        write_line(f"Dataflow takes job {options.job_name}; nothing was started.")
         return EXIT_SETTLED
     shown_job = dataflow.shown(job)
-    say(f"started {job.name}: {job.id}\n{shown_job.console_url}")
+    write_line(f"started {job.name}: {job.id}\n{shown_job.console_url}")
     if not options.wait:
         return _end(dataflow, job, options, EXIT_SETTLED)
-    return _waited(dataflow, job, options, RUNNING if template == "stream" else DONE, say)
+    return _waited(dataflow, job, options, RUNNING if template == "stream" else DONE, write_line)
 
 
 def _drain(options: JobOptions, template: str | None) -> int:
@@ -171,7 +178,7 @@ def _drain(options: JobOptions, template: str | None) -> int:
 
     from pipeline.dataflow import DRAINED, FINAL, Dataflow, State, words
 
-    say = _teller(options)
+    write_line = _line_writer(options)
     dataflow = Dataflow(options.project, options.region)
     job = dataflow.find(options.drain or "")
     state = State(job.current_state)
@@ -187,20 +194,22 @@ def _drain(options: JobOptions, template: str | None) -> int:
             f"{job.replaced_by_job_id or job.name}."
         )
     if state in FINAL:
-        say(f"{job.name}: {words(state)} already")
+        write_line(f"{job.name}: {words(state)} already")
         return _end(dataflow, job, options, EXIT_SETTLED if state is DRAINED else EXIT_FAILURE)
     if state is not State.JOB_STATE_DRAINING:
         dataflow.drain(job.id)
-    say(f"{job.name} drains: it reads nothing more, and ends once all that it has read is settled.")
+    write_line(f"{job.name} drains: it reads nothing more, and ends once all that it has read is settled.")
     if not options.wait:
         return _end(dataflow, job, options, EXIT_SETTLED)
-    return _waited(dataflow, job, options, DRAINED, say)
+    return _waited(dataflow, job, options, DRAINED, write_line)
 
 
-def _waited(dataflow: "Dataflow", job: "types.Job", options: JobOptions, wanted: "types.JobState", say: Say) -> int:
+def _waited(
+    dataflow: "Dataflow", job: "types.Job", options: JobOptions, wanted: "types.JobState", write_line: WriteLine
+) -> int:
     from pipeline.dataflow import wait_for_state
 
-    ended = wait_for_state(dataflow, job, wanted, say)
+    ended = wait_for_state(dataflow, job, wanted, write_line)
     code = EXIT_SETTLED if ended.current_state == wanted else EXIT_FAILURE
     return _end(dataflow, ended, options, code)
 
@@ -211,12 +220,12 @@ def _end(dataflow: "Dataflow", job: "types.Job", options: JobOptions, code: int)
     return code
 
 
-def _teller(options: JobOptions) -> Say:
-    """Returns what writes lines for people: beside the JSON, if there is one."""
+def _line_writer(options: JobOptions) -> WriteLine:
+    """Returns what writes lines for people, to standard error if JSON goes to standard output."""
     stream = sys.stderr if options.json else sys.stdout
 
-    def say(text: str) -> None:
+    def write_line(text: str) -> None:
         stream.write(f"{text}\n")
         stream.flush()
 
-    return say
+    return write_line

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.arguments import StrictParser, window
+from pipeline.arguments import StrictParser, add_recording_window_flags, add_verbose_flag, window
 from pipeline.errors import EXIT_SETTLED, EXIT_UNSETTLED, UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DESCRIPTION = """Counts the ledger by day of recording (UTC) and event, and compares each run with its own summary.
 
 In every line: in = delivered + skipped + rejected + undelivered + unknown. Exit code 0: the ledger holds exactly what
-the runs say; 3: it does not, or a run did not finish and no later one has done its window.
+the runs counted; 3: it does not, or a run did not finish and no later one has done its window.
 
 examples:
   tiktok-events reconcile --ledger ledger --since 2024-06-20 --until 2024-06-27
@@ -27,16 +27,14 @@ def execute(argv: list[str]) -> int:
     """Runs the command and returns its exit code."""
     parser = StrictParser("reconcile --ledger DIR", _DESCRIPTION)
     parser.add_argument("--ledger", metavar="DIR", help="the folder that `run --ledger` wrote (required)")
-    parser.add_argument("--since", metavar="TIME", help="recorded at this ISO 8601 date or time or later")
-    parser.add_argument("--until", metavar="TIME", help="recorded before it; a date is its first moment")
-    parser.add_argument("--timezone", default="UTC", metavar="ZONE", help="of times without offset (default: UTC)")
+    add_recording_window_flags(parser, "outcomes")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
-    parser.add_argument("--verbose", action="store_true", help="more log lines, and tracebacks of errors")
+    add_verbose_flag(parser)
     arguments = parser.parse_strictly(argv)
     if not arguments.ledger:
         raise UsageError("--ledger is missing: name the folder that `run --ledger` wrote.")
     since_ms, until_ms = window(arguments)
-    # Reading Parquet loads Beam's file systems, which takes seconds: a mistake in the command line is told before.
+    # Reading Parquet loads Beam's file systems, which takes seconds: a mistake in the command line is reported before.
     from pipeline.ledger import reconcile_ledger
 
     found = reconcile_ledger(arguments.ledger, since_ms, until_ms, datetime.datetime.now(datetime.UTC))
@@ -59,9 +57,8 @@ def _print(found: "Reconciliation") -> None:
     console.print(_day_table(found.days))
     console.print()
     console.print(_run_table(found.runs))
-    words = (
-        "adds up: the ledger holds exactly what the runs say." if found.adds_up else "DOES NOT ADD UP: see the notes."
-    )
+    agreement = "adds up: the ledger holds exactly what the runs counted."
+    words = agreement if found.adds_up else "DOES NOT ADD UP: see the notes."
     console.print(f"\n{words}", style="" if found.adds_up else "bold red", highlight=False)
 
 
@@ -93,8 +90,8 @@ def _run_table(runs: "Sequence[RunCheck]") -> "Table":
     table.add_column("note", overflow="fold")
     words = {True: "yes", False: "NO", None: "-"}
     for run in runs:
-        said = "-" if run.summary is None else f"{run.summary:,}"
+        counted = "-" if run.summary is None else f"{run.summary:,}"
         table.add_row(
-            run.run_id, run.state or "-", said, f"{run.ledger:,}", f"{run.repeated:,}", words[run.agrees], run.note
+            run.run_id, run.state or "-", counted, f"{run.ledger:,}", f"{run.repeated:,}", words[run.agrees], run.note
         )
     return table

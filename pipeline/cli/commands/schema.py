@@ -3,7 +3,7 @@
 import json
 import sys
 
-from pipeline.arguments import StrictParser
+from pipeline.arguments import StrictParser, add_verbose_flag
 from pipeline.config import connection_schema
 from pipeline.errors import EXIT_SETTLED
 
@@ -19,7 +19,7 @@ examples:
 def execute(argv: list[str]) -> int:
     """Runs the command and returns its exit code."""
     parser = StrictParser("schema", _DESCRIPTION)
-    parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
+    add_verbose_flag(parser)
     parser.parse_strictly(argv)
     sys.stdout.write(json.dumps(connection_schema(), indent=2, ensure_ascii=False) + "\n")
     return EXIT_SETTLED

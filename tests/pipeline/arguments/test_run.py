@@ -7,10 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipeline.arguments.parser import settings
-from pipeline.arguments.time_window import time_window
-from pipeline.cli.commands.replay import parse_replay
-from pipeline.cli.commands.run import parse_run
+from pipeline.arguments.connection_flags import settings
+from pipeline.arguments.replay import parse_replay
+from pipeline.arguments.run import parse_run
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.options import RunOptions, beam_runner, new_run_id
 from transforms.connection import Connection, Consent
@@ -58,43 +57,6 @@ def test_an_unknown_runner_is_refused_with_the_nearest_name(given: str, hint: st
     with pytest.raises(UsageError) as caught:
         beam_runner(given)
     assert hint in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("since", "until", "zone", "expected"),
-    [
-        (None, None, "UTC", (None, None)),
-        ("2024-06-20", "2024-06-21", "UTC", (1718841600000, 1718928000000)),
-        ("2024-06-20", None, "Europe/Berlin", (1718834400000, None)),
-        ("2024-06-20T08:00", None, "America/New_York", (1718884800000, None)),
-        ("2024-06-20T08:00:00.250Z", None, "America/New_York", (1718870400250, None)),
-        ("2024-06-20 08:00:00+02:00", None, "UTC", (1718863200000, None)),
-        # Winter time: one hour less than in June.
-        (None, "2024-01-01", "Europe/Berlin", (None, 1704063600000)),
-    ],
-)
-def test_a_window_is_read_from_dates_and_times(
-    since: str | None, until: str | None, zone: str, expected: tuple[int | None, int | None]
-) -> None:
-    assert time_window(since, until, zone) == expected
-
-
-@pytest.mark.parametrize(
-    ("since", "until", "zone", "said"),
-    [
-        ("yesterday", None, "UTC", '--since: "yesterday" is no ISO 8601 date or time'),
-        (None, "2024-06-31", "UTC", '--until: "2024-06-31" is no ISO 8601 date or time'),
-        ("2024-06-20", "2024-06-20", "UTC", "the window is empty"),
-        ("2024-06-21", "2024-06-20", "UTC", "the window is empty"),
-        (None, None, "Europe/Berln", 'Did you mean "Europe/Berlin"?'),
-        (None, None, "../etc/passwd", "is no time zone"),
-        (None, None, "", "is no time zone"),
-    ],
-)
-def test_a_window_that_cannot_be_is_refused(since: str | None, until: str | None, zone: str, said: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        time_window(since, until, zone)
-    assert said in str(caught.value)
 
 
 def test_a_run_takes_its_defaults() -> None:
@@ -184,7 +146,7 @@ def test_every_run_has_a_name_of_its_own_that_sorts_by_time() -> None:
         (["-x"], "unknown flag -x."),
         (["stray.parquet"], 'unexpected argument "stray.parquet".'),
         (["--num_workers", "many"], "invalid int value: 'many' (a flag of Beam's)"),
-        (["--dry_run=maybe"], '--dry_run: "maybe" is not allowed; true, false or nothing is needed.'),
+        (["--dry_run=maybe"], "--dry_run: this value is not allowed; true, false or nothing is needed."),
         (["--prices", "p.yaml"], "--prices: works with --dry_run only"),
         (["--date_partition"], "--date_partition: needs --since or --until"),
         (["--partition_slack", "1d"], "--partition_slack: works with --date_partition only"),
@@ -202,6 +164,14 @@ def test_every_run_has_a_name_of_its_own_that_sorts_by_time() -> None:
         (["--ledger_flush_secs", "soon"], '"soon" is not allowed; a number of seconds from 0.1 to 3600 is needed.'),
         (["--ledger_flush_secs", "0"], '"0" is not allowed'),
         (["--since"], "argument --since: expected one argument"),
+        (["--skip_delivered"], "--skip_delivered needs --ledger"),
+        (["--ledger", "ledger", "--resend_unknown"], "--resend_unknown belongs to --skip_delivered"),
+        (["--ledger_memory_mb", "lots"], '--ledger_memory_mb: "lots" is not allowed; a whole number from 0'),
+        (["--ledger_memory_mb", "-1"], "--ledger_memory_mb"),
+        (["--since", "yesterday"], '--since: "yesterday" is no ISO 8601 date or time'),
+        (["--until", "2024-06-31"], '--until: "2024-06-31" is no ISO 8601 date or time'),
+        (["--since", "-999999d"], '--since: "-999999d" lies outside the calendar'),
+        (["--timezone", "Europe/Berln"], '--timezone: "Europe/Berln" is no time zone, such as Europe/Berlin. Did you'),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -231,13 +201,6 @@ def test_on_dataflow_a_dry_run_is_the_check_of_the_graph(what: list[str], flags:
     assert options.dry_run is False
     assert ("--dry_run=True" in options.beam_args) is expected
     assert [word for word in options.beam_args if word.startswith("--project")] == ["--project=acme-prod"]
-
-
-def test_a_replay_has_a_dry_run_on_dataflow_only() -> None:
-    letters = [*CONNECTION, "--dead_letters", "letters", "--dry_run"]
-    assert "--dry_run=True" in parse_replay([*letters, "--runner", "DataflowRunner"]).beam_args
-    with pytest.raises(UsageError, match="with --runner DataflowRunner only"):
-        parse_replay(letters)
 
 
 def test_files_and_reasons_of_a_template_arrive_in_one_value() -> None:
@@ -339,7 +302,7 @@ def test_no_flag_of_ours_hides_one_of_beam_s() -> None:
     beam = _BeamArgumentParser(allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam)
-    assert set(run_parser().flags()) & set(beam._option_string_actions) == {"--runner", "--help", "--dry_run"}
+    assert set(run_parser().flag_names()) & set(beam._option_string_actions) == {"--runner", "--help", "--dry_run"}
 
 
 def test_every_key_of_a_connection_is_a_flag_of_a_run() -> None:
@@ -347,7 +310,7 @@ def test_every_key_of_a_connection_is_a_flag_of_a_run() -> None:
 
     keys = {field.name for field in msgspec.structs.fields(Connection)}
     assert keys <= {setting.name for setting in settings()}
-    assert {f"--{setting.name}" for setting in settings()} <= set(run_parser().flags())
+    assert {f"--{setting.name}" for setting in settings()} <= set(run_parser().flag_names())
 
 
 STREAM = ["--subscription", "projects/acme-prod/subscriptions/orders"]
@@ -383,3 +346,13 @@ def test_the_check_of_a_graph_needs_a_reference_to_the_token() -> None:
     """The step that sends is part of the graph."""
     said = refusal("--event_source_id", "A1", *FILES, "--runner", "DataflowRunner", "--dry_run")
     assert "access_token is missing" in said
+
+
+def test_what_was_sent_before_is_left_out_if_that_is_wanted() -> None:
+    options = parse_run([*CONNECTION, *FILES])
+    assert (options.skip_delivered, options.resend_unknown, options.drop_duplicates) == (False, False, False)
+    assert options.ledger_memory_mb == 512
+    flags = ["--ledger", "ledger", "--skip_delivered", "--resend_unknown", "--drop_duplicates"]
+    options = parse_run([*CONNECTION, *FILES, *flags, "--ledger_memory_mb", "64"])
+    assert (options.skip_delivered, options.resend_unknown, options.drop_duplicates) == (True, True, True)
+    assert options.ledger_memory_mb == 64

@@ -1,21 +1,75 @@
-"""Durations before now and slacks; dates and times are tested with the options."""
+"""Dates, times and durations before now, in zones; and slacks."""
 
+import argparse
 import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.arguments.time_window import is_duration, slack_ms, time_window
+from pipeline.arguments.time_window import is_duration, moment, slack_ms, time_window, time_zone
 from pipeline.errors import UsageError
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
+def window_of(
+    since: str | None, until: str | None, zone: str, now: datetime.datetime | None = None
+) -> tuple[int | None, int | None]:
+    """Returns the window of the texts of the flags."""
+    return time_window(since and moment(since), until and moment(until), time_zone(zone), now)
+
+
 def since(text: str, now: datetime.datetime, zone: str = "Europe/Berlin") -> datetime.datetime:
     """Returns the moment that `--since` names."""
-    ms, _ = time_window(text, None, zone, now)
+    ms, _ = window_of(text, None, zone, now)
     assert ms is not None
     return datetime.datetime.fromtimestamp(ms / 1000, ZoneInfo(zone))
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "zone", "expected"),
+    [
+        (None, None, "UTC", (None, None)),
+        ("2024-06-20", "2024-06-21", "UTC", (1718841600000, 1718928000000)),
+        ("2024-06-20", None, "Europe/Berlin", (1718834400000, None)),
+        ("2024-06-20T08:00", None, "America/New_York", (1718884800000, None)),
+        ("2024-06-20T08:00:00.250Z", None, "America/New_York", (1718870400250, None)),
+        ("2024-06-20 08:00:00+02:00", None, "UTC", (1718863200000, None)),
+        # Winter time: one hour less than in June.
+        (None, "2024-01-01", "Europe/Berlin", (None, 1704063600000)),
+    ],
+)
+def test_a_window_is_read_from_dates_and_times(
+    since: str | None, until: str | None, zone: str, expected: tuple[int | None, int | None]
+) -> None:
+    assert window_of(since, until, zone) == expected
+
+
+@pytest.mark.parametrize("until", ["2024-06-20", "2024-06-19"])
+def test_an_empty_window_is_refused(until: str) -> None:
+    with pytest.raises(UsageError, match="the window is empty"):
+        window_of("2024-06-20", until, "UTC")
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2024-06-31", "", "20.06.2024"])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        moment(text)
+    assert str(caught.value).startswith(f'"{text}" is no ISO 8601 date or time')
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Europe/Berln", 'Did you mean "Europe/Berlin"?'),
+        ("../etc/passwd", "is no time zone"),
+        ("", "is no time zone"),
+    ],
+)
+def test_what_is_no_zone_is_refused(name: str, said: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        time_zone(name)
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +111,7 @@ def test_the_last_day_is_one_window_whenever_it_is_asked_for() -> None:
     ends = []
     for day in range(26, 30):
         now = datetime.datetime(2024, 10, day, 3, 0, tzinfo=BERLIN)
-        ends.append(time_window("-1d", "-0s", "Europe/Berlin", now))
+        ends.append(window_of("-1d", "-0s", "Europe/Berlin", now))
     assert [until for _, until in ends[:-1]] == [since for since, _ in ends[1:]]
 
 
@@ -72,8 +126,8 @@ def test_the_last_day_is_one_window_whenever_it_is_asked_for() -> None:
     ],
 )
 def test_what_is_no_duration_is_refused(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        time_window(text, None, "UTC", datetime.datetime(2024, 6, 20, tzinfo=datetime.UTC))
+    with pytest.raises((argparse.ArgumentTypeError, UsageError), match=said):
+        window_of(text, None, "UTC", datetime.datetime(2024, 6, 20, tzinfo=datetime.UTC))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +139,7 @@ def test_a_slack_is_a_duration_or_days(text: str, hours: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "-1d", "1.5d", "d", "soon"])
 def test_what_is_no_slack_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="no duration, such as 1d, 36h or 0"):
+    with pytest.raises(argparse.ArgumentTypeError, match="no duration, such as 1d, 36h or 0"):
         slack_ms(text)
 
 
@@ -96,7 +150,7 @@ def test_a_flag_is_no_duration() -> None:
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Pacific/Kiritimati", "Pacific/Niue"])
 def test_the_ends_of_the_calendar_are_moments_with_a_day_around_them(zone: str) -> None:
     """Manifests write them down in UTC, and the ledger is read from the day before."""
-    edges = time_window("0001-01-01", "9999-12-31", zone)
+    edges = window_of("0001-01-01", "9999-12-31", zone)
     for edge_ms in edges:
         assert edge_ms is not None
         moment = datetime.datetime.fromtimestamp(edge_ms / 1000, datetime.UTC)

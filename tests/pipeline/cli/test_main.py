@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.arguments.parser import settings
+from pipeline.arguments.connection_flags import settings
 from pipeline.cli import main as cli
 from pipeline.cli.console import set_up_logging
-from pipeline.cli.other_programs import run_program
+from pipeline.cli.main import run_program
 from pipeline.docstrings import member_docs
 from pipeline.errors import CommandError
 from sandbox.shop.generator import purchases, write_ndjson

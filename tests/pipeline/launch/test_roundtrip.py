@@ -11,9 +11,9 @@ import pytest
 from dataflow import Dataflow
 from launching import BUCKET, CONNECTION, NASTY, TOKEN, Done
 
+from pipeline.arguments.replay import parse_replay
+from pipeline.arguments.run import parse_run
 from pipeline.cli import flex_entrypoint as flex
-from pipeline.cli.commands.replay import parse_replay
-from pipeline.cli.commands.run import parse_run
 from pipeline.launch.template_parameters import TEMPLATES, parameters_of
 from pipeline.options import RunOptions
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from pipeline.cli.commands.run import parse_run
+from pipeline.arguments.run import parse_run
 from pipeline.errors import UsageError
 from pipeline.jobs import run as job
 from pipeline.reporting import dry_run as dryrun

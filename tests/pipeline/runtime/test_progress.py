@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline.cli.commands.run import parse_run
+from pipeline.arguments.run import parse_run
 from pipeline.jobs import run as job
 from pipeline.runtime.progress import PROGRESS, Progress, ProgressDisplay
 from pipeline.runtime.read_counters import ReadReport

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cli.commands.run import parse_run
+from pipeline.arguments.run import parse_run
 from pipeline.jobs import run as job
 from pipeline.runtime.read_counters import ReadReport
 from pipeline.sources.parquet import TimeWindow

@@ -12,16 +12,16 @@ import pytest
 from google.protobuf import json_format
 from jsonschema import Draft202012Validator
 
-from pipeline.cli.commands.replay import parse_replay
-from pipeline.cli.commands.run import parse_run
+from pipeline.arguments.replay import parse_replay
+from pipeline.arguments.run import parse_run
 from pipeline.errors import UsageError
 from pipeline.launch.template_parameters import (
     CONNECTION_LEFT_OUT,
-    FORMS,
+    INPUT_FORMS,
     LEFT_OUT,
     TEMPLATES,
     check_parameters,
-    command,
+    command_of,
     parameters_of,
     parser_of,
 )
@@ -32,6 +32,7 @@ dataflow: Any = importlib.import_module("google.cloud.dataflow_v1beta3")
 
 SCHEMA = Draft202012Validator(json.loads(Path(__file__).with_name("google_metadata.schema.json").read_text()))
 EVERY = [(template, parameter) for template in TEMPLATES for parameter in parameters_of(template)]
+of_every_template = pytest.mark.parametrize("template", TEMPLATES)
 
 # Forms that a token has, or may have: TikTok's are 40 hex digits.
 TOKENS = ("0123456789abcdef0123456789abcdef01234567", "f" * 40, "act.0123456789abcdef0123456789abcdef01234567!4567.e1")
@@ -66,7 +67,7 @@ def parsed(template: str, tmp_path: Path, *given: str) -> Any:
     words = [f"--{name}={value}" for name, value in required.items() if f"--{name}" not in names]
     words = [word for word in words if not word.startswith("--connection=")]
     argv = [f"--connection={connection}", *words, "--runner=DataflowRunner", "--run_id=of-the-test", *given]
-    return parse_replay(argv) if command(template) == "replay" else parse_run(argv)
+    return parse_replay(argv) if command_of(template) == "replay" else parse_run(argv)
 
 
 def test_the_files_are_as_they_would_be_generated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +91,7 @@ def test_a_file_that_was_edited_is_named(
     assert "history" not in said
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@of_every_template
 def test_the_metadata_is_what_google_defines(template: str) -> None:
     found = of_template(template)
     assert not [error.message for error in SCHEMA.iter_errors(found)]
@@ -117,7 +118,7 @@ def test_the_schema_refuses_what_is_wrong(change: dict[str, Any]) -> None:
     assert list(SCHEMA.iter_errors({**of_template("stream"), **change}))
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@of_every_template
 def test_one_image_launches_and_works(template: str, tmp_path: Path) -> None:
     image = "europe-docker.pkg.dev/acme-prod/tools/tiktok-events:1"
     assert generate.main(["--image", image, "--to", str(tmp_path)]) == 0
@@ -132,9 +133,9 @@ def test_one_image_launches_and_works(template: str, tmp_path: Path) -> None:
     assert json.loads(committed.replace("${IMAGE}", image)) == written
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@of_every_template
 def test_every_parameter_is_a_flag_and_every_flag_a_parameter_or_left_out_with_its_reason(template: str) -> None:
-    flags = {word for word in parser_of(template)._option_string_actions if word.startswith("--")}
+    flags = set(parser_of(template).flag_names())
     given = {f"--{parameter['name']}" for parameter in of_template(template)["parameters"]}
     left_out = {**LEFT_OUT[template], **{f"--{key}": why for key, why in CONNECTION_LEFT_OUT.items()}}
     assert given | set(left_out) == flags
@@ -143,45 +144,51 @@ def test_every_parameter_is_a_flag_and_every_flag_a_parameter_or_left_out_with_i
 
 
 def test_a_new_flag_cannot_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(FORMS, "drop_duplicates")
-    with pytest.raises(LookupError, match="--drop_duplicates is a new flag: describe it in FORMS"):
+    monkeypatch.delitem(INPUT_FORMS, "drop_duplicates")
+    with pytest.raises(LookupError, match="--drop_duplicates is a new flag: describe it in INPUT_FORMS"):
         parameters_of("history")
 
 
 def test_every_form_is_used() -> None:
     names = {parameter.name for _, parameter in EVERY}
-    assert {key.rpartition(" ")[2] for key in FORMS} <= names
+    assert {key.rpartition(" ")[2] for key in INPUT_FORMS} <= names
 
 
-def test_each_example_is_allowed_and_stands_in_the_help() -> None:
-    for template, parameter in EVERY:
-        where = (template, parameter.name)
-        assert parameter.objection(parameter.example) is None, where
-        assert parameter.help_text.endswith(f". Example: {parameter.example}"), where
-        assert parameter.label[0].isupper(), where
-        assert parameter.group_name, where
+@of_every_template
+def test_the_example_is_allowed_and_stands_in_the_help(template: str) -> None:
+    for parameter in parameters_of(template):
+        assert parameter.objection(parameter.example) is None, parameter.name
+        assert parameter.help_text.endswith(f". Example: {parameter.example}"), parameter.name
+        assert parameter.label[0].isupper(), parameter.name
+        assert parameter.group_name, parameter.name
+
+
+def test_the_regexes_are_what_all_of_their_readers_share() -> None:
+    for _, parameter in EVERY:
         for regex in parameter.regexes:
-            assert regex.startswith("^"), where
-            assert regex.endswith("$"), where
+            assert regex.startswith("^"), parameter.name
+            assert regex.endswith("$"), parameter.name
             # What RE2, Java and JavaScript do not share.
-            assert not re.search(r"\(\?[^:]|\\[1-9AZzb]", regex), where
+            assert not re.search(r"\(\?[^:]|\\[1-9AZzb]", regex), parameter.name
 
 
-def test_the_command_takes_each_example(tmp_path: Path) -> None:
-    for template, parameter in EVERY:
-        if parameter.name == "connection":
-            continue  # One in a bucket is read in test_launcher.py.
-        given = f"--{parameter.name}={parameter.example}"
-        companions = COMPANIONS.get(parameter.name, []) if template == "history" else []
-        assert parsed(template, tmp_path, *companions, given), given
+# A connection in a bucket is read in test_launcher.py.
+@of_every_template
+def test_the_command_takes_the_example(template: str, tmp_path: Path) -> None:
+    for parameter in parameters_of(template):
+        if parameter.name != "connection":
+            companions = COMPANIONS.get(parameter.name, []) if template == "history" else []
+            # A refusal names the parameter.
+            assert parsed(template, tmp_path, *companions, f"--{parameter.name}={parameter.example}")
 
 
-def test_each_default_is_what_holds_without_it(tmp_path: Path) -> None:
-    defaults = [(template, parameter) for template, parameter in EVERY if parameter.default is not None]
-    assert len(defaults) > 10
-    for template, parameter in defaults:
-        given = f"--{parameter.name}={parameter.default}"
-        assert parsed(template, tmp_path, given) == parsed(template, tmp_path), (template, given)
+@of_every_template
+def test_the_default_is_what_holds_without_it(template: str, tmp_path: Path) -> None:
+    without = parsed(template, tmp_path)
+    defaults = {entry.name: entry.default for entry in parameters_of(template) if entry.default is not None}
+    assert len(defaults) >= 2
+    for name, default in defaults.items():
+        assert parsed(template, tmp_path, f"--{name}={default}") == without, name
 
 
 def test_javascript_reads_the_regexes_as_python_does() -> None:
@@ -202,37 +209,35 @@ def test_javascript_reads_the_regexes_as_python_does() -> None:
     assert json.loads(ended.stdout) == []
 
 
-def test_no_parameter_takes_a_token() -> None:
+@pytest.mark.parametrize("token", TOKENS)
+def test_no_parameter_takes_a_token(token: str) -> None:
     for template, parameter in EVERY:
-        for token in TOKENS:
-            objection = parameter.objection(token)
-            assert objection is not None, (template, parameter.name)
-            assert token not in objection, (template, parameter.name)
+        objection = parameter.objection(token)
+        assert objection is not None, (template, parameter.name)
+        assert token not in objection
 
 
-# What some parameters may say, with a place for a token.
-HIDING = (
-    "{{gdpr_purpose: {}}}",
-    "https://shop.example/{}/",
-    "https://{}.example/",
-    "projects/acme-prod/topics/t-{}",
-    "projects/acme-prod/subscriptions/s-{}",
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{{gdpr_purpose: {}}}",
+        "https://shop.example/{}/",
+        "https://{}.example/",
+        "projects/acme-prod/topics/t-{}",
+        "projects/acme-prod/subscriptions/s-{}",
+    ],
 )
-
-
-def test_no_parameter_hides_a_token_in_what_it_may_say() -> None:
+def test_no_parameter_hides_a_token_in_what_it_may_say(form: str) -> None:
     """From the console, Terraform or a schedule, nothing but the regexes stands between a token and the job's page."""
     for template, parameter in EVERY:
-        for form in HIDING:
-            where = (template, parameter.name, form)
-            objection = parameter.objection(form.format(TOKENS[0]))
-            assert objection is not None, where
-            assert TOKENS[0] not in objection, where
-            if parameter.param_type not in ("BOOLEAN", "ENUM"):
-                assert "Secret Manager" in objection, where
+        objection = parameter.objection(form.format(TOKENS[0]))
+        assert objection is not None, (template, parameter.name)
+        assert TOKENS[0] not in objection
+        if parameter.param_type not in ("BOOLEAN", "ENUM"):
+            assert "Secret Manager" in objection, (template, parameter.name)
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@of_every_template
 @pytest.mark.parametrize(
     "value", ["env:TIKTOK_TOKEN", "file:/secrets/token", "projects/acme-prod/secrets/tiktok-token"]
 )

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.authoring.projections import EVENT_FIELDS, PRODUCT_FIELDS, Imported, import_projections
-from pipeline.authoring.sdk_hashes import Names, sdk_hash
+from pipeline.authoring.projections import SDK_EVENT_FIELDS, SDK_PRODUCT_FIELDS, Imported, import_projections
+from pipeline.authoring.sdk_hashes import SdkNames, sdk_hash
 from pipeline.cli import main as cli
 from pipeline.config.loader import read_connection
 from transforms.model import Message
@@ -30,7 +30,7 @@ def attribute(name: str, value: Any, **fields: Any) -> dict[str, Any]:
 
 def imported(*projections: Any, sample: Any = None) -> Imported:
     messages = [] if sample is None else [Message("m", json.dumps(sample).encode())]
-    return import_projections(list(projections), Names(messages, [*EVENT_FIELDS, *PRODUCT_FIELDS]))
+    return import_projections(list(projections), SdkNames(messages, [*SDK_EVENT_FIELDS, *SDK_PRODUCT_FIELDS]))
 
 
 def test_a_projection_becomes_a_mapping_that_a_connection_takes(shop: Any) -> None:

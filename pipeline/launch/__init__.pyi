@@ -1,0 +1,15 @@
+from .job_options import PARAMETER_PREFIX as PARAMETER_PREFIX
+from .job_options import JobOptions as JobOptions
+from .job_options import add_template_flags as add_template_flags
+from .job_options import launch_parser as launch_parser
+from .job_options import read_job_options as read_job_options
+from .parameters import check_launch as check_launch
+from .parameters import given_parameters as given_parameters
+from .requests import classic_parameters as classic_parameters
+from .requests import flex_parameter as flex_parameter
+from .requests import staging_words as staging_words
+from .template_parameters import TEMPLATES as TEMPLATES
+from .template_parameters import TemplateParameter as TemplateParameter
+from .template_parameters import check_parameters as check_parameters
+from .template_parameters import command_of as command_of
+from .template_parameters import parameters_of as parameters_of
