@@ -33,6 +33,7 @@ from pipeline.config import (
     read_text,
 )
 from pipeline.errors import ConfigurationError, Report
+from pipeline.storage import is_local, local_path
 from transforms.connection import Connection
 from transforms.custom_mappings import Case, CaseFile, Expected
 from transforms.mapping.convert import converter
@@ -72,9 +73,9 @@ def cases_of(path: str | None, own: Iterable[Case], others: Iterable[str] = ()) 
 
 def beside(path: str) -> list[str]:
     """Returns the files of cases beside a connection's file; none for one that is not local."""
-    if "://" in path:
+    if not is_local(path):
         return []
-    stem = Path(path).with_suffix("")
+    stem = Path(local_path(path)).with_suffix("")
     files = [Path(f"{stem}.cases{suffix}") for suffix in _SUFFIXES]
     folder = Path(f"{stem}.cases")
     files += sorted(file for suffix in _SUFFIXES for file in folder.glob(f"*{suffix}"))

@@ -21,6 +21,7 @@ from pipeline.config import validation as rules
 from pipeline.config.conversion import bare, definition, item_path, key_place, struct_values
 from pipeline.config.yaml_nodes import Node, Scalar, Style, Table, parse
 from pipeline.errors import ConfigurationError, Finding, Report, shown, suggestion
+from pipeline.storage import local_path
 from transforms.connection import Connection
 
 # A person waits. The library would repeat a refused connection for two minutes.
@@ -120,7 +121,7 @@ def _read_bytes(path: str) -> bytes:
         # Apart from the rest, because importing Beam takes seconds.
 
         return read_remote(path)
-    with open(path, "rb") as file:
+    with open(local_path(path), "rb") as file:
         return file.read()
 
 

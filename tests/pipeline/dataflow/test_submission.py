@@ -17,7 +17,7 @@ from pipeline.cli import main as cli
 from pipeline.dataflow.submission import told_on_dataflow, watched_on_dataflow
 from pipeline.errors import CommandError
 from pipeline.ledger.delivered import listed_files
-from pipeline.sources.read_messages import expand_patterns
+from pipeline.storage import expand_patterns
 
 ROOT = Path(__file__).parents[3]
 MESSAGE = ROOT / "tests" / "golden" / "cases" / "01_web_batch_purchase" / "message.json"

@@ -12,8 +12,8 @@ import pytest
 from apache_beam.metrics import Metrics
 from rich.console import Console
 
-from pipeline.records.parquet_files import WriteError
 from pipeline.reporting.summary import Summary, exit_code, read_counters, summarize, write_summary
+from pipeline.storage import WriteError
 from transforms.counters import NAMESPACE
 from transforms.vocabulary import Reason
 
