@@ -10,7 +10,7 @@ from pipeline.arguments import StrictParser, add_layout_flags, layout_name, rows
 from pipeline.authoring import Change, Differences, Field, compare
 from pipeline.config import read_connection
 from pipeline.errors import EXIT_SETTLED, UsageError
-from pipeline.sources import expand, sample
+from pipeline.sources import local_files, sample_local
 from transforms.connection import Connection
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def execute(argv: list[str]) -> int:
         raise UsageError(f"diff: two connections are needed (--connection A --connection B), {len(files)} are named.")
     first, second = ((file, _connection(file)) for file in files)
     wanted = rows_wanted(arguments, "sample") or _DEFAULT_SAMPLE
-    messages = sample(expand(arguments.files), layout_name(arguments.layout), arguments.column, wanted)
+    messages = sample_local(local_files(arguments.files), layout_name(arguments.layout), arguments.column, wanted)
     found = compare(messages, first, second)
     if arguments.json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")

@@ -45,12 +45,9 @@ _PAIRS = (frozenset({"key", "value"}), frozenset({"name", "value"}), frozenset({
 # Integers that JSON may hold here: those of 64 bits.
 _INTEGERS = 1 << 63
 
-# Objects of no JSON type (durations, intervals) become text; no rule reads them. NaN and infinities become null.
-encode = msgspec.json.Encoder(enc_hook=str).encode
-
 
 def is_text(kind: pa.DataType) -> bool:
-    """Says whether a column holds text or bytes, dictionary-encoded or not."""
+    """Returns whether a column holds text or bytes, dictionary-encoded or not."""
     kind = _storage(kind)
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -65,7 +62,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def is_container(kind: pa.DataType) -> bool:
-    """Says whether a column can hold objects or lists: nested, or JSON text."""
+    """Returns whether a column can hold objects or lists: nested, or JSON text."""
     return bool(pa.types.is_nested(kind)) or is_text(kind)
 
 
@@ -98,7 +95,7 @@ def texts(column: pa.Array) -> list[bytes]:
 
 
 def objects(rows: pa.RecordBatch) -> list[dict[str, Any]]:
-    """Returns each row as a dictionary that `encode` turns into the JSON of a batch."""
+    """Returns each row as a dictionary that `encode_json` turns into the JSON of a batch."""
     for step in (_to_plain, _to_milliseconds, _to_integers):
         columns = [_cast(column, step(column.type)) for column in rows.columns]
         rows = pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
@@ -166,7 +163,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _is_pairs(kind: pa.DataType) -> bool:
-    """Says whether a list's members are the pairs of a map."""
+    """Returns whether a list's members are the pairs of a map."""
     return bool(pa.types.is_struct(kind)) and {field.name.casefold() for field in kind} in _PAIRS
 
 

@@ -19,9 +19,9 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.sources.layouts.table import Layout
 from pipeline.sources.ndjson import BATCH_BYTES, BATCH_MESSAGES, MAX_LINE_BYTES
-from pipeline.sources.read_messages import ReadMessages, expand_patterns, iter_messages
-from pipeline.sources.reader import FilePart, divide, read
-from pipeline.storage.paths import FileInfo, NoInputError, UnreadableFileError
+from pipeline.sources.read_messages import ReadMessages
+from pipeline.sources.reader import FilePart, divide, iter_messages, read
+from pipeline.storage import FileInfo, NoInputError, UnreadableFileError, expand_patterns
 from transforms.counters import NAMESPACE
 from transforms.model import Message, Outcome
 from transforms.vocabulary import Kind, Reason, Stage
