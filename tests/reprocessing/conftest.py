@@ -70,7 +70,7 @@ class Shop:
     def run(self, file: Path, connection: Connection | None = None, **options: Any) -> dict[str, int]:
         """Runs over a file; returns how many units ended how, after checking that the counts add up."""
         return self._summary(
-            lambda shared: job.run(RunOptions(inputs=(str(file),), **{**shared, **options})), connection
+            lambda shared: job.run_job(RunOptions(inputs=(str(file),), **{**shared, **options})), connection
         )
 
     def replay(self, connection: Connection | None = None, **options: Any) -> dict[str, int]:

@@ -99,7 +99,7 @@ def test_an_error_from_inside_a_step_is_told_without_what_beam_adds(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(cli.COMMANDS, "stand_in_step", "")
-    monkeypatch.setattr("pipeline.commands.__path__", [str(tmp_path)])
+    monkeypatch.setattr("pipeline.cli.commands.__path__", [str(tmp_path)])
     assert cli.main(["stand_in_step"]) == 2
     assert capsys.readouterr().err == "error: no file matches.\n"
 
@@ -111,7 +111,7 @@ def test_a_defect_is_told_by_its_place_and_not_by_its_text(capsys: pytest.Captur
     except KeyError as error:
         sys.excepthook(type(error), error, error.__traceback__)
     told = capsys.readouterr().err
-    assert told.startswith("error: KeyError at test_cli.py:")
+    assert told.startswith("error: KeyError at test_main.py:")
     assert "alice" not in told
 
 
