@@ -90,7 +90,11 @@ def test_a_file_of_text_holds_the_same_messages_for_all(
         ("damaged.gz", b"\x1f\x8b\x08\x00damaged", "the gzip data is (damaged|cut off); nothing of it was read"),
         ("a.avro", b"Obj\x01\x04\x16avro.schema", "the file is Avro; nothing of it was read"),
         ("a.zip", b"PK\x03\x04\x14\x00", "the file is zip; nothing of it was read"),
-        ("a.bin", b"\x00\x01", "neither Parquet nor lines of JSON, and nothing of both in gzip; nothing of it was read"),
+        (
+            "a.bin",
+            b"\x00\x01",
+            "neither Parquet nor lines of JSON, and nothing of both in gzip; nothing of it was read",
+        ),
         ("empty.gz", b"", "empty: its upload was cut off, or has not begun; nothing of it was read"),
         ("a.parquet", b"nonsense", "named as Parquet, but it does not begin as Parquet does; nothing of it was read"),
         ("b.parquet", b"PAR1 and no more", "Parquet without its end: it was cut off, or is still being written;"),
