@@ -30,7 +30,7 @@ _LAST_PORT = 65_535
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the sandbox until it is told to stop; returns the exit code."""
+    """Runs the sandbox until a signal stops it; returns the exit code."""
     options = _parser().parse_args(argv)
     if not options.allow_remote and not _is_loopback(options.host):
         sys.stderr.write(f"--host {options.host} is no loopback address; the sandbox has no secrets to keep apart\n")

@@ -76,7 +76,7 @@ def translate_errors(request: JobRequest) -> Iterator[None]:
 
 
 def _lost_connection(error: exceptions.GoogleAPICallError) -> str | None:
-    """Returns what an error says about credentials or Cloud Storage, None if it is Dataflow's own answer."""
+    """Returns what an error means for credentials or Cloud Storage, None if it is Dataflow's own answer."""
     text = str(error.message)
     is_stale = _STALE.search(_shortened(text)) is not None
     if is_stale and _UNREACHABLE.search(text):

@@ -33,7 +33,7 @@ _BUFFER_BYTES = 1 << 20
 def open_file(path: str) -> BinaryIO:
     """Opens a file as it is stored, without decompression.
 
-    A GCS object with `Content-Encoding: gzip` comes compressed as well; its content tells.
+    A GCS object with `Content-Encoding: gzip` comes compressed as well.
     """
     if is_local(path):
         return open(local_path(path), "rb", buffering=_BUFFER_BYTES)

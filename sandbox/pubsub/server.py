@@ -251,7 +251,7 @@ def _unary(method: Callable[[Any, Context], Any], request: Any) -> grpc.RpcMetho
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serves until it is told to stop; returns the exit code: 1 if the port is taken."""
+    """Serves until a signal stops it; returns the exit code: 1 if the port is taken."""
     parser = argparse.ArgumentParser("sandbox.pubsub", description="A stand-in for Cloud Pub/Sub on this machine.")
     parser.add_argument("--port", type=int, default=0, help="0, the default: a free one")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the process that started it")

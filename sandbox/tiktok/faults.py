@@ -141,7 +141,7 @@ class InvalidEvents(Fault, frozen=True, kw_only=True, tag="invalid_events"):
     reason: str = "Not a valid string"
 
     def hits(self, event_id: str) -> bool:
-        """Returns whether an event is declared invalid; stable, so that a test can tell the same.
+        """Returns whether an event is declared invalid; stable, so that a test can compute the same.
 
         >>> InvalidEvents(share=0.01, seed=7).hits("a"), InvalidEvents(event_ids=frozenset({"a"})).hits("a")
         (False, True)
@@ -244,7 +244,7 @@ class Faults:
 
         Args:
           path: below the API's base, for example `event/track/`.
-          events: tells the number of events in the request, if a rule wants to know.
+          events: returns the number of events in the request; called if a rule needs it.
         """
         if not self._active:
             return _NOTHING

@@ -2,7 +2,7 @@
 
 BigQuery has structs and lists of structs, Redshift JSON text in columns of bounded length, Snowflake objects or one
 column with all of the row. They share their column names, but for the case, so one reader takes whatever form each
-column has. What a row cannot say is left out; the mapping's rules then decide, as for every other batch.
+column has. What a row does not hold is left out; the mapping's rules then decide, as for every other batch.
 
 JSON text that is cut off (Redshift's columns are bounded) costs what it costs: of attributes and flags the complete
 pairs before the cut are kept and the column is counted; a product action that is cut off makes its event unreadable,
@@ -53,7 +53,7 @@ _PERHAPS_THERE = (
     (("platform",), "platform: events of native apps cannot be told from web events"),
 )
 
-# Integers are epoch times in the unit that their size tells: up to here seconds, then milliseconds, microseconds,
+# Integers are epoch times in a unit that follows from their size: up to here seconds, then milliseconds, microseconds,
 # nanoseconds. The first bound is the year 5138 in seconds and 1973 in milliseconds, before any of mParticle's data.
 _UNIT_BOUNDS = ((10**11, 1_000, 1), (10**14, 1, 1), (10**17, 1, 1_000))
 _NANOSECONDS = (1, 1_000_000)
@@ -72,7 +72,7 @@ class RowReader:
       columns: names of columns as the rows have them; with `ea_` or `ua_` in front they are single attributes.
 
     Attributes:
-      cut_off: column → values whose JSON text is not whole; whoever looks at it clears it.
+      cut_off: column → values whose JSON text is not whole; whoever reads it clears it.
     """
 
     def __init__(self, columns: tuple[str, ...] = ()) -> None:
@@ -186,7 +186,7 @@ class RowReader:
         return self._text(value, column)
 
     def _text(self, text: str, column: str) -> Any:
-        """Returns what a JSON text holds; for what must be whole and is not, a text that says so."""
+        """Returns what a JSON text holds; for what must be whole and is not, `_UNREADABLE`."""
         if not text.strip():
             return None
         value, whole = read_json(text)
@@ -221,7 +221,7 @@ def _environment(is_debug: Any, app_environment: Any) -> str | None:
 
 
 def _source(platform: Any, entry_point: Any) -> Json | None:
-    """Returns `source_info` where the table tells the channel: what an SDK sent from the web came from the Web SDK."""
+    """Returns `source_info` where the table shows the channel: what an SDK sent from the web came from the Web SDK."""
     web = isinstance(platform, str) and platform.strip().lower() == words.WEB_PLATFORM
     return {"channel": "javascript"} if web and whole_number(entry_point) == words.FROM_SDK else None
 
@@ -243,7 +243,7 @@ def _identities(row: Mapping[str, Any], users: Mapping[str, Any]) -> Json:
 
 
 def _action(column: Any, fields: Mapping[str, Any], event_type: int) -> str:
-    """Returns the product action: its word, else its number, else what the event's type says."""
+    """Returns the product action: its word, else its number, else that of the event's type."""
     numbers = [column]
     for spelling in ("action", "actiontype", "productactiontype", "productactiontypeid"):
         value = fields.get(spelling)
@@ -284,7 +284,7 @@ def text_reader(layout: Layout, text: bytes) -> RowReader | None:
 
 
 def lacks_of_row(text: bytes) -> tuple[str, ...]:
-    """Returns what a row's JSON text cannot say; of a text that is no row, what none can say."""
+    """Returns what a row's JSON text cannot hold; of a text that is no row, what none can."""
     try:
         row = parse(text)
     except (ValueError, RecursionError):
@@ -311,7 +311,7 @@ def is_row(text: bytes) -> bool:
 
 
 def row_to_batch(text: bytes, reader: RowReader) -> bytes:
-    """Returns the batch of a row's JSON text; what is no row stays as it is, and the mapping says what is wrong."""
+    """Returns the batch of a row's JSON text; what is no row stays as it is, and the mapping finds what is wrong."""
     try:
         row = parse(text)
     except (ValueError, RecursionError):

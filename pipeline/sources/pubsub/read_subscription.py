@@ -170,7 +170,7 @@ class _Reader(UnboundedReader):
         return self._current
 
     def get_current_timestamp(self) -> Timestamp:
-        """Returns the publish time of the first message; never later than now, whatever the service's clock says."""
+        """Returns the publish time of the first message; never later than now, whatever the service's clock."""
         published_at = self._subscription.leases.published_at(self._current[0].ref)
         return Timestamp(min(published_at or time.time(), time.time()))
 
