@@ -31,7 +31,7 @@ JSON_LINES = "json_lines"
 PARQUET_ROWS = 20
 
 
-class InputReport(msgspec.Struct, frozen=True):
+class InputReport(msgspec.Struct, frozen=True, kw_only=True):
     """How files are read that are read in the same way.
 
     Attributes:
@@ -129,13 +129,15 @@ def _inspect(name: str, layout: str, column: str | None) -> InputReport:
             from pipeline.sources.parquet import inspect_parquet
 
             table, rows = inspect_parquet(name, Layout(layout), column)
-            return InputReport(str(table.layout), 1, name, rows=rows, lacks=table.lacks)
+            return InputReport(layout=str(table.layout), files=1, example=name, rows=rows, lacks=table.lacks)
         with open_file(name) as stream:
             first = first_message(name, stream)
     except read_errors(name) as error:
-        return InputReport(None, 1, name, problem=str(as_unreadable(error)))
-    is_row = first is not None and text_reader(Layout(layout), first.data) is not None
-    return InputReport(JSON_LINES, 1, name, lacks=lacks_of_row(first.data) if first is not None and is_row else ())
+        return InputReport(layout=None, files=1, example=name, problem=str(as_unreadable(error)))
+    lacks: tuple[str, ...] = ()
+    if first is not None and text_reader(Layout(layout), first.data) is not None:
+        lacks = lacks_of_row(first.data)
+    return InputReport(layout=JSON_LINES, files=1, example=name, lacks=lacks)
 
 
 def _log_layout(name: str, layout: str, column: str | None, most: int | None) -> int | None:

@@ -145,7 +145,9 @@ class PubSubServer:
     def stats(self) -> dict[str, SubscriptionStats]:
         """Returns the counts of every subscription by its name."""
         return {
-            name: SubscriptionStats(len(one), one.leased, one.handed_out, one.acknowledged)
+            name: SubscriptionStats(
+                held=len(one), leased=one.leased, handed_out=one.handed_out, acknowledged=one.acknowledged
+            )
             for name, one in list(self.topics.subscriptions.items())
         }
 

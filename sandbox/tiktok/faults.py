@@ -212,7 +212,7 @@ class _Active:
         return Applied(self.rule, self._fitted, self._hit)
 
 
-_NOTHING = Plan(0.0, 0.0, (), None, random.Random(0))
+_NOTHING = Plan(before_secs=0.0, after_secs=0.0, invalid=(), fault=None, random=random.Random(0))
 
 
 class Faults:
@@ -267,7 +267,13 @@ class Faults:
                 chosen = active
         fault = None if chosen is None else chosen.rule
         numbers = _NOTHING.random if chosen is None else chosen.random
-        return Plan(delays["before"], delays["after"], invalid, fault, numbers)  # type: ignore[arg-type]
+        return Plan(
+            before_secs=delays["before"],
+            after_secs=delays["after"],
+            invalid=invalid,
+            fault=fault,  # type: ignore[arg-type]  # the branches above leave these kinds
+            random=numbers,
+        )
 
     def applied(self) -> list[Applied]:
         """Returns the rules with their counters."""

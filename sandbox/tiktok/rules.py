@@ -114,12 +114,24 @@ def check(path: str, body: bytes | bytearray, max_events: Mapping[str, int] = MA
 
 def _track(body: bytes | bytearray) -> Batch:
     request = wire.decode_track(body)
-    return Batch(TRACK, request.event_source_id, request.event_source, request.data, request.partner_name or None)
+    return Batch(
+        path=TRACK,
+        source_id=request.event_source_id,
+        source=request.event_source,
+        events=request.data,
+        partner_name=request.partner_name or None,
+    )
 
 
 def _legacy(body: bytes | bytearray) -> Batch:
     request = wire.decode_legacy(body)
-    return Batch(LEGACY, request.pixel_code, "web", request.batch, request.partner_name or None)
+    return Batch(
+        path=LEGACY,
+        source_id=request.pixel_code,
+        source="web",
+        events=request.batch,
+        partner_name=request.partner_name or None,
+    )
 
 
 def _suspicious(batch: Batch) -> bool:

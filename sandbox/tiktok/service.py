@@ -89,7 +89,7 @@ class Service:
             _log.debug("%s: HTTP %s, code %s", exchange.path, status, code)
         if self.settings.keep_bodies:
             text = exchange.body.decode("utf-8", "replace")
-            self.kept.append(Kept(request.arrived_at, exchange.path, status, code, text))
+            self.kept.append(Kept(at=request.arrived_at, path=exchange.path, status=status, code=code, body=text))
         return reply
 
     async def _answer(self, exchange: Exchange) -> Reply:

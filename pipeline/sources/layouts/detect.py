@@ -128,7 +128,9 @@ def _raw_json(columns: Columns, wanted: tuple[str, ...]) -> Table:
     for name in wanted:
         exact = columns.find(name)
         if exact is not None and columns.has(name, arrow_json.is_text):
-            return Table(Layout.RAW_JSON, (exact,), lambda rows: arrow_json.texts(rows.column(0)))
+            return Table(
+                layout=Layout.RAW_JSON, columns=(exact,), messages=lambda rows: arrow_json.texts(rows.column(0))
+            )
     if len(wanted) == 1:
         raise _unknown(columns, f"hold no text or bytes named {wanted[0][:SHOWN_CHARS]} (--column)")
     raise _unknown(columns)
@@ -153,7 +155,7 @@ def _nested(columns: Columns, layout: Layout, needed: tuple[str, ...]) -> Table:
     column = columns.find(needed[-1])
     if column is not None and columns.has(column, pa.types.is_nested):
         time = TimeColumn(column, f".data.{_TIME}" if layout is Layout.NESTED_BATCH else f".{_TIME}")
-    return Table(layout, tuple(exact), messages, time, tuple(_lacks(columns)))
+    return Table(layout=layout, columns=tuple(exact), messages=messages, time=time, lacks=tuple(_lacks(columns)))
 
 
 def _lacks(columns: Columns) -> Iterator[str]:

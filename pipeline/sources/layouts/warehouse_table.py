@@ -54,7 +54,13 @@ def variant_table(column: str, text: bytes = b"") -> Table:
     def messages(rows: pa.RecordBatch) -> list[bytes]:
         return [row_to_batch(text, reader) for text in arrow_json.texts(rows.column(0))]
 
-    return Table(Layout.SNOWFLAKE, (column,), messages, lacks=lacks_of_row(text), cut_off=reader.cut_off)
+    return Table(
+        layout=Layout.SNOWFLAKE,
+        columns=(column,),
+        messages=messages,
+        lacks=lacks_of_row(text),
+        cut_off=reader.cut_off,
+    )
 
 
 def _kind(columns: Columns) -> Layout:
@@ -81,8 +87,14 @@ def _flat_table(columns: Columns, layout: Layout) -> Table:
         objects = arrow_json.objects(rows.rename_columns([lower[name] for name in rows.schema.names]))
         return [encode_json(_batch(row, typed, reader)) for row in objects]
 
-    time = TimeColumn(str(columns.find("eventtimestamp")), any_unit=True)
-    return Table(layout, tuple(lower), messages, time, tuple(lacks_of_table(columns.has)), reader.cut_off)
+    return Table(
+        layout=layout,
+        columns=tuple(lower),
+        messages=messages,
+        time=TimeColumn(str(columns.find("eventtimestamp")), any_unit=True),
+        lacks=tuple(lacks_of_table(columns.has)),
+        cut_off=reader.cut_off,
+    )
 
 
 def _batch(row: Json, typed: set[str], reader: RowReader) -> Json:

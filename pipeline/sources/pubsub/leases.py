@@ -108,7 +108,13 @@ class Leases:
                     self._copies += 1
                     continue
                 size = len(arrival.data)
-                self._leases[arrival.message_id] = _Lease(arrival.ack_id, arrival.published_at, now, now + secs, size)
+                self._leases[arrival.message_id] = _Lease(
+                    ack_id=arrival.ack_id,
+                    published_at=arrival.published_at,
+                    received_at=now,
+                    until=now + secs,
+                    size=size,
+                )
                 self._ready.append(Message(arrival.message_id, arrival.data))
                 self._bytes += size
                 self._received += 1

@@ -232,10 +232,10 @@ class Subscription:
         self.leases.arrive(
             (
                 Arrival(
-                    one.ack_id,
-                    one.message.message_id,
-                    one.message.data,
-                    one.message.publish_time.seconds + one.message.publish_time.nanos / 1e9,
+                    ack_id=one.ack_id,
+                    message_id=one.message.message_id,
+                    data=one.message.data,
+                    published_at=one.message.publish_time.seconds + one.message.publish_time.nanos / 1e9,
                 )
                 for one in received
             ),
