@@ -12,7 +12,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.jobs.graph import build
 from pipeline.records.record_outcomes import Records
 from pipeline.reporting.summary import Summary, read_counters, summarize
-from pipeline.sources.read_messages import ReadMessages, iter_messages
+from pipeline.sources.read_messages import ReadMessages
+from pipeline.sources.reader import iter_messages
 from pipeline.storage.filesystems import expand_patterns
 from sandbox.shop.generator import purchases, write_parquet
 from transforms.connection import Connection, Consent

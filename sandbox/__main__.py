@@ -30,7 +30,7 @@ _LAST_PORT = 65_535
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the sandbox until it is told to stop; returns the exit code."""
+    """Runs the sandbox until a signal stops it; returns the exit code."""
     options = _parser().parse_args(argv)
     if not options.allow_remote and not _is_loopback(options.host):
         sys.stderr.write(f"--host {options.host} is no loopback address; the sandbox has no secrets to keep apart\n")
@@ -83,7 +83,12 @@ async def _serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if options.until_stdin_closes:
-        loop.add_reader(sys.stdin, lambda: os.read(sys.stdin.fileno(), 1024) or stop.set())  # type: ignore[func-returns-value]
+
+        def read_input() -> None:
+            if not os.read(sys.stdin.fileno(), 1024):
+                stop.set()
+
+        loop.add_reader(sys.stdin, read_input)
     _tune_memory()
     host = f"[{options.host}]" if ":" in options.host else options.host
     sys.stdout.write(f"READY http://{host}:{port}/open_api/v1.3/\n")

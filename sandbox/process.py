@@ -1,4 +1,4 @@
-"""Starts the stand-ins in processes of their own: a line `READY ADDRESS` says that one listens.
+"""Starts the stand-ins in processes of their own: one that listens prints a line `READY ADDRESS`.
 
 A process ends with the one that started it, whatever happens to that: its standard input closes.
 """

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER: tuple[tuple[str, ...], ...] = (
     # Values and settings.
     ("transforms.vocabulary",),
+    ("transforms.gunzip", "transforms.google_errors"),
     ("transforms.custom_mappings",),
     ("transforms.connection",),
     ("transforms.model",),

@@ -14,6 +14,7 @@ from pipeline.config.conversion import connection_definition, item_path, key_pla
 from pipeline.config.validation import check_pairs, check_values
 from pipeline.config.yaml_nodes import Node, Style, YamlMapping, YamlScalar, parse_yaml
 from pipeline.errors import ConfigurationError, Finding, Report
+from pipeline.storage import local_path
 from pipeline.wording import shown, suggestion
 from transforms.connection import Connection
 
@@ -184,7 +185,7 @@ def read_text(path: str) -> str:
 def _read_bytes(path: str) -> bytes:
     if path.startswith("gs://"):
         return _read_object(path)
-    with open(path, "rb") as file:
+    with open(local_path(path), "rb") as file:
         return file.read()
 
 

@@ -1,10 +1,10 @@
 from .client import Dataflow as Dataflow
 from .client import State as State
-from .submission import told_on_dataflow as told_on_dataflow
-from .submission import watched_on_dataflow as watched_on_dataflow
-from .wait import DONE as DONE
-from .wait import DRAINED as DRAINED
-from .wait import FINAL as FINAL
-from .wait import RUNNING as RUNNING
+from .submission import translate_submission_errors as translate_submission_errors
+from .submission import translate_watch_errors as translate_watch_errors
+from .wait import FINAL_STATES as FINAL_STATES
+from .wait import JOB_DONE as JOB_DONE
+from .wait import JOB_DRAINED as JOB_DRAINED
+from .wait import JOB_RUNNING as JOB_RUNNING
+from .wait import state_name as state_name
 from .wait import wait_for_state as wait_for_state
-from .wait import words as words

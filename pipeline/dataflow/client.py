@@ -25,7 +25,7 @@ from google.cloud.dataflow_v1beta3.services.jobs_v1_beta3.transports import Jobs
 from google.cloud.dataflow_v1beta3.services.messages_v1_beta3.transports import MessagesV1Beta3GrpcTransport
 from google.cloud.dataflow_v1beta3.services.templates_service.transports import TemplatesServiceGrpcTransport
 
-from pipeline.dataflow.errors import Asked, told
+from pipeline.dataflow.errors import JobRequest, translate_errors
 from pipeline.errors import CommandError, UsageError
 
 EMULATOR = "DATAFLOW_EMULATOR_HOST"
@@ -36,7 +36,7 @@ State = types.JobState
 _LAUNCH_SECS = 120.0
 _READ_SECS = 30.0
 # Reading is repeated through an outage of some minutes; the job does not notice one.
-_READ_AGAIN = Retry(
+_READ_RETRY = Retry(
     predicate=if_exception_type(
         exceptions.ServiceUnavailable,
         exceptions.DeadlineExceeded,
@@ -53,13 +53,13 @@ _LOOPBACK = re.compile(r"(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):\d{1,5}")
 _JOB_ID = re.compile(r"\d{4}-\d{2}-\d{2}_\d{2}_\d{2}_\d{2}-\d+")
 
 
-class Job(msgspec.Struct, frozen=True):
+class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job as it is shown and printed.
 
     Attributes:
       id: Dataflow's.
       name: ours.
-      state: Dataflow's word, for example `JOB_STATE_RUNNING`.
+      state: as Dataflow names it, for example `JOB_STATE_RUNNING`.
       project: it runs in.
       region: it runs in.
       console_url: its page in the Cloud Console.
@@ -100,7 +100,7 @@ class Dataflow:
         request = types.LaunchFlexTemplateRequest(
             project_id=self.project, location=self.region, launch_parameter=parameter, validate_only=validate_only
         )
-        with told(self._asked("start", parameter.job_name, parameter.container_spec_gcs_path)):
+        with translate_errors(self._request("start", parameter.job_name, parameter.container_spec_gcs_path)):
             client = self._client(FlexTemplatesServiceClient, FlexTemplatesServiceGrpcTransport)
             answer: types.LaunchFlexTemplateResponse = client.launch_flex_template(
                 request=request, timeout=_LAUNCH_SECS
@@ -118,7 +118,7 @@ class Dataflow:
             launch_parameters=parameters,
             validate_only=validate_only,
         )
-        with told(self._asked("start", parameters.job_name, path)):
+        with translate_errors(self._request("start", parameters.job_name, path)):
             client = self._client(TemplatesServiceClient, TemplatesServiceGrpcTransport)
             job: types.Job = client.launch_template(request=request, timeout=_LAUNCH_SECS).job
             return job
@@ -145,15 +145,15 @@ class Dataflow:
         request = types.ListJobsRequest(
             project_id=self.project, location=self.region, filter=types.ListJobsRequest.Filter.ACTIVE, name=name
         )
-        with told(self._asked("look for", name)):
-            jobs = self._jobs().list_jobs(request=request, retry=_READ_AGAIN, timeout=_READ_SECS)
+        with translate_errors(self._request("look for", name)):
+            jobs = self._jobs().list_jobs(request=request, retry=_READ_RETRY, timeout=_READ_SECS)
             return next((job for job in jobs if job.name == name), None)
 
     def get(self, job_id: str) -> types.Job:
         """Returns a job as it is now."""
         request = types.GetJobRequest(project_id=self.project, job_id=job_id, location=self.region)
-        with told(self._asked("look at", job_id)):
-            return self._jobs().get_job(request=request, retry=_READ_AGAIN, timeout=_READ_SECS)
+        with translate_errors(self._request("look at", job_id)):
+            return self._jobs().get_job(request=request, retry=_READ_RETRY, timeout=_READ_SECS)
 
     def drain(self, job_id: str) -> types.Job:
         """Asks a stream to stop reading and to end once everything that it has read is settled."""
@@ -163,9 +163,9 @@ class Dataflow:
             location=self.region,
             job=types.Job(requested_state=State.JOB_STATE_DRAINED),
         )
-        with told(self._asked("drain", job_id)):
+        with translate_errors(self._request("drain", job_id)):
             # Asking twice is as good as once.
-            return self._jobs().update_job(request=request, retry=_READ_AGAIN, timeout=_READ_SECS)
+            return self._jobs().update_job(request=request, retry=_READ_RETRY, timeout=_READ_SECS)
 
     def messages(self, job_id: str, since: Any = None) -> Iterator[types.JobMessage]:
         """Yields warnings and errors of a job, the oldest first.
@@ -181,14 +181,21 @@ class Dataflow:
             minimum_importance=types.JobMessageImportance.JOB_MESSAGE_WARNING,
             start_time=since,
         )
-        with told(self._asked("read the messages of", job_id)):
+        with translate_errors(self._request("read the messages of", job_id)):
             client = self._client(MessagesV1Beta3Client, MessagesV1Beta3GrpcTransport)
-            yield from client.list_job_messages(request=request, retry=_READ_AGAIN, timeout=_READ_SECS)
+            yield from client.list_job_messages(request=request, retry=_READ_RETRY, timeout=_READ_SECS)
 
     def shown(self, job: types.Job) -> Job:
         """Returns a job as it is printed."""
         url = f"https://console.cloud.google.com/dataflow/jobs/{self.region}/{job.id}?project={self.project}"
-        return Job(job.id, job.name, State(job.current_state).name, self.project, self.region, url)
+        return Job(
+            id=job.id,
+            name=job.name,
+            state=State(job.current_state).name,
+            project=self.project,
+            region=self.region,
+            console_url=url,
+        )
 
     def _jobs(self) -> JobsV1Beta3Client:
         client: JobsV1Beta3Client = self._client(JobsV1Beta3Client, JobsV1Beta3GrpcTransport)
@@ -197,6 +204,9 @@ class Dataflow:
     def _client(self, client: Any, transport: Any) -> Any:
         return client() if self._channel is None else client(transport=transport(channel=self._channel))
 
-    def _asked(self, verb: str, job: str, template: str | None = None) -> Asked:
-        asked = Asked(self.project, self.region, f"{verb} job {job}", job, template)
-        return msgspec.structs.replace(asked, server=os.environ.get(EMULATOR) or asked.server)
+    def _request(self, verb: str, job: str, template: str | None = None) -> JobRequest:
+        request = JobRequest(
+            project=self.project, region=self.region, action=f"{verb} job {job}", job=job, template=template
+        )
+        emulator = os.environ.get(EMULATOR)
+        return request if not emulator else msgspec.structs.replace(request, server=emulator)

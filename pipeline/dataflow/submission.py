@@ -16,7 +16,7 @@ _DATAFLOW = "DataflowRunner"
 
 
 @contextmanager
-def told_on_dataflow(options: PipelineOptions, verb: str) -> Iterator[None]:
+def translate_submission_errors(options: PipelineOptions, verb: str) -> Iterator[None]:
     """Turns what Google's libraries raise inside the `with` block into `CommandError`, if the runner is Dataflow's.
 
     Args:
@@ -30,18 +30,24 @@ def told_on_dataflow(options: PipelineOptions, verb: str) -> Iterator[None]:
         yield
         return
     # Only now, because they load the client of Dataflow.
-    from pipeline.dataflow.errors import Asked, told
+    from pipeline.dataflow.errors import JobRequest, translate_errors
 
     google = options.view_as(GoogleCloudOptions)
     job = google.job_name or "without a name"
-    server = urlsplit(google.dataflow_endpoint).netloc or google.dataflow_endpoint
-    with told(Asked(google.project or "", google.region or "", f"{verb} job {job}", job, server=server)):
+    request = JobRequest(
+        project=google.project or "",
+        region=google.region or "",
+        action=f"{verb} job {job}",
+        job=job,
+        server=urlsplit(google.dataflow_endpoint).netloc or google.dataflow_endpoint,
+    )
+    with translate_errors(request):
         yield
 
 
 @contextmanager
-def watched_on_dataflow(options: PipelineOptions) -> Iterator[None]:
-    """Does as `told_on_dataflow` while a job runs there; it goes on without this program.
+def translate_watch_errors(options: PipelineOptions) -> Iterator[None]:
+    """Does as `translate_submission_errors` while a job runs there; it goes on without this program.
 
     Raises:
       CommandError: the job is not seen any more.
@@ -50,7 +56,7 @@ def watched_on_dataflow(options: PipelineOptions) -> Iterator[None]:
         yield
         return
     try:
-        with told_on_dataflow(options, "follow"):
+        with translate_submission_errors(options, "follow"):
             yield
     except AssertionError as error:
         # Beam's thread that asks for the state has died. Source: Beam 2.77, `DataflowPipelineResult.wait_until_finish`.

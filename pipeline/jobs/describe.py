@@ -13,7 +13,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions, TestOptions
 
-from pipeline.dataflow import told_on_dataflow
+from pipeline.dataflow import translate_submission_errors
 from pipeline.errors import EXIT_SETTLED
 
 _DATAFLOW = "DataflowRunner"
@@ -40,7 +40,7 @@ def build_graph(options: PipelineOptions, add_steps: Callable[[beam.Pipeline], N
     """
     pipeline = beam.Pipeline(options=options)
     add_steps(pipeline)
-    with told_on_dataflow(options, "describe"):
+    with translate_submission_errors(options, "describe"):
         pipeline.run()
     return pipeline.runner.proto_pipeline, pipeline.runner.proto_context
 

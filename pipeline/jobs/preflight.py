@@ -18,8 +18,8 @@ from pipeline.errors import UsageError
 from pipeline.jobs.beam_patches import send_whole_elements
 from pipeline.jobs.describe import is_graph_check
 from pipeline.options import ReplayOptions, RunOptions, beam_runner
-from pipeline.records import Records, is_local, local_path, write_atomically
-from pipeline.storage import as_regex, causes
+from pipeline.records import Records
+from pipeline.storage import as_regex, is_local, local_path, root_causes, write_atomically
 from transforms.connection import Connection
 from transforms.tiktok.token import SECRET, TokenReferenceError, TokenSource
 
@@ -62,7 +62,7 @@ def check_buckets(options: RunOptions) -> None:
             # A pattern is listed, whereas a name that is not there is no error.
             FileSystems.match([f"{path.rstrip('/')}/.probe*"])
         except BeamIOError as error:
-            if "NotFound" in causes(error):
+            if "NotFound" in root_causes(error):
                 raise UsageError(f"{flag} {path}: there is no such bucket. Check its name, or create it.") from error
 
 

@@ -14,7 +14,7 @@ from apache_beam.metrics.metric import MetricResults
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
-from pipeline.dataflow import told_on_dataflow, watched_on_dataflow
+from pipeline.dataflow import translate_submission_errors, translate_watch_errors
 from pipeline.errors import CommandError, UsageError
 from pipeline.jobs.deduplication import duplicates_step, skip_step
 from pipeline.jobs.describe import describe_job, is_described, is_graph_check
@@ -183,11 +183,11 @@ def carry_out(
     pipeline = beam.Pipeline(options=beam_options)
     add_steps(pipeline)
     with _progress(options, files), beside or nullcontext():
-        with told_on_dataflow(beam_options, "start"):
+        with translate_submission_errors(beam_options, "start"):
             result = pipeline.run()
-        with watched_on_dataflow(beam_options):
+        with translate_watch_errors(beam_options):
             result.wait_until_finish()
-    with told_on_dataflow(beam_options, "read the counts of"):
+    with translate_submission_errors(beam_options, "read the counts of"):
         return _summary(options, result.metrics(), time.monotonic() - began, prices)
 
 

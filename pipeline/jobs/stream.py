@@ -18,7 +18,8 @@ from pipeline.jobs.beam_patches import join_metrics_at_once
 from pipeline.options import RunOptions
 from pipeline.records import AcknowledgeMessages, Records, Settlement, TellUnits
 from pipeline.runtime import stopped_by_signals
-from pipeline.sources import Bounds, ReadFromDataflow, ReadSubscription, Subscription, remedy
+from pipeline.sources import ReadFromDataflow, ReadSubscription, Subscription, SubscriptionBounds
+from transforms.google_errors import Resource, pubsub_remedy
 from transforms.streaming import Stream
 
 _log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Plan:
     record: beam.PTransform | None
     stream: Stream
     subscription: str | None = None
-    bounds: Bounds = Bounds()
+    bounds: SubscriptionBounds = SubscriptionBounds()
     temporary: bool = False
 
 
@@ -74,12 +75,12 @@ def plan(options: RunOptions, runner: str, records: Records) -> Plan:
     try:
         client = pubsub_v1.SubscriberClient()
     except GoogleAuthError as error:
-        raise ValueError(f"--subscription/--topic: {remedy(error)}") from error
+        raise ValueError(f"--subscription/--topic: {pubsub_remedy(error, Resource.SUBSCRIPTION)}") from error
     with client:
         name = _temporary(client, options) if options.topic else _checked(client, options.subscription or "")
     if runner == _LOCAL:
         join_metrics_at_once()
-    bounds = Bounds(max_messages=options.max_messages, max_secs=options.max_seconds)
+    bounds = SubscriptionBounds(max_messages=options.max_messages, max_secs=options.max_seconds)
     hold_secs = options.connection.max_wait_secs if runner == _LOCAL else _SHORT_BUNDLE_SECS
     return Plan(
         ReadSubscription(name, hold_secs),
@@ -151,7 +152,7 @@ def _checked(client: pubsub_v1.SubscriberClient, name: str) -> str:
     except exceptions.PermissionDenied:
         return name  # roles/pubsub.subscriber may pull, and not ask
     except (exceptions.GoogleAPIError, GoogleAuthError) as error:
-        raise ValueError(f"--subscription {name}: {remedy(error)}") from error
+        raise ValueError(f"--subscription {name}: {pubsub_remedy(error, Resource.SUBSCRIPTION)}") from error
     if settings.push_config.push_endpoint:
         raise ValueError(f"--subscription {name} pushes; make one with delivery type pull.")
     if settings.enable_message_ordering:
@@ -172,7 +173,7 @@ def _temporary(client: pubsub_v1.SubscriberClient, options: RunOptions) -> str:
     try:
         client.create_subscription(request=request, timeout=30)
     except (exceptions.GoogleAPIError, GoogleAuthError) as error:
-        raise ValueError(f"--topic {topic}: {remedy(error, 'topic')}") from error
+        raise ValueError(f"--topic {topic}: {pubsub_remedy(error, Resource.SOURCE_TOPIC)}") from error
     return name
 
 

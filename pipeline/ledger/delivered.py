@@ -26,8 +26,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError
 
-from pipeline.errors import CommandError, UsageError
-from pipeline.records import AHEAD_SUFFIX, LEDGER_SCHEMA, local_path
+from pipeline.errors import UsageError
+from pipeline.records import AHEAD_SUFFIX, LEDGER_SCHEMA
 from pipeline.storage import FileInfo, NoInputError, expand_patterns, is_local, open_file
 from transforms.delivery_history import Settled, table
 from transforms.digest_table import BUILD_BYTES_PER_KEY, Digests, DigestTable, digests, seed
@@ -91,13 +91,11 @@ def listed_files(folder: str, pattern: str) -> list[FileInfo]:
       CommandError: its storage cannot be reached.
     """
     try:
-        return expand_patterns([f"{local_path(folder).rstrip('/')}/{pattern}"])
+        return expand_patterns([f"{folder.rstrip('/')}/{pattern}"], flag="")
     except NoInputError as error:
-        if isinstance(error.__cause__, OSError | BeamIOError):
-            raise UsageError(str(error).replace("--input ", "")) from error
+        if isinstance(error.__cause__, OSError):
+            raise UsageError(str(error)) from error
         return []
-    except CommandError as error:
-        raise CommandError(str(error).replace("--input ", "")) from error
 
 
 def relevant(

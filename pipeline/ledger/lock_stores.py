@@ -15,7 +15,8 @@ import msgspec
 
 from pipeline.ledger.holder import Holder
 from pipeline.ledger.locks import EXPIRY_SECS, Lock, LostError, Store
-from pipeline.records import WriteError, is_local, local_path
+from pipeline.storage import WriteError, is_local, local_path
+from transforms.google_errors import bucket_remedy
 
 
 def lock_store(ledger: str, beam_options: Any = None) -> Store | None:
@@ -189,6 +190,6 @@ class BucketLocks:
         # The client's own connection errors are OSErrors.
         except (GoogleAPIError, GoogleAuthError, OSError) as error:
             raise WriteError(
-                f"gs://{self._bucket.name}/{self._prefix}: no lock can be kept there ({type(error).__name__}). Check "
-                "the bucket's name, the credentials, and the rights to list, read, create and delete objects."
+                f"gs://{self._bucket.name}/{self._prefix}: no lock can be kept there ({type(error).__name__}). "
+                + bucket_remedy("list, read, create and delete")
             ) from error

@@ -21,8 +21,8 @@ from pipeline.ledger.holder import Holder, this_process
 from pipeline.ledger.locks import EXPIRY_SECS
 from pipeline.ledger.replay_filter import LetterFilter
 from pipeline.ledger.run_summary import Summary
-from pipeline.records import file_prefix, write_atomically
-from pipeline.storage import FileInfo, is_local, open_file
+from pipeline.records import file_prefix
+from pipeline.storage import FileInfo, is_local, open_file, write_atomically
 from transforms.connection import Connection
 from transforms.vocabulary import Kind
 

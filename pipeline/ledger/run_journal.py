@@ -31,8 +31,8 @@ from pipeline.ledger.manifest import (
 from pipeline.ledger.replay_filter import LetterFilter
 from pipeline.ledger.run_summary import Summary
 from pipeline.options import RunOptions
-from pipeline.records import WriteError, file_prefix
-from pipeline.storage import FileInfo
+from pipeline.records import file_prefix
+from pipeline.storage import FileInfo, WriteError
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ In: outcomes. Out: rows of the ledger, dead letters, quarantine and topic; then 
 from pipeline.records.acknowledge import AcknowledgeMessages, Settlement, TellUnits
 from pipeline.records.dead_letter_rows import DEAD_LETTER_SCHEMA, QUARANTINE_SCHEMA
 from pipeline.records.ledger_rows import LEDGER_SCHEMA
-from pipeline.records.parquet_files import AHEAD_SUFFIX, WriteError, file_prefix, is_local, local_path, write_atomically
+from pipeline.records.parquet_files import AHEAD_SUFFIX, file_prefix
 from pipeline.records.record_outcomes import RecordOutcomes, Records
 
 __all__ = [
@@ -19,9 +19,5 @@ __all__ = [
     "Records",
     "Settlement",
     "TellUnits",
-    "WriteError",
     "file_prefix",
-    "is_local",
-    "local_path",
-    "write_atomically",
 ]

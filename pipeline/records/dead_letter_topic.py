@@ -15,6 +15,7 @@ from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # a name space
 from google.pubsub_v1 import PublisherClient, types
 
 from pipeline.records.dead_letter_rows import DEAD_KINDS
+from transforms.google_errors import Resource, pubsub_remedy
 from transforms.model import Outcome
 
 # Source: Pub/Sub, "Quotas and limits": a publish request has at most 1,000 messages and 10 MB.
@@ -109,8 +110,5 @@ class DeadLetterTopic:
             raise self._error(error) from None
 
     def _error(self, error: Exception) -> DeadLetterTopicError:
-        code = getattr(getattr(error, "grpc_status_code", None), "name", type(error).__name__)
-        return DeadLetterTopicError(
-            f"--dead_letter_topic {self._topic}: Pub/Sub answered {code}. Create the topic, and grant "
-            "roles/pubsub.publisher on it to the account that runs this process."
-        )
+        found = pubsub_remedy(error, Resource.DEAD_LETTER_TOPIC)
+        return DeadLetterTopicError(f"--dead_letter_topic {self._topic}: {found}")

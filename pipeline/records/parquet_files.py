@@ -1,29 +1,24 @@
 """Parquet files of rows, by day: `FOLDER/date=YYYY-MM-DD/RUN-UNIQUE.parquet`, on a local disk or in a bucket.
 
-A file is there as a whole or not at all: locally it is written under another name and renamed, in a bucket it appears
-when it is closed. Names are unique, so that nobody overwrites anybody, whatever is repeated.
+A file is there as a whole or not at all (`write_atomically`). Names are unique, so that nobody overwrites anybody,
+whatever is repeated.
 
 Beam's own Parquet sink is of no use here: it writes at the very end of a run, and loses rows on unbounded input.
 """
 
-import contextlib
-import os
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
-from pipeline.errors import CommandError
+from pipeline.storage import write_atomically
 from transforms.model import Outcome
 
 # Rows of a file at most, and bytes that wait at most. A bundle may be the whole input, so it is not what bounds them.
@@ -37,12 +32,6 @@ _ZSTD_LEVEL = 1
 # Days after which an event lies ahead of the day on which it is recorded: clocks are wrong by hours every day.
 AHEAD_DAYS = 2
 AHEAD_SUFFIX = "-ahead.parquet"
-
-_PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
-
-
-class WriteError(CommandError, RuntimeError):
-    """A file could not be written. The message names it."""
 
 
 class Rows(Protocol):
@@ -178,82 +167,3 @@ def encode(table: pa.Table, layout: Layout) -> pa.Buffer:
     ) as writer:
         writer.write_table(table, row_group_size=max(1, table.num_rows))
     return output.getvalue()
-
-
-def write_atomically(path: str, data: pa.Buffer | bytes, private_folder: str | None = None) -> None:
-    """Writes a file as a whole, or raises.
-
-    Args:
-      path: local, or of any file system Beam knows.
-      data: the content.
-      private_folder: local folder, a parent of the file, that only its owner may read; so will be the file.
-
-    Raises:
-      WriteError: it could not be written.
-    """
-    with _named(path):
-        if is_local(path):
-            _write_local(Path(local_path(path)), data, Path(local_path(private_folder)) if private_folder else None)
-        else:
-            _write_remote(path, data)
-
-
-def check_folder(folder: str, layout: Layout) -> None:
-    """Makes sure that a folder can be written to, before anything is sent; creates it. Buckets are not asked.
-
-    Raises:
-      WriteError: it cannot be written to.
-    """
-    if is_local(folder):
-        for path in (Path(local_path(folder)), *Path(local_path(folder)).parents):
-            if path.exists() and not path.is_dir():
-                raise WriteError(f"{path} is a file, and a folder is needed: name another.")
-        probe = Path(local_path(folder), f".probe.{uuid.uuid4().hex}")
-        write_atomically(str(probe), b"", folder if layout.private else None)
-        probe.unlink()
-
-
-def is_local(path: str) -> bool:
-    """Returns whether a path is on a local disk."""
-    return "://" not in path or path.startswith("file://")
-
-
-def local_path(path: str) -> str:
-    """Returns a local path without `file://`."""
-    return path.removeprefix("file://")
-
-
-def _write_local(path: Path, data: pa.Buffer | bytes, private_folder: Path | None) -> None:
-    if private_folder:
-        private_folder.parent.mkdir(parents=True, exist_ok=True)
-        private_folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
-        path.parent.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    # No glob of Parquet files finds this name, and what a killed run leaves behind is never half a file.
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        mode = _PRIVATE_FILE if private_folder else 0o666
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(data)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _write_remote(path: str, data: pa.Buffer | bytes) -> None:
-    file = FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    # Not closed after an error, because closing would make the object appear.
-    file.write(memoryview(data))
-    file.close()
-
-
-@contextlib.contextmanager
-def _named(path: str) -> Iterator[None]:
-    """Makes errors name the file."""
-    try:
-        yield
-    except (OSError, BeamIOError, ValueError) as error:
-        raise WriteError(
-            f"cannot write {path}: {error}. Check that the folder can be written to by this account, and the space left"
-        ) from error

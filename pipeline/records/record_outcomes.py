@@ -16,8 +16,9 @@ from pipeline.records.dead_letter_rows import (
     QuarantineRows,
 )
 from pipeline.records.ledger_rows import LEDGER_LAYOUT, LedgerRows
-from pipeline.records.parquet_files import MAX_FILE_ROWS, Layout, RowFiles, Rows, check_folder
+from pipeline.records.parquet_files import MAX_FILE_ROWS, Layout, RowFiles, Rows
 from pipeline.runtime import PROGRESS
+from pipeline.storage import check_folder
 from transforms.model import Outcome
 from transforms.outcomes import BeamCounters, OutcomeFn, OutcomeTally
 
@@ -101,7 +102,7 @@ class Records:
           DeadLetterTopicError: there is no such topic.
         """
         for folder, _, layout in self.kinds():
-            check_folder(folder, layout)
+            check_folder(folder, private=layout.private)
         if topic := self.topic():
             topic.check()
 

@@ -34,11 +34,12 @@ from pipeline.ledger import (
     statistics,
 )
 from pipeline.options import ReplayOptions
-from pipeline.records import RecordOutcomes, Records, WriteError
+from pipeline.records import RecordOutcomes, Records
 from pipeline.replay.park import ParkRefused
 from pipeline.replay.plan import Selection, SharedPlan
 from pipeline.replay.read_dead_letters import ReadDeadLetters
 from pipeline.runtime import files_until_stopped, is_stopping
+from pipeline.storage import WriteError
 from transforms.connection import Connection
 from transforms.deduplicate import DropDuplicates, SkipDelivered
 from transforms.tiktok.client import EventsApi

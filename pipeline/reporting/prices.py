@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from pipeline.errors import UsageError
+from pipeline.storage import local_path
 
 # Beside this module, where an operator finds it; --prices names another.
 DEFAULT_PRICES = Path(__file__).with_name("dataflow_prices.yaml")
@@ -65,7 +66,7 @@ def read_prices(path: str | None = None) -> Prices:
     """
     name = path or str(DEFAULT_PRICES)
     try:
-        return msgspec.yaml.decode(Path(name).read_bytes(), type=Prices)
+        return msgspec.yaml.decode(Path(local_path(name)).read_bytes(), type=Prices)
     except OSError as error:
         raise UsageError(f"--prices {name}: cannot be read: {error.strerror}.") from error
     except msgspec.ValidationError as error:

@@ -12,9 +12,9 @@ from rich.text import Text
 from pipeline.docstrings import member_docs
 from pipeline.errors import EXIT_SETTLED, EXIT_UNSETTLED
 from pipeline.ledger import OutcomeCount, Summary
-from pipeline.records import write_atomically
 from pipeline.reporting.dry_run import render_dry_run
 from pipeline.runtime import CUT_OFF, PRUNED
+from pipeline.storage import write_atomically
 from transforms.counters import MESSAGES, NAMESPACE, REQUESTS, RETRIES, THROTTLED, UNITS
 from transforms.latency import EVENT, PAST_MERGE_WINDOW, PUBLISH, percentile
 from transforms.outcomes import MATCH_KEY_NAMES

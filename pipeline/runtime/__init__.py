@@ -1,44 +1,10 @@
 """State of this process: what was read and sent so far, and whether it is to stop.
 
 In: counts from steps, signals from outside. Out: progress for a display, and an early end of the input.
+
+Each name is loaded when it is first used, so that commands without Beam start at once.
 """
 
-from pipeline.runtime.progress import PROGRESS, CountedTransport, ProgressDisplay
-from pipeline.runtime.read_counters import (
-    BYTES,
-    CUT_OFF,
-    FILES,
-    OF_PROGRESS,
-    PARTS,
-    PRUNED,
-    PRUNED_BYTES,
-    PRUNED_FILES,
-    PRUNED_ROW_GROUPS,
-    PRUNED_ROWS,
-    ROW_GROUPS,
-    ROWS,
-    ReadReport,
-)
-from pipeline.runtime.shutdown import files_until_stopped, is_stopping, stopped_by_signals
+import lazy_loader
 
-__all__ = [
-    "BYTES",
-    "CUT_OFF",
-    "CountedTransport",
-    "FILES",
-    "OF_PROGRESS",
-    "PARTS",
-    "PROGRESS",
-    "PRUNED",
-    "PRUNED_BYTES",
-    "PRUNED_FILES",
-    "PRUNED_ROWS",
-    "PRUNED_ROW_GROUPS",
-    "ProgressDisplay",
-    "ROWS",
-    "ROW_GROUPS",
-    "ReadReport",
-    "files_until_stopped",
-    "is_stopping",
-    "stopped_by_signals",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,22 +1,25 @@
 """Lines of JSON, plain or gzip: bytes in, messages out, without ever holding the file.
 
+The one reader of such files, for runs and for the commands that read files of this machine.
+
 mParticle writes one batch a line (`.txt`, gzip with *Use Compression*). Blank lines are ignored, CRLF and a byte order
-mark are taken off, the last line may lack its newline. A file that holds one JSON document over many lines
-(pretty-printed by a person) is one message.
+mark are taken off, the last line may lack its newline; a file without any newline may end its lines by CR. A file that
+holds one JSON document over many lines (pretty-printed by a person) is one message, also where the document is damaged.
 """
 
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import msgspec
 
 from pipeline.storage import Trouble, UnreadableFileError
+from transforms.gunzip import GZIP_MAGIC, PIECE_BYTES, CutOffError, GunzipError, gunzip
 from transforms.model import Message, Outcome
 from transforms.vocabulary import Kind, Reason, Stage
 
 # A batch is about 1 MB at most, and Pub/Sub ends at 10 MB (mParticle, "Default Service Limits"; Google, "Pub/Sub quotas
-# and limits"): what is longer is no batch. Without a bound, a file without newlines would fill the memory.
+# and limits"): what is longer is no batch. Without a bound, a file without newlines, or a small gzip file of one
+# endless line, would fill the memory.
 MAX_LINE_BYTES = 64 << 20
 
 # A document over several lines is held in memory. mParticle's largest batches are far below this.
@@ -28,15 +31,17 @@ MAX_DOCUMENT_BYTES = 16 << 20
 BATCH_MESSAGES = 500
 BATCH_BYTES = 256 << 10
 
-# What is read and decompressed at a time.
-_CHUNK_BYTES = 256 << 10
+# Detail of the outcome of a line above the bound.
+LINE_TOO_LONG = "line_too_long"
 
-GZIP_MAGIC = b"\x1f\x8b"
+# How a Parquet file begins and ends. Source: Apache Parquet, "File format".
+PARQUET_MAGIC = b"PAR1"
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 # How other formats begin, so that the outcome can name them. Source: the formats' own specifications.
 _OTHER_FORMATS = {
-    b"PAR1": "Parquet inside gzip (Parquet is compressed inside)",
+    PARQUET_MAGIC: "Parquet inside gzip (Parquet is compressed inside)",
     b"PARE": "encrypted Parquet",
     b"Obj\x01": "Avro",
     b"ORC": "ORC",
@@ -54,6 +59,8 @@ _PROBED_BYTES = 1 << 10
 def read_text(head: bytes, stream: BinaryIO, path: str) -> Iterator[list[Message] | Outcome]:
     """Yields lists of messages, and one outcome for each line that is too long to be read.
 
+    No more is held at a time than `MAX_LINE_BYTES`, whatever gzip expands to.
+
     Args:
       head: the beginning of the file.
       stream: the rest of it.
@@ -64,12 +71,11 @@ def read_text(head: bytes, stream: BinaryIO, path: str) -> Iterator[list[Message
         have been yielded.
     """
     _check_name(path.lower(), head)
-    chunks = _decompressed(head, stream) if head.startswith(GZIP_MAGIC) else _plain(head, stream)
-    chunks, document = _document(chunks)
+    chunks, separator, document = _look_ahead(_text(_chunks(head, stream), packed=head.startswith(GZIP_MAGIC)))
     if document is not None:
         yield [Message(f"{path}#0", document)]
         return
-    lines = _lines(chunks)
+    lines = _lines(chunks, separator)
     ended = False
     while not ended:
         batch: list[Message] = []
@@ -77,7 +83,7 @@ def read_text(head: bytes, stream: BinaryIO, path: str) -> Iterator[list[Message
         try:
             refused, ended = _take(lines, path, batch)
         finally:
-            # Also before trouble goes on its way: what was read is read.
+            # Also before an error goes on its way: what was read is read.
             if batch:
                 yield batch
         if refused is not None:
@@ -114,89 +120,93 @@ def _take(lines: Iterator[tuple[int, bytes | None]], path: str, batch: list[Mess
     return None, True
 
 
-def _plain(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
-    """Yields the file in pieces."""
+def _chunks(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
+    """Yields the file in pieces as it is stored."""
     while head:
         yield head
-        head = stream.read(_CHUNK_BYTES)
+        head = stream.read(PIECE_BYTES)
 
 
-def _decompressed(packed: bytes, stream: BinaryIO) -> Iterator[bytes]:
-    """Yields what a gzip file of one or more members holds, in pieces of bounded size.
+def _text(chunks: Iterator[bytes], *, packed: bool) -> Iterator[bytes]:
+    """Yields the text in pieces of bounded size, without a byte order mark.
 
     Raises:
-      UnreadableFileError: damaged, or cut off.
+      UnreadableFileError: the gzip data is damaged or cut off, or what is there is no text.
     """
-    member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        while packed or not member.eof:
-            piece = member.decompress(packed, _CHUNK_BYTES)
-            if piece:
-                yield piece
-            packed = member.unused_data if member.eof else member.unconsumed_tail
-            if not packed and (more := stream.read(_CHUNK_BYTES)):
-                packed = more
-            elif not packed and not piece and not member.eof:
-                raise UnreadableFileError("the gzip data is cut off", Trouble.TRUNCATED)
-            if member.eof:
-                # Zeros behind a member are padding. Source: GNU Gzip's manual, "Using gzip on tapes".
-                packed = packed.lstrip(b"\0")
-                while not packed and (more := stream.read(_CHUNK_BYTES)):
-                    packed = more.lstrip(b"\0")
-                if packed:
-                    member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    except zlib.error as error:
-        raise UnreadableFileError("the gzip data is damaged", Trouble.DAMAGED) from error
+        pieces = gunzip(chunks) if packed else chunks
+        for first in pieces:
+            first = first.removeprefix(_BYTE_ORDER_MARK)
+            _refuse_binary(first)
+            yield first
+            break
+        yield from pieces
+    except CutOffError as error:
+        raise UnreadableFileError(str(error), Trouble.TRUNCATED) from error
+    except GunzipError as error:
+        raise UnreadableFileError(str(error), Trouble.DAMAGED) from error
 
 
-def _document(chunks: Iterator[bytes]) -> tuple[Iterator[bytes], bytes | None]:
-    """Looks whether the whole file is one JSON document over several lines.
+def _look_ahead(chunks: Iterator[bytes]) -> tuple[Iterator[bytes], bytes, bytes | None]:
+    """Looks at the beginning of a text: what ends its lines, and whether the whole of it is one JSON document.
 
     Returns:
-      The chunks again from the first one, and the document, or None where the file holds a message a line.
+      The chunks again from the first one; what ends a line; and the document, None where the file holds lines.
 
     Raises:
-      UnreadableFileError: not a text file.
+      UnreadableFileError: not a text file, or a document that is cut off.
     """
     seen: list[bytes] = []
-    trouble: UnreadableFileError | None = None
-    has_line = False
     size = 0
+    has_line = False
+    error: UnreadableFileError | None = None
     try:
         for chunk in chunks:
-            if not seen:
-                chunk = chunk.removeprefix(_BYTE_ORDER_MARK)
-                _refuse_binary(chunk)
             seen.append(chunk)
             size += len(chunk)
             if not has_line and b"\n" in chunk:
                 line, newline, _ = b"".join(seen).lstrip().partition(b"\n")
                 has_line = bool(newline)
                 if has_line and _is_json(line):
-                    return _again(seen, chunks, None), None
+                    return _again(seen, chunks), b"\n", None
             if size > MAX_DOCUMENT_BYTES:
-                return _again(seen, chunks, None), None
-    except UnreadableFileError as error:
-        if not seen:
-            raise
-        trouble = error
+                break
+    except UnreadableFileError as caught:
+        error = caught
     whole = b"".join(seen).strip()
-    if has_line and trouble is None and _is_json(whole):
-        return iter(()), whole
-    return _again(seen, chunks, trouble), None
+    separator = b"\r" if b"\n" not in whole and b"\r" in whole else b"\n"
+    if size > MAX_DOCUMENT_BYTES:
+        return _again(seen, chunks, error), separator, None
+    if separator not in whole or not _is_document(whole, separator):
+        return _again(seen, iter(()), error), separator, None
+    if error is not None:
+        raise error
+    return iter(()), separator, whole
 
 
-def _again(seen: list[bytes], rest: Iterator[bytes], trouble: UnreadableFileError | None) -> Iterator[bytes]:
-    """Yields the chunks that were looked at and those behind them, then raises the trouble that was met."""
+def _is_document(text: bytes, separator: bytes) -> bool:
+    """Returns whether a text of several lines is one JSON document, or the damaged remains of one."""
+    if _is_json(text.partition(separator)[0]):
+        return False
+    begins_document = text.startswith((b"{", b"["))
+    return _is_json(text) or (begins_document and not any(map(_is_object, text.split(separator))))
+
+
+def _again(seen: list[bytes], rest: Iterator[bytes], error: UnreadableFileError | None = None) -> Iterator[bytes]:
+    """Yields the chunks that were looked at and those behind them, then raises the error that was met."""
     while seen:
         yield seen.pop(0)
     yield from rest
-    if trouble is not None:
-        raise trouble
+    if error is not None:
+        raise error
+
+
+def _is_object(line: bytes) -> bool:
+    return line.startswith(b"{") and _is_json(line)
 
 
 def _is_json(text: bytes) -> bool:
-    """Says whether a text is one JSON value."""
+    """Returns whether a text is one JSON value."""
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError):  # the latter: nested too deep for a reader of JSON
@@ -205,7 +215,11 @@ def _is_json(text: bytes) -> bool:
 
 
 def _refuse_binary(head: bytes) -> None:
-    """Raises for a file that holds no text."""
+    """Makes sure that a file holds text.
+
+    Raises:
+      UnreadableFileError: it does not.
+    """
     for magic, name in _OTHER_FORMATS.items():
         if head.startswith(magic):
             raise UnreadableFileError(f"the file is {name}", Trouble.UNKNOWN_FORMAT)
@@ -215,13 +229,17 @@ def _refuse_binary(head: bytes) -> None:
         )
 
 
-def _lines(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:
-    """Yields the number (from 0) and the content of each line that is not blank, None for one that is too long."""
+def _lines(chunks: Iterator[bytes], separator: bytes) -> Iterator[tuple[int, bytes | None]]:
+    """Yields the number (from 0) and the content of each line that is not blank.
+
+    For one that is too long None is yielded, as soon as it is; the rest of it is passed over.
+    """
     number = 0
     begun: list[bytes] = []
     held = 0
+    too_long = False
     for chunk in chunks:
-        pieces = chunk.split(b"\n")
+        pieces = chunk.split(separator)
         tail = pieces.pop()
         for piece in pieces:
             line: bytes | None = piece
@@ -230,17 +248,19 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:
                 line = b"".join((*begun, piece)) if held <= MAX_LINE_BYTES else None
                 begun.clear()
                 held = 0
-            if line is None or (line := line.strip()):
+            if not too_long and (line is None or (line := line.strip())):
                 yield number, line
+            too_long = False
             number += 1
         held += len(tail)
-        if held > MAX_LINE_BYTES:
+        if held <= MAX_LINE_BYTES:
+            if tail:
+                begun.append(tail)
+        elif not too_long:
             begun.clear()
-        elif tail:
-            begun.append(tail)
-    if held > MAX_LINE_BYTES:
-        yield number, None
-    elif last := b"".join(begun).strip():
+            too_long = True
+            yield number, None
+    if not too_long and (last := b"".join(begun).strip()):
         yield number, last
 
 
@@ -250,6 +270,6 @@ def _too_long(path: str, number: int) -> Outcome:
         Stage.READ,
         Reason.UNREADABLE_MESSAGE,
         f"{path}#{number}",
-        detail="line_too_long",
+        detail=LINE_TOO_LONG,
         message=f"a line of more than {MAX_LINE_BYTES >> 20} MiB",
     )

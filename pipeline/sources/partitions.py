@@ -12,6 +12,7 @@ import datetime
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from pipeline.storage import FileInfo
@@ -26,6 +27,18 @@ _DATE_VALUE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ].*)?")
 
 _EPOCH = datetime.date(1970, 1, 1)
 _DAY_MS = 86_400_000
+
+
+class TimeWindow(NamedTuple):
+    """Half-open window of event times, UTC epoch milliseconds; None: open."""
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def excludes(self, first_ms: int, last_ms: int) -> bool:
+        """Returns whether no time from the first to the last lies in the window."""
+        too_late = self.until_ms is not None and first_ms >= self.until_ms
+        return too_late or (self.since_ms is not None and last_ms < self.since_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,7 @@ class Partitions:
     slack_ms: int
 
     def may_match(self, path: str) -> bool:
-        """Says whether a file may hold events of the window; if its folders name no day, it may.
+        """Returns whether a file may hold events of the window; if its folders name no day, it may.
 
         >>> day = 86_400_000
         >>> window = Partitions(since_ms=10 * day, until_ms=11 * day, slack_ms=day)

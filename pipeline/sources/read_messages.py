@@ -32,9 +32,8 @@ from pipeline.runtime import (
     is_stopping,
 )
 from pipeline.sources.layouts import Layout
-from pipeline.sources.parquet import TimeWindow
-from pipeline.sources.partitions import Partitions
-from pipeline.sources.reader import FilePart, divide, iter_messages, read
+from pipeline.sources.partitions import Partitions, TimeWindow
+from pipeline.sources.reader import FilePart, divide, read
 from pipeline.storage import FileInfo, UnreadableFileError, expand_patterns
 from transforms.counters import NAMESPACE, UNITS
 from transforms.model import Message, Outcome
@@ -43,8 +42,6 @@ from transforms.step_fn import OUTCOMES
 from transforms.vocabulary import Reason
 
 _log = logging.getLogger(__name__)
-
-__all__ = ["FileInfo", "Layout", "ReadMessages", "ReadResult", "expand_patterns", "iter_messages"]
 
 
 class ReadResult(NamedTuple):
@@ -166,7 +163,7 @@ class _ReadFn(beam.DoFn):
                 break
             if isinstance(item, list):
                 report.add(ROWS, len(item))
-                self._tell(report)
+                self._count(report)
                 yield item
             elif self._strict and item.reason is Reason.UNREADABLE_FILE:
                 raise UnreadableFileError(f"{item.ref} cannot be read: {item.message}")
@@ -179,9 +176,9 @@ class _ReadFn(beam.DoFn):
             report.add(PARTS)
             if part.first_row == 0 and (part.row_groups is None or part.row_groups[0] == 0):
                 report.add(FILES)
-            self._tell(report)
+            self._count(report)
 
-    def _tell(self, report: ReadReport) -> None:
+    def _count(self, report: ReadReport) -> None:
         counts = report.take()
         if not self._counted:
             return

@@ -1,28 +1,31 @@
 """One file: its messages, or what stands in the way. Without Beam, for the steps of a pipeline and for plain loops.
 
-The format is told by the content, not by the name: Parquet and gzip by their magic numbers, the rest is text.
+The content decides on the format, not the name: Parquet and gzip by their magic numbers, the rest is text. What reads
+Parquet is loaded once a file is Parquet, because it takes a while.
 """
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple
 
-import pyarrow as pa
-
 from pipeline.runtime import BYTES, ReadReport
-from pipeline.sources import ndjson as source_text
-from pipeline.sources import parquet as source_parquet
 from pipeline.sources.layouts import Layout, RowReader, row_to_batch, text_reader
-from pipeline.sources.parquet import TimeWindow
-from pipeline.storage import FileInfo, Trouble, UnreadableFileError, open_file
+from pipeline.sources.ndjson import PARQUET_MAGIC, read_text
+from pipeline.sources.partitions import TimeWindow
+from pipeline.storage import FileInfo, Trouble, UnreadableFileError, is_local, open_file
+from transforms.google_errors import status
 from transforms.model import Message, Outcome
 from transforms.vocabulary import Kind, Reason, Stage
+
+# The name of standard input, which is read once, from its beginning.
+STANDARD_INPUT = "-"
 
 # Parquet files above this are divided among the workers by row groups. Smaller ones are opened once.
 PART_BYTES = 64 << 20
 
-# Enough to tell a format, to find the first line and to see zero bytes.
+# Enough to recognise a format, to find the first line and to see zero bytes.
 _HEAD_BYTES = 64 << 10
 
 
@@ -45,11 +48,13 @@ def divide(file: FileInfo, part_bytes: int = PART_BYTES) -> list[FilePart]:
     if file.size > part_bytes:
         try:
             with open_file(file.path) as stream:
-                if stream.read(len(source_parquet.MAGIC)) == source_parquet.MAGIC:
-                    ranges = source_parquet.row_group_ranges(file.path, stream, part_bytes)
+                if stream.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
+                    from pipeline.sources import parquet
+
+                    ranges = parquet.row_group_ranges(file.path, stream, part_bytes)
                     return [FilePart(file.path, (first, last), row) for first, last, row in ranges]
-        except _troubles():
-            # Whoever reads it meets the same trouble, and says it once.
+        except read_errors(file.path):
+            # Reading the file meets the same error, and reports it once.
             return [FilePart(file.path)]
     return [FilePart(file.path)]
 
@@ -60,6 +65,8 @@ def read(
     column: str | None = None,
     window: TimeWindow = TimeWindow(),  # noqa: B008  # immutable
     report: ReadReport | None = None,
+    *,
+    open_stream: Callable[[str], AbstractContextManager[BinaryIO]] = open_file,
 ) -> Iterator[list[Message] | Outcome]:
     """Yields lists of messages, never empty, and outcomes for what cannot be read.
 
@@ -69,21 +76,21 @@ def read(
 
     Args:
       part: what to read.
-      layout: how Parquet rows hold batches, or `auto`.
+      layout: how rows hold batches, or `auto`.
       column: the Parquet column of JSON text, if the operator named it.
       window: row groups of Parquet files whose statistics exclude it are not read.
-      report: takes what was read, what was left out and which texts are cut off.
+      report: takes what was read, what was left out and which texts are cut off; None: nobody asks.
+      open_stream: opens the file as it is stored.
     """
-    report = report or ReadReport()
     done = 0
     try:
-        with open_file(part.path) as stream:
+        with open_stream(part.path) as stream:
             for item in _contents(part, stream, layout, column, window, report):
                 if isinstance(item, list):
                     done += len(item)
                 yield item
-    except _troubles() as error:
-        unreadable = _explained(error)
+    except read_errors(part.path) as error:
+        unreadable = as_unreadable(error)
         before = f"the {done:,} messages before it were read" if done else "nothing of it was read"
         yield Outcome(
             Kind.REJECTED,
@@ -98,11 +105,11 @@ def read(
 def iter_messages(
     file: FileInfo | str, layout: Layout = Layout.AUTO, column: str | None = None
 ) -> Iterator[list[Message]]:
-    """Yields the messages of one file in short lists (`source_text.BATCH_BYTES`).
+    """Yields the messages of one file in short lists (`ndjson.BATCH_BYTES`).
 
     Args:
       file: the file or its path.
-      layout: how Parquet rows hold batches, or `auto`.
+      layout: how rows hold batches, or `auto`.
       column: the Parquet column of JSON text, if it has a name of its own.
 
     Raises:
@@ -115,15 +122,42 @@ def iter_messages(
         yield item
 
 
+def first_message(path: str, stream: BinaryIO) -> Message | None:
+    """Returns the first message of a file of text as it is written, None if there is none.
+
+    Raises:
+      UnreadableFileError: it is no text, is damaged before its first message, or begins with a line that is too long.
+    """
+    for item in read_text(stream.read(_HEAD_BYTES), stream, path):
+        if isinstance(item, Outcome):
+            raise UnreadableFileError(str(item.message))
+        return item[0]
+    return None
+
+
 def _contents(
-    part: FilePart, stream: BinaryIO, layout: Layout, column: str | None, window: TimeWindow, report: ReadReport
+    part: FilePart,
+    stream: BinaryIO,
+    layout: Layout,
+    column: str | None,
+    window: TimeWindow,
+    report: ReadReport | None,
 ) -> Iterator[list[Message] | Outcome]:
-    """Yields what the format's reader yields."""
+    """Returns what the format's reader yields."""
     head = stream.read(_HEAD_BYTES)
-    if head.startswith(source_parquet.MAGIC):
-        return source_parquet.read_parquet(part.path, stream, layout, column, part.row_groups, window, report)
-    items = _measured(source_text.read_text(head, stream, part.path), stream, report)
-    return _as_batches(items, layout, report)
+    if head.startswith(PARQUET_MAGIC):
+        if part.path == STANDARD_INPUT or not stream.seekable():
+            raise UnreadableFileError(
+                "a Parquet file, which is read from its end: give its name instead of its content",
+                Trouble.UNKNOWN_FORMAT,
+            )
+        from pipeline.sources import parquet
+
+        return parquet.read_parquet(part.path, stream, layout, column, part.row_groups, window, report)
+    items = read_text(head, stream, part.path)
+    if report is None:
+        return _as_batches(items, layout, ReadReport())
+    return _as_batches(_measured(items, stream, report), layout, report)
 
 
 def _measured(
@@ -141,7 +175,7 @@ def _measured(
 def _as_batches(
     items: Iterator[list[Message] | Outcome], layout: Layout, report: ReadReport
 ) -> Iterator[list[Message] | Outcome]:
-    """Yields the items; where the lines are rows of a warehouse's table, as their first tells, each becomes a batch."""
+    """Yields the items; where the first line is a row of a warehouse's table, each line becomes a batch."""
     reader: RowReader | None = None
     first = True
     for item in items:
@@ -158,29 +192,33 @@ def _as_batches(
         yield batches
 
 
-def _troubles() -> tuple[type[Exception], ...]:
+def read_errors(path: str) -> tuple[type[Exception], ...]:
     """Returns what a file, a disk or a service can raise. Called only once something was raised.
 
-    Google's errors exist only where its client has been loaded, which costs a second.
+    Args:
+      path: of the file; Google's errors, whose import takes a second, concern remote ones only.
     """
-    troubles: tuple[type[Exception], ...] = (UnreadableFileError, OSError, pa.ArrowException, NotImplementedError)
+    import pyarrow as pa
+
+    errors: tuple[type[Exception], ...] = (UnreadableFileError, OSError, pa.ArrowException, NotImplementedError)
+    if is_local(path):
+        return errors
     try:
         from google.api_core.exceptions import GoogleAPIError
         from google.auth.exceptions import GoogleAuthError
     except ImportError:
-        return troubles
-    return (*troubles, GoogleAPIError, GoogleAuthError)
+        return errors
+    return (*errors, GoogleAPIError, GoogleAuthError)
 
 
-def _explained(error: Exception) -> UnreadableFileError:
-    """Returns the class of a trouble and a text without anything of the content."""
+def as_unreadable(error: Exception) -> UnreadableFileError:
+    """Returns the class of an error and a text without anything of the content."""
     if isinstance(error, UnreadableFileError):
         return error
-    # Google's errors carry the HTTP status.
-    status = getattr(error, "code", None)
-    if isinstance(error, FileNotFoundError) or status == 404:
+    refusal = status(error)
+    if isinstance(error, FileNotFoundError) or refusal == "NOT_FOUND":
         return UnreadableFileError("the file is gone since it was listed", Trouble.NOT_FOUND)
-    if isinstance(error, PermissionError) or status in (401, 403):
+    if isinstance(error, PermissionError) or refusal in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return UnreadableFileError("the right to read it is missing", Trouble.PERMISSION_DENIED)
     if isinstance(error, NotImplementedError):
         return UnreadableFileError(

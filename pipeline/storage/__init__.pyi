@@ -1,10 +1,13 @@
-from .filesystems import causes as causes
+from .atomic import WriteError as WriteError
+from .atomic import check_folder as check_folder
+from .atomic import write_atomically as write_atomically
 from .filesystems import expand_patterns as expand_patterns
 from .filesystems import open_file as open_file
+from .filesystems import root_causes as root_causes
 from .paths import FileInfo as FileInfo
 from .paths import NoInputError as NoInputError
 from .paths import Trouble as Trouble
 from .paths import UnreadableFileError as UnreadableFileError
 from .paths import as_regex as as_regex
 from .paths import is_local as is_local
-from .paths import local_files as local_files
+from .paths import local_path as local_path

@@ -1,7 +1,6 @@
-"""Names of files on this machine: globs and folders in, files out; and how a file that cannot be read is spoken of.
+"""Names of files: which of them are local; local globs and folders in, files out; and why a file cannot be read.
 
-Apart from `source_files`, because that one knows Beam's file systems, whose import takes seconds: `preview` and `check`
-answer at once.
+Without Beam, whose import takes seconds: `preview` and `check` answer at once.
 """
 
 import os
@@ -14,6 +13,8 @@ from typing import NamedTuple
 from pipeline.errors import CommandError, UsageError
 
 _SCHEME = re.compile(r"[a-zA-Z][-a-zA-Z0-9+.]*://")
+# A URL of this machine. Source: RFC 8089, sections 2 and 3: the host is empty or `localhost`.
+_FILE_URL = re.compile(r"file://(?:localhost(?=/))?", re.IGNORECASE)
 GLOB = re.compile(r"[*?\[]")
 
 
@@ -21,7 +22,7 @@ class FileInfo(NamedTuple):
     """A file to read.
 
     Attributes:
-      path: local path or URL.
+      path: local path without `file://`, or URL.
       size: bytes, as listed.
     """
 
@@ -70,12 +71,26 @@ class UnreadableFileError(CommandError):
 
 
 def is_local(path: str) -> bool:
-    """Says whether a path belongs to this machine's file system."""
-    return _SCHEME.match(path) is None
+    """Returns whether a path belongs to this machine's file system, as a plain name or as `file://…`.
+
+    >>> [is_local(path) for path in ("in/a.txt", "/in/a.txt", "file:///in/a.txt", "gs://bucket/a.txt")]
+    [True, True, True, False]
+    """
+    return _SCHEME.match(local_path(path)) is None
+
+
+def local_path(path: str) -> str:
+    """Returns a local path without `file://`; any other path as it is. Nothing is decoded: `%20` is three characters.
+
+    >>> local_path("file:///in/a.txt"), local_path("in/a.txt"), local_path("gs://bucket/a.txt")
+    ('/in/a.txt', 'in/a.txt', 'gs://bucket/a.txt')
+    """
+    return _FILE_URL.sub("", path, count=1) if _FILE_URL.match(path) else path
 
 
 def local_files(pattern: str) -> Iterator[FileInfo]:
     """Yields the local files that a pattern matches."""
+    pattern = local_path(pattern)
     if os.path.isfile(pattern):
         yield FileInfo(pattern, os.path.getsize(pattern))
         return
@@ -104,7 +119,7 @@ def local_files(pattern: str) -> Iterator[FileInfo]:
 
 
 def is_hidden(name: str) -> bool:
-    """Says whether a file or folder is none of the data."""
+    """Returns whether a file or folder is none of the data."""
     return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 

@@ -29,7 +29,7 @@ _MATCH_KEYS = {
 
 
 class Ledger(NamedTuple):
-    """What the ledger says.
+    """What the ledger holds.
 
     Attributes:
       rows: one for each outcome.
@@ -45,7 +45,7 @@ class Ledger(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """What the sandbox says.
+    """What the sandbox counts.
 
     Attributes:
       keys: event_source_id, event and event_id of all that it accepted.
@@ -68,7 +68,7 @@ class Check(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Says whether the two are equal."""
+        """Returns whether the two are equal."""
         return self.left_count == self.right_count
 
 
@@ -156,7 +156,7 @@ def coverage_table(summary: dict[str, Any], ledger: Ledger, console: Console) ->
 
 
 def verdict(found: list[Check], holding: Holding, console: Console) -> bool:
-    """Prints one line that says whether everything adds up, or below it what does not.
+    """Prints one line, whether everything adds up, and below it what does not.
 
     Args:
       found: what `checks` has returned.

@@ -1,4 +1,4 @@
-"""Talks to a Pub/Sub, the stand-in or another: makes topics, publishes at a rate, asks the stand-in for its counts.
+"""A client of a Pub/Sub, the stand-in or another: makes topics, publishes at a rate, asks the stand-in for its counts.
 
     python -m sandbox.pubsub.publisher --topic mparticle --rate 100     # to PUBSUB_EMULATOR_HOST
 

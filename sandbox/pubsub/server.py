@@ -145,7 +145,9 @@ class PubSubServer:
     def stats(self) -> dict[str, SubscriptionStats]:
         """Returns the counts of every subscription by its name."""
         return {
-            name: SubscriptionStats(len(one), one.leased, one.handed_out, one.acknowledged)
+            name: SubscriptionStats(
+                held=len(one), leased=one.leased, handed_out=one.handed_out, acknowledged=one.acknowledged
+            )
             for name, one in list(self.topics.subscriptions.items())
         }
 
@@ -251,7 +253,7 @@ def _unary(method: Callable[[Any, Context], Any], request: Any) -> grpc.RpcMetho
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serves until it is told to stop; returns the exit code: 1 if the port is taken."""
+    """Serves until a signal stops it; returns the exit code: 1 if the port is taken."""
     parser = argparse.ArgumentParser("sandbox.pubsub", description="A stand-in for Cloud Pub/Sub on this machine.")
     parser.add_argument("--port", type=int, default=0, help="0, the default: a free one")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the process that started it")

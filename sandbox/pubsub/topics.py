@@ -99,7 +99,7 @@ class Subscription:
           most: so many at most.
           wait_secs: so long at most, by the wall clock.
           deadline_secs: of the leases; 0: the subscription's own.
-          wanted: says whether the caller is still there; nothing is handed out to nobody.
+          wanted: returns whether the caller is still there; nothing is handed out to nobody.
 
         Returns:
           `ReceivedMessage`s, none if none came.
@@ -150,7 +150,7 @@ class Subscription:
             self._changed.notify_all()
 
     def holds(self, ack_id: str) -> bool:
-        """Says whether a lease is still running."""
+        """Returns whether a lease is still running."""
         return ack_id in self._leased
 
     def _lease(self, held: _Held, secs: int) -> Any:

@@ -12,7 +12,7 @@ from sandbox.shop.shoppers import CATALOGUE, Shopper, int64, line, pick, uuid
 Json = dict[str, Any]
 Number = Callable[[int], int | str]
 
-# What people do, each as often as its share says. Five of the actions have an event at TikTok, the others have none.
+# What people do, each as often as its share. Five of the actions have an event at TikTok, the others have none.
 _VISITS_AND_SHARES: tuple[tuple[tuple[str, ...], int], ...] = (
     (("view_detail",), 14),
     (("view_detail", "view_detail"), 14),

@@ -1,6 +1,7 @@
 """A stand-in for TikTok's Events API.
 
-In: requests as TikTok takes them, and faults that are to happen. Out: replies as TikTok gives them, and what it accepted.
+In: requests as TikTok takes them, and faults that are to happen. Out: replies as TikTok gives them, and what it
+accepted.
 """
 
 from sandbox.tiktok.admin import Admin

@@ -1,4 +1,4 @@
-"""Starts a sandbox in a process of its own and talks to it: for tests, the demo and benchmarks.
+"""Starts a sandbox in a process of its own and controls it over HTTP: for tests, the demo and benchmarks.
 
     with Sandbox() as sandbox:
         sandbox.fault(Answer(code=40100, probability=0.2), Delay(secs=0.05))

@@ -141,7 +141,7 @@ class InvalidEvents(Fault, frozen=True, kw_only=True, tag="invalid_events"):
     reason: str = "Not a valid string"
 
     def hits(self, event_id: str) -> bool:
-        """Returns whether an event is declared invalid; stable, so that a test can tell the same.
+        """Returns whether an event is declared invalid; stable, so that a test can compute the same.
 
         >>> InvalidEvents(share=0.01, seed=7).hits("a"), InvalidEvents(event_ids=frozenset({"a"})).hits("a")
         (False, True)
@@ -212,7 +212,7 @@ class _Active:
         return Applied(self.rule, self._fitted, self._hit)
 
 
-_NOTHING = Plan(0.0, 0.0, (), None, random.Random(0))
+_NOTHING = Plan(before_secs=0.0, after_secs=0.0, invalid=(), fault=None, random=random.Random(0))
 
 
 class Faults:
@@ -244,7 +244,7 @@ class Faults:
 
         Args:
           path: below the API's base, for example `event/track/`.
-          events: tells the number of events in the request, if a rule wants to know.
+          events: returns the number of events in the request; called if a rule needs it.
         """
         if not self._active:
             return _NOTHING
@@ -267,7 +267,13 @@ class Faults:
                 chosen = active
         fault = None if chosen is None else chosen.rule
         numbers = _NOTHING.random if chosen is None else chosen.random
-        return Plan(delays["before"], delays["after"], invalid, fault, numbers)  # type: ignore[arg-type]
+        return Plan(
+            before_secs=delays["before"],
+            after_secs=delays["after"],
+            invalid=invalid,
+            fault=fault,  # type: ignore[arg-type]  # the branches above leave these kinds
+            random=numbers,
+        )
 
     def applied(self) -> list[Applied]:
         """Returns the rules with their counters."""

@@ -60,7 +60,7 @@ class Handler(Protocol):
     """Answers requests."""
 
     def arrived(self, request: Request) -> Reading | None:
-        """Is told of a request whose header is complete; None: read it as usual."""
+        """Takes note of a request whose header is complete; returns how to read its body, None: as usual."""
 
     async def answer(self, request: Request) -> Reply:
         """Returns the reply; cancelled when the client has left."""

@@ -19,7 +19,7 @@ NOT_A_CURRENCY = "Must be a currency code of 3 upper-case letters"
 
 _AT = re.compile(r" - at `\$([^`]*)`$")
 _REASONS = (
-    # What msgspec says → what TikTok says (the wording of marshmallow, which its known messages follow).
+    # Text of msgspec → text of TikTok (the wording of marshmallow, which its known messages follow).
     (re.compile(r"Object missing required field"), MISSING),
     (re.compile(r"got `null`"), "Field may not be null"),
     (re.compile(r"Expected `int` [<>]"), "Must be a Unix timestamp in seconds"),

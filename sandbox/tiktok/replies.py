@@ -65,7 +65,7 @@ class Exchange:
 
     @cached_property
     def verdict(self) -> Batch | Refusal:
-        """Returns what the rules say about the body."""
+        """Returns what the rules make of the body."""
         limits: dict[str, int] = {
             rules.TRACK: self._settings.max_track_events,
             rules.LEGACY: self._settings.max_legacy_events,

@@ -24,7 +24,7 @@ LEGACY: Path = "pixel/batch/"
 # legacy as rudder-transformer (`MAX_BATCH_SIZE`) and Tealium ("50 events") have it.
 MAX_EVENTS: Mapping[str, int] = {TRACK: 1_000, LEGACY: 50}
 
-# SHA-256 of the empty string: says "hashed" and means "nothing".
+# SHA-256 of the empty string: a hash in form, and of nothing.
 EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 # Events that `event_source: offline` takes, "standard only" (`track.go`). Source: TikTok help center, "Supported
@@ -114,12 +114,24 @@ def check(path: str, body: bytes | bytearray, max_events: Mapping[str, int] = MA
 
 def _track(body: bytes | bytearray) -> Batch:
     request = wire.decode_track(body)
-    return Batch(TRACK, request.event_source_id, request.event_source, request.data, request.partner_name or None)
+    return Batch(
+        path=TRACK,
+        source_id=request.event_source_id,
+        source=request.event_source,
+        events=request.data,
+        partner_name=request.partner_name or None,
+    )
 
 
 def _legacy(body: bytes | bytearray) -> Batch:
     request = wire.decode_legacy(body)
-    return Batch(LEGACY, request.pixel_code, "web", request.batch, request.partner_name or None)
+    return Batch(
+        path=LEGACY,
+        source_id=request.pixel_code,
+        source="web",
+        events=request.batch,
+        partner_name=request.partner_name or None,
+    )
 
 
 def _suspicious(batch: Batch) -> bool:
@@ -128,11 +140,8 @@ def _suspicious(batch: Batch) -> bool:
         return True
     hashes: list[str] = []
     currencies: set[str] = set()
-    if batch.path == TRACK:
-        pages_sound = _gather_track(batch, hashes, currencies)
-    else:
-        pages_sound = _gather_legacy(batch, hashes, currencies)
-    if not pages_sound or not all(map(_is_currency, currencies)):
+    gather = _gather_track if batch.path == TRACK else _gather_legacy
+    if not gather(batch, hashes, currencies) or not all(map(_is_currency, currencies)):
         return True
     if batch.source == "offline" and not all(event.event in STANDARD_EVENTS for event in batch.events):
         return True
@@ -147,39 +156,15 @@ def _suspicious(batch: Batch) -> bool:
 def _gather_track(batch: Batch, hashes: list[str], currencies: set[str]) -> bool:
     """Collects what must be hashes and currencies; returns False if a page is missing or has no web address.
 
-    Spelt out field by field: this loop is what the sandbox spends most of its own time in.
+    The loops are what the sandbox spends most of its own time in.
     """
-    needs_page, add = batch.source == "web", hashes.append
+    _gather_users(batch, hashes)
+    needs_page = batch.source == "web"
     event: Any  # a TrackEvent; its optional fields are tested by class, which mypy cannot follow
     for event in batch.events:
-        user = event.user
-        if user is not UNSET:
-            value = user.email
-            if value.__class__ is list:
-                hashes += value
-            elif value is not UNSET:
-                add(value)
-            value = user.phone
-            if value.__class__ is list:
-                hashes += value
-            elif value is not UNSET:
-                add(value)
-            value = user.external_id
-            if value.__class__ is list:
-                hashes += value
-            elif value is not UNSET:
-                add(value)
-            if user.first_name is not UNSET:
-                add(user.first_name)
-            if user.last_name is not UNSET:
-                add(user.last_name)
-            if user.zip_code is not UNSET:
-                add(user.zip_code)
         properties = event.properties
-        if properties is not UNSET:
-            currency = properties.currency
-            if currency is not UNSET:
-                currencies.add(currency)
+        if properties is not UNSET and properties.currency is not UNSET:
+            currencies.add(properties.currency)
         page = event.page
         if page is not UNSET:
             if not page.url.startswith(_WEB_ADDRESS):
@@ -189,8 +174,29 @@ def _gather_track(batch: Batch, hashes: list[str], currencies: set[str]) -> bool
     return True
 
 
+def _gather_users(batch: Batch, hashes: list[str]) -> None:
+    """Collects what must be hashes. The names are spelt out: in the loop above them they would take twice as long."""
+    add = hashes.append
+    event: Any  # a TrackEvent
+    for event in batch.events:
+        user = event.user
+        if user is UNSET:
+            continue
+        for value in (user.email, user.phone, user.external_id):
+            if value.__class__ is list:
+                hashes += value
+            elif value is not UNSET:
+                add(value)
+        if user.first_name is not UNSET:
+            add(user.first_name)
+        if user.last_name is not UNSET:
+            add(user.last_name)
+        if user.zip_code is not UNSET:
+            add(user.zip_code)
+
+
 def _gather_legacy(batch: Batch, hashes: list[str], currencies: set[str]) -> bool:
-    """Does the same for legacy events, which always have a page."""
+    """Does as `_gather_track` for legacy events, which always have a page."""
     event: Any  # a LegacyEvent
     for event in batch.events:
         context = event.context
@@ -217,11 +223,8 @@ def _problem(source: str, event: wire.TrackEvent | wire.LegacyEvent) -> Refusal 
         page: wire.Page | UnsetType = event.context.page
     else:
         place, user, page = (), event.user, event.page
-        for name, needed in (("page", "web"), ("app", "app"), ("lead", "crm")):
-            if source == needed and getattr(event, name) is UNSET:
-                return Refusal(refusals.PARAM_ERROR, refusals.MISSING, (name,))
-        if source == "offline" and event.event not in STANDARD_EVENTS:
-            return Refusal(refusals.PARAM_ERROR, "Not a standard event", ("event",))
+        if problem := _misfit(source, event):
+            return problem
     if page is not UNSET and not page.url.startswith(_WEB_ADDRESS):
         return Refusal(
             refusals.PARAM_ERROR, "Not a valid URL, must start with http:// or https://", (*place, "page", "url")
@@ -230,12 +233,27 @@ def _problem(source: str, event: wire.TrackEvent | wire.LegacyEvent) -> Refusal 
         currency = event.properties.currency
         if currency is not UNSET and not _is_currency(currency):
             return Refusal(refusals.PARAM_ERROR, refusals.NOT_A_CURRENCY, ("properties", "currency"))
+    return _unhashed(user, (*place, "user"))
+
+
+def _misfit(source: str, event: wire.TrackEvent) -> Refusal | None:
+    """Returns what an event lacks, or has, that its event source does not allow."""
+    for name, needed in (("page", "web"), ("app", "app"), ("lead", "crm")):
+        if source == needed and getattr(event, name) is UNSET:
+            return Refusal(refusals.PARAM_ERROR, refusals.MISSING, (name,))
+    if source == "offline" and event.event not in STANDARD_EVENTS:
+        return Refusal(refusals.PARAM_ERROR, "Not a standard event", ("event",))
+    return None
+
+
+def _unhashed(user: wire.TrackUser | wire.LegacyUser | UnsetType, place: tuple[str, ...]) -> Refusal | None:
+    """Returns which personal field is no hash, or the hash of nothing."""
     for name in _PERSONAL:
         value = getattr(user, name, UNSET)
         for index, digest in enumerate(value if isinstance(value, list) else () if value is UNSET else (value,)):
             if not _HASH.fullmatch(digest) or digest == EMPTY_HASH:
                 at = (name, index) if isinstance(value, list) else (name,)
-                return Refusal(refusals.PII_NOT_HASHED, _NOT_HASHED, (*place, "user", *at))
+                return Refusal(refusals.PII_NOT_HASHED, _NOT_HASHED, (*place, *at))
     return None
 
 

@@ -59,7 +59,7 @@ class Service:
         self.kept.clear()
 
     def arrived(self, request: Request) -> Reading | None:
-        """Counts a request whose header is complete, and says how to read its body."""
+        """Counts a request whose header is complete; returns how to read its body."""
         path = _path(request)
         self.traffic.connections += request.first
         request.ordinal = self.traffic.started(request.arrived_at)
@@ -89,7 +89,7 @@ class Service:
             _log.debug("%s: HTTP %s, code %s", exchange.path, status, code)
         if self.settings.keep_bodies:
             text = exchange.body.decode("utf-8", "replace")
-            self.kept.append(Kept(request.arrived_at, exchange.path, status, code, text))
+            self.kept.append(Kept(at=request.arrived_at, path=exchange.path, status=status, code=code, body=text))
         return reply
 
     async def _answer(self, exchange: Exchange) -> Reply:
@@ -188,7 +188,7 @@ class Service:
         return exchange.json(PARTIAL_OK, data={"failed_events": details})
 
     def _echo(self, exchange: Exchange, fault: Echo) -> Reply:
-        """Returns a refusal that repeats what one event says about a person."""
+        """Returns a refusal that repeats the personal data of one event."""
         batch = exchange.verdict
         if isinstance(batch, Refusal):
             return exchange.json(batch.code, batch.message(self.settings.index_text))

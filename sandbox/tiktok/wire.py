@@ -1,7 +1,7 @@
 """The two request bodies as TikTok documents them: JSON types, required fields, lengths. Unknown fields are accepted.
 
 Types are checked while the JSON is decoded, strictly: a number is no string, `2.0` is no integer, null is no value.
-What a type cannot say (hashes, addresses, names) is checked by `sandbox.rules`.
+What a type cannot express (hashes, addresses, names) is checked by `sandbox.tiktok.rules`.
 
 Sources: Events API 2.0, "Report events" (portal page 1771101303285761), as `bububa/tiktok-business` 051f6c0,
 `model/event/track.go`, transcribes it; legacy Events API 1.0, `tiktok/tiktok-business-api-sdk` f809c39,
@@ -19,7 +19,7 @@ _LATEST_SECS = 9_999_999_999
 
 Text = Annotated[str, Meta(min_length=1)]
 Texts = Annotated[list[str], Meta(min_length=1)]
-# One value or several. Source: `track.go` says arrays; the official tag `tiktok/gtm-template-eapi` sends plain strings.
+# One value or several. Source: arrays in `track.go`; the official tag `tiktok/gtm-template-eapi` sends plain strings.
 TextOrTexts = Texts | str
 ContentType = Literal["product", "product_group"]
 Currency = Annotated[str, Meta(min_length=3, max_length=3)]

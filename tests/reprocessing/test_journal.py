@@ -23,7 +23,7 @@ from pipeline.ledger.lock_stores import LocalLocks, lock_store
 from pipeline.ledger.locks import EXPIRY_SECS, HeldLock, Lock, LostError, Store, new_lock
 from pipeline.ledger.manifest import State, new_manifest, read_manifests, run_files, unrecorded
 from pipeline.ledger.run_journal import Journal
-from pipeline.records.parquet_files import WriteError
+from pipeline.storage import WriteError
 from sandbox.tiktok.faults import Delay
 from transforms.connection import Connection
 

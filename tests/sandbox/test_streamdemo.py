@@ -32,5 +32,5 @@ def test_a_folder_that_the_demo_did_not_make_is_left_alone(tmp_path: Path) -> No
     command = [sys.executable, "-m", "sandbox.demo.stream", "--output", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "was not made by the demo" in done.stdout.replace("\n", " ")
+    assert "was not made by the demo" in " ".join(done.stdout.split())
     assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -8,7 +8,7 @@ import pytest
 from google.api_core import exceptions
 
 from pipeline.errors import UsageError
-from pipeline.sources.pubsub.subscriber import Bounds, Subscription, SubscriptionError
+from pipeline.sources.pubsub.subscriber import Subscription, SubscriptionBounds, SubscriptionError
 from sandbox.pubsub.publisher import PROJECT, PubSub, PubSubClient
 from sandbox.shop.generator import batches, purchases
 from sandbox.tiktok.control import Sandbox
@@ -140,7 +140,7 @@ def test_a_topic_gets_a_subscription_for_the_run_alone(
 def test_unacknowledged_messages_are_bounded_by_number_and_bytes(pubsub: PubSub, name: str) -> None:
     subscription = pubsub.subscription(name)
     pubsub.publish(name, [b"x" * 1_000] * 5_000)
-    for bounds, most in ((Bounds(messages=200), 200), (Bounds(size=300_000), 1_300)):
+    for bounds, most in ((SubscriptionBounds(messages=200), 200), (SubscriptionBounds(size=300_000), 1_300)):
         reader = Subscription.open(subscription, bounds)
         time.sleep(1.0)
         taken = [message for _ in range(20) for message in reader.take(500)]

@@ -5,7 +5,6 @@ Only what breaks the meaning of an event (data, product action or products of a 
 """
 
 import json
-import zlib
 from collections.abc import Mapping
 from functools import cache
 from math import isfinite
@@ -13,14 +12,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from transforms.gunzip import GZIP_MAGIC, GunzipError, gunzip
 from transforms.mapping import mparticle_json, tables
 from transforms.mapping.mparticle_json import DEFAULT_TYPES, BatchTypes
 from transforms.model import EventData
 from transforms.vocabulary import Reason
 
-# What a gzip member starts with. Source: RFC 1952, section 2.3.1.
-_GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WBITS = 31
 _BOM = b"\xef\xbb\xbf"
 
 # A batch stays below about 1 MB and Pub/Sub takes at most 10 MB; more than this is a decompression bomb.
@@ -34,11 +31,11 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 def _plain(data: bytes) -> bytes | None:
     """Returns the message without compression and byte order mark; None if it is damaged or not UTF-8."""
-    if data[:2] == _GZIP_MAGIC:
-        unpacked = _unpacked(data)
-        if unpacked is None:
+    if data[:2] == GZIP_MAGIC:
+        try:
+            data = b"".join(gunzip((data,), _MAX_BYTES))
+        except GunzipError:
             return None
-        data = unpacked
     if data[:3] == _BOM:
         data = data[3:]
     try:
@@ -46,21 +43,6 @@ def _plain(data: bytes) -> bytes | None:
     except UnicodeDecodeError:
         return None
     return data
-
-
-def _unpacked(data: bytes) -> bytes | None:
-    """Returns the content of all gzip members, None if they are damaged or too much."""
-    content = bytearray()
-    while data:
-        member = zlib.decompressobj(_GZIP_WBITS)
-        try:
-            content += member.decompress(data, _MAX_BYTES + 1 - len(content))
-        except zlib.error:
-            return None
-        if len(content) > _MAX_BYTES or not member.eof:
-            return None
-        data = member.unused_data.lstrip(b"\0")  # gzip may be padded with zeros
-    return bytes(content)
 
 
 def parse_json(data: bytes) -> Any:

@@ -13,7 +13,7 @@ from pipeline.authoring import CheckReport, ProbeReply, TokenState, advise
 from pipeline.cli.console import coloured, has_colours
 from pipeline.config import possible_forms
 from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, ConfigurationError, UsageError
-from pipeline.sources import InputReport, expand
+from pipeline.sources import InputReport, local_files
 from transforms.connection import Connection
 from transforms.tiktok.request import path
 from transforms.tiktok.token import TokenReferenceError, TokenSource
@@ -89,9 +89,9 @@ def _inputs(arguments: argparse.Namespace) -> list[InputReport] | None:
     if not patterns:
         return None
     # Only now, because pyarrow takes a while to load.
-    from pipeline.sources import look_at
+    from pipeline.sources import inspect_local
 
-    return look_at(expand(patterns), arguments.layout, arguments.column)
+    return inspect_local(local_files(patterns), arguments.layout, arguments.column)
 
 
 def _token(connection: Connection) -> tuple[str | None, TokenState]:

@@ -10,7 +10,7 @@ from pipeline.arguments import StrictParser, add_layout_flags, add_verbose_flag,
 from pipeline.authoring import Change, Differences, FieldDifference, compare
 from pipeline.config import read_connection
 from pipeline.errors import EXIT_SETTLED, UsageError
-from pipeline.sources import expand, sample
+from pipeline.sources import local_files, sample_local
 from transforms.connection import Connection
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def execute(argv: list[str]) -> int:
     if len(files) != 2:
         raise UsageError(f"diff: two connections are needed (--connection A --connection B), {len(files)} are named.")
     first, second = ((file, _connection(file)) for file in files)
-    messages = sample(expand(arguments.files), arguments.layout, arguments.column, arguments.sample)
+    messages = sample_local(local_files(arguments.files), arguments.layout, arguments.column, arguments.sample)
     found = compare(messages, first, second)
     if arguments.json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")

@@ -156,7 +156,7 @@ def _check_update(dataflow: "Dataflow", options: JobOptions) -> None:
 
 def _started(dataflow: "Dataflow", job: "types.Job", options: JobOptions, template: str) -> int:
     """Writes what was started, waits for it if that is wanted, and returns the exit code."""
-    from pipeline.dataflow import DONE, RUNNING
+    from pipeline.dataflow import JOB_DONE, JOB_RUNNING
 
     write_line = _line_writer(options)
     if options.validate_only:
@@ -166,7 +166,7 @@ def _started(dataflow: "Dataflow", job: "types.Job", options: JobOptions, templa
     write_line(f"started {job.name}: {job.id}\n{shown_job.console_url}")
     if not options.wait:
         return _end(dataflow, job, options, EXIT_SETTLED)
-    return _waited(dataflow, job, options, RUNNING if template == "stream" else DONE, write_line)
+    return _waited(dataflow, job, options, JOB_RUNNING if template == "stream" else JOB_DONE, write_line)
 
 
 def _drain(options: JobOptions, template: str | None) -> int:
@@ -176,7 +176,7 @@ def _drain(options: JobOptions, template: str | None) -> int:
         )
     from google.cloud.dataflow_v1beta3 import types
 
-    from pipeline.dataflow import DRAINED, FINAL, Dataflow, State, words
+    from pipeline.dataflow import FINAL_STATES, JOB_DRAINED, Dataflow, State, state_name
 
     write_line = _line_writer(options)
     dataflow = Dataflow(options.project, options.region)
@@ -193,15 +193,15 @@ def _drain(options: JobOptions, template: str | None) -> int:
             f"{job.id} was replaced by a newer job, which goes on; name that one: --drain "
             f"{job.replaced_by_job_id or job.name}."
         )
-    if state in FINAL:
-        write_line(f"{job.name}: {words(state)} already")
-        return _end(dataflow, job, options, EXIT_SETTLED if state is DRAINED else EXIT_FAILURE)
+    if state in FINAL_STATES:
+        write_line(f"{job.name}: {state_name(state)} already")
+        return _end(dataflow, job, options, EXIT_SETTLED if state is JOB_DRAINED else EXIT_FAILURE)
     if state is not State.JOB_STATE_DRAINING:
         dataflow.drain(job.id)
     write_line(f"{job.name} drains: it reads nothing more, and ends once all that it has read is settled.")
     if not options.wait:
         return _end(dataflow, job, options, EXIT_SETTLED)
-    return _waited(dataflow, job, options, DRAINED, write_line)
+    return _waited(dataflow, job, options, JOB_DRAINED, write_line)
 
 
 def _waited(

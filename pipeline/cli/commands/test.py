@@ -7,6 +7,7 @@ from pipeline.arguments import StrictParser, add_shared_flags, read_and_warn
 from pipeline.authoring import CaseResult, cases_of, junit_report, run_cases
 from pipeline.cli.console import coloured, has_colours
 from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, UsageError
+from pipeline.storage import local_path
 
 _DESCRIPTION = """Runs the cases of a connection: an event in, its payload (or the reason for none) out. Sends nothing.
 
@@ -36,7 +37,7 @@ def execute(argv: list[str]) -> int:
     failed = sum(bool(result.problems) for result in results)
     sys.stdout.write(f"{len(results) - failed} passed, {failed} failed\n")
     if arguments.junit:
-        Path(arguments.junit).write_bytes(junit_report(path or "connection", results))
+        Path(local_path(arguments.junit)).write_bytes(junit_report(path or "connection", results))
     return EXIT_FAILURE if failed else EXIT_SETTLED
 
 

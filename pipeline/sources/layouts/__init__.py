@@ -1,24 +1,10 @@
-"""How messages lie in Parquet files.
+"""How messages lie in Parquet files, and in lines of JSON that are rows of a warehouse.
 
 In: a file's columns and rows. Out: the layout that they have, and the JSON of a message for each row.
+
+Each name is loaded when it is first used, so that lines of JSON are read without pyarrow.
 """
 
-from pipeline.sources.layouts.detect import recognise, refine
-from pipeline.sources.layouts.table import Layout, Table, TimeColumn, UnknownLayoutError
-from pipeline.sources.layouts.warehouse_row import RowReader
-from pipeline.sources.layouts.warehouse_table import lacks_of_row, row_to_batch, text_reader
-from pipeline.sources.layouts.warehouse_values import unit_and_ms
+import lazy_loader
 
-__all__ = [
-    "Layout",
-    "RowReader",
-    "Table",
-    "TimeColumn",
-    "UnknownLayoutError",
-    "lacks_of_row",
-    "recognise",
-    "refine",
-    "row_to_batch",
-    "text_reader",
-    "unit_and_ms",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -45,12 +45,9 @@ _PAIRS = (frozenset({"key", "value"}), frozenset({"name", "value"}), frozenset({
 # Integers that JSON may hold here: those of 64 bits.
 _INTEGERS = 1 << 63
 
-# Objects of no JSON type (durations, intervals) become text; no rule reads them. NaN and infinities become null.
-encode = msgspec.json.Encoder(enc_hook=str).encode
-
 
 def is_text(kind: pa.DataType) -> bool:
-    """Says whether a column holds text or bytes, dictionary-encoded or not."""
+    """Returns whether a column holds text or bytes, dictionary-encoded or not."""
     kind = _storage(kind)
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -65,7 +62,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def is_container(kind: pa.DataType) -> bool:
-    """Says whether a column can hold objects or lists: nested, or JSON text."""
+    """Returns whether a column can hold objects or lists: nested, or JSON text."""
     return bool(pa.types.is_nested(kind)) or is_text(kind)
 
 
@@ -98,17 +95,17 @@ def texts(column: pa.Array) -> list[bytes]:
 
 
 def objects(rows: pa.RecordBatch) -> list[dict[str, Any]]:
-    """Returns each row as a dictionary that `encode` turns into the JSON of a batch."""
+    """Returns each row as a dictionary that `encode_json` turns into the JSON of a batch."""
     for step in (_to_plain, _to_milliseconds, _to_integers):
         columns = [_cast(column, step(column.type)) for column in rows.columns]
         rows = pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
     # Without `maps_as_pydicts`, which makes it six times as slow.
     result: list[dict[str, Any]] = rows.to_pylist()
     for field in rows.schema:
-        name, mend = field.name, _mender(field.name, field.type)
-        if mend is not None:
+        name, convert = field.name, _converter(field.name, field.type)
+        if convert is not None:
             for row in result:
-                row[name] = mend(row[name])
+                row[name] = convert(row[name])
     return result
 
 
@@ -166,11 +163,11 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _is_pairs(kind: pa.DataType) -> bool:
-    """Says whether a list's members are the pairs of a map."""
+    """Returns whether a list's members are the pairs of a map."""
     return bool(pa.types.is_struct(kind)) and {field.name.casefold() for field in kind} in _PAIRS
 
 
-def _mender(name: str, kind: pa.DataType) -> Callable[[Any], Any] | None:
+def _converter(name: str, kind: pa.DataType) -> Callable[[Any], Any] | None:
     """Returns the function that changes what Arrow's own conversion leaves in a column, None if nothing is to be done.
 
     JSON texts are put in as they are; maps and lists of pairs become objects.
@@ -178,18 +175,18 @@ def _mender(name: str, kind: pa.DataType) -> Callable[[Any], Any] | None:
     if is_text(kind):
         return _json_text if name in _CONTAINERS else None
     if pa.types.is_map(kind):
-        return _map_mender(_mender("", kind.item_type))
+        return _map_converter(_converter("", kind.item_type))
     if pa.types.is_decimal(kind):
         return _whole_decimal
     if pa.types.is_struct(kind):
-        inside = {field.name: mend for field in kind if (mend := _mender(field.name, field.type)) is not None}
-        return _struct_mender(inside) if inside else None
+        inside = {field.name: convert for field in kind if (convert := _converter(field.name, field.type)) is not None}
+        return _struct_converter(inside) if inside else None
     if not _is_list(kind):
         return None
     if _is_pairs(kind.value_type):
-        return _pairs_mender(*_pair_names(kind.value_type))
-    mend = _mender("", kind.value_type)
-    return None if mend is None else lambda values: None if values is None else [mend(value) for value in values]
+        return _pairs_converter(*_pair_names(kind.value_type))
+    convert = _converter("", kind.value_type)
+    return None if convert is None else lambda values: None if values is None else [convert(value) for value in values]
 
 
 def _json_text(text: Any) -> msgspec.Raw | None:
@@ -206,30 +203,30 @@ def _whole_decimal(value: Any) -> Any:
     return int(value)
 
 
-def _map_mender(mend: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+def _map_converter(convert: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
     """Returns the function for a map. Of a key that is there twice the last value counts, as in JSON."""
-    if mend is None:
+    if convert is None:
         return lambda pairs: None if pairs is None else dict(pairs)
-    return lambda pairs: None if pairs is None else {key: mend(value) for key, value in pairs}
+    return lambda pairs: None if pairs is None else {key: convert(value) for key, value in pairs}
 
 
-def _struct_mender(inside: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    def mended(struct: Any) -> Any:
+def _struct_converter(inside: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def converted(struct: Any) -> Any:
         if struct is not None:
-            for name, mend in inside.items():
-                struct[name] = mend(struct[name])
+            for name, convert in inside.items():
+                struct[name] = convert(struct[name])
         return struct
 
-    return mended
+    return converted
 
 
-def _pairs_mender(key: str, value: str) -> Callable[[Any], Any]:
-    def mended(pairs: Any) -> Any:
+def _pairs_converter(key: str, value: str) -> Callable[[Any], Any]:
+    def converted(pairs: Any) -> Any:
         if pairs is None:
             return None
         return {str(pair[key]): pair[value] for pair in pairs if pair is not None and pair[key] is not None}
 
-    return mended
+    return converted
 
 
 def _pair_names(kind: pa.DataType) -> tuple[str, str]:

@@ -5,7 +5,7 @@ What comes out has one form, so that every later step knows one kind of message 
     raw_json        a column of text or bytes holds one batch as JSON; passed on byte by byte
     nested_batch    columns are the fields of a batch (`events` a list of structs); a row is a batch
     nested_event    columns `event_type` and `data` beside the fields of a batch; a row is a batch of one event
-    bigquery, redshift, snowflake    mParticle's warehouse tables (`layout_warehouse`); a row is a batch of one event
+    bigquery, redshift, snowflake    mParticle's warehouse tables (`warehouse_table`); a row is a batch of one event
 
 Absent fields are JSON nulls, maps are objects, timestamps are epoch milliseconds, 64-bit integers stay integers and
 decimals become text. Columns that no rule reads are not read from the file.
@@ -16,8 +16,18 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from pipeline.sources.layouts import arrow_json, warehouse_table
-from pipeline.sources.layouts.table import SHOWN_CHARS, Columns, Layout, Table, TimeColumn, UnknownLayoutError
+from pipeline.sources.layouts.table import (
+    SHOWN_CHARS,
+    WAREHOUSE_LAYOUTS,
+    Columns,
+    Layout,
+    Table,
+    TimeColumn,
+    UnknownLayoutError,
+    encode_json,
+)
 from pipeline.sources.layouts.warehouse_columns import NEEDED
+from pipeline.sources.layouts.warehouse_row import is_row
 
 # Names under which exports keep a whole batch, the likeliest first. mParticle itself writes no Parquet; these are the
 # names that Pub/Sub, Kafka and Kinesis sinks and hand-made exports use.
@@ -71,7 +81,7 @@ def recognise(schema: pa.Schema, layout: Layout = Layout.AUTO, column: str | Non
       UnknownLayoutError: no known layout fits.
     """
     columns = Columns(schema)
-    if layout in warehouse_table.LAYOUTS or (layout is Layout.AUTO and column is None):
+    if layout in WAREHOUSE_LAYOUTS or (layout is Layout.AUTO and column is None):
         table = warehouse_table.warehouse_table(columns, layout, column)
         if table is not None:
             return table
@@ -98,7 +108,7 @@ def refine(table: Table, layout: Layout, text: bytes) -> Table:
       layout: the layout that the operator named, or `auto`.
       text: the first message that is not empty.
     """
-    if layout is Layout.AUTO and table.layout is Layout.RAW_JSON and warehouse_table.is_row(text):
+    if layout is Layout.AUTO and table.layout is Layout.RAW_JSON and is_row(text):
         return warehouse_table.variant_table(table.columns[0], text)
     return table
 
@@ -118,7 +128,9 @@ def _raw_json(columns: Columns, wanted: tuple[str, ...]) -> Table:
     for name in wanted:
         exact = columns.find(name)
         if exact is not None and columns.has(name, arrow_json.is_text):
-            return Table(Layout.RAW_JSON, (exact,), lambda rows: arrow_json.texts(rows.column(0)))
+            return Table(
+                layout=Layout.RAW_JSON, columns=(exact,), messages=lambda rows: arrow_json.texts(rows.column(0))
+            )
     if len(wanted) == 1:
         raise _unknown(columns, f"hold no text or bytes named {wanted[0][:SHOWN_CHARS]} (--column)")
     raise _unknown(columns)
@@ -137,17 +149,17 @@ def _nested(columns: Columns, layout: Layout, needed: tuple[str, ...]) -> Table:
         if layout is Layout.NESTED_EVENT:
             for row in objects:
                 row["events"] = [{"event_type": row.pop("event_type"), "data": row.pop("data")}]
-        return [arrow_json.encode(row) for row in objects]
+        return [encode_json(row) for row in objects]
 
     time = None
     column = columns.find(needed[-1])
     if column is not None and columns.has(column, pa.types.is_nested):
         time = TimeColumn(column, f".data.{_TIME}" if layout is Layout.NESTED_BATCH else f".{_TIME}")
-    return Table(layout, tuple(exact), messages, time, tuple(_lacks(columns)))
+    return Table(layout=layout, columns=tuple(exact), messages=messages, time=time, lacks=tuple(_lacks(columns)))
 
 
 def _lacks(columns: Columns) -> Iterator[str]:
-    """Yields what no row can say."""
+    """Yields what no row can hold, each with what follows."""
     for name, consequence in _CONSEQUENCES.items():
         if not columns.has(name):
             yield f"{name}: {consequence}"

@@ -4,10 +4,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+import msgspec
 
-# How much of a table is named in an error text.
+if TYPE_CHECKING:  # `Layout` is wanted by commands that read no Parquet, and pyarrow takes long to load
+    import pyarrow as pa
+
+# What of a table is named in an error text.
 _SHOWN_COLUMNS = 20
 SHOWN_CHARS = 40
 
@@ -32,6 +36,13 @@ class Layout(StrEnum):
     """mParticle's Snowflake table: a row is an event, in columns or as one column with all of it as JSON."""
 
 
+# Layouts of mParticle's warehouse tables, which JSON lines can have too.
+WAREHOUSE_LAYOUTS = (Layout.BIGQUERY, Layout.REDSHIFT, Layout.SNOWFLAKE)
+
+# Objects of no JSON type (durations, intervals) become text; no rule reads them. NaN and infinities become null.
+encode_json = msgspec.json.Encoder(enc_hook=str).encode
+
+
 class UnknownLayoutError(ValueError):
     """The columns hold no batch that can be read; the text names them and the known layouts."""
 
@@ -43,7 +54,7 @@ class TimeColumn:
     Attributes:
       root: the column.
       leaf: the last names of the path to the time inside the column; empty: the column itself.
-      any_unit: integers are times in the unit that their size tells, not in milliseconds.
+      any_unit: integers are times in the unit that follows from their size, not in milliseconds.
     """
 
     root: str
@@ -51,7 +62,7 @@ class TimeColumn:
     any_unit: bool = False
 
     def is_at(self, path: str) -> bool:
-        """Says whether a path of Parquet's schema leads to the times."""
+        """Returns whether a path of Parquet's schema leads to the times."""
         return path == self.root if not self.leaf else path.startswith(f"{self.root}.") and path.endswith(self.leaf)
 
 
@@ -64,13 +75,14 @@ class Table:
       columns: the columns to read.
       messages: record batch → one JSON text for each row, in the order of the rows; empty for a null.
       time: where the events' times are, if the table has them in a column.
-      lacks: what no row can say, each with what follows from it; for people.
-      cut_off: column → values whose JSON text is not whole, counted by `messages`; whoever looks clears it.
+      lacks: what no row can hold, each with what follows from it; for people.
+      cut_off: column → values whose JSON text is not whole, counted by `messages`; whoever reads the counts clears
+        them.
     """
 
     layout: Layout
     columns: tuple[str, ...]
-    messages: Callable[[pa.RecordBatch], list[bytes]]
+    messages: "Callable[[pa.RecordBatch], list[bytes]]"
     time: TimeColumn | None = None
     lacks: tuple[str, ...] = ()
     cut_off: Counter[str] = field(default_factory=Counter)
@@ -79,7 +91,7 @@ class Table:
 class Columns:
     """The columns of a table, found without regard to case, as warehouses fold names."""
 
-    def __init__(self, schema: pa.Schema) -> None:
+    def __init__(self, schema: "pa.Schema") -> None:
         self._columns = {column.name.casefold(): column for column in reversed(list(schema))}
         self.names: list[str] = schema.names
 
@@ -88,8 +100,8 @@ class Columns:
         column = self._columns.get(name.casefold())
         return None if column is None else str(column.name)
 
-    def has(self, name: str, fits: Callable[[pa.DataType], bool] = lambda _: True) -> bool:
-        """Says whether there is such a column and its type fits."""
+    def has(self, name: str, fits: "Callable[[pa.DataType], bool]" = lambda _: True) -> bool:
+        """Returns whether there is such a column and its type fits."""
         column = self._columns.get(name.casefold())
         return column is not None and fits(column.type)
 

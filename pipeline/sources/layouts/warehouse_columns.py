@@ -171,5 +171,5 @@ CURRENCY_ATTRIBUTE = "currencycode"
 FROM_SDK = 1
 WEB_PLATFORM = "web"
 
-# `appenvironment` → environment; its column description says "debug or production".
+# `appenvironment` → environment; "debug or production" in its column description.
 ENVIRONMENTS = {"debug": "development", "development": "development", "production": "production"}

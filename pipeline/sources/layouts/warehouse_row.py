@@ -2,20 +2,25 @@
 
 BigQuery has structs and lists of structs, Redshift JSON text in columns of bounded length, Snowflake objects or one
 column with all of the row. They share their column names, but for the case, so one reader takes whatever form each
-column has. What a row cannot say is left out; the mapping's rules then decide, as for every other batch.
+column has. What a row does not hold is left out; the mapping's rules then decide, as for every other batch.
 
 JSON text that is cut off (Redshift's columns are bounded) costs what it costs: of attributes and flags the complete
 pairs before the cut are kept and the column is counted; a product action that is cut off makes its event unreadable,
 because its products and its total would be wrong.
 """
 
+import datetime
 import functools
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from pipeline.sources.layouts import warehouse_columns as words
-from pipeline.sources.layouts.warehouse_values import epoch_ms, folded, read_json, truth, whole_number
+from pipeline.sources.layouts.table import WAREHOUSE_LAYOUTS, Layout, encode_json
+from transforms.mapping.salvage import parse
 from transforms.mapping.values import first_scalar
 
 Json = dict[str, Any]
@@ -25,6 +30,40 @@ _UNREADABLE = "unreadable"
 
 _PRODUCT = "product"
 
+# What no table of a warehouse has, and what follows. Source: mParticle, "BigQuery", "Redshift" and "Snowflake".
+_NEVER_THERE = (
+    "currency: an event attribute `Currency Code` is read, else default_currency stands in",
+    "source_message_id: event_id is eventid, so that TikTok cannot merge these events with the pixel's",
+    "phone identities: the user attribute $Mobile stands in",
+    "consent: neither a GDPR purpose nor a CCPA opt-out can be seen, so select rows by consent before the export",
+    "partner identities: no _ttp cookie",
+)
+
+# What some tables have; any of the columns is enough.
+_PERHAPS_THERE = (
+    (
+        ("httpheaderuseragent",),
+        "user agent: web events to the legacy endpoint are rejected, others match less (see require_ip_and_user_agent)",
+    ),
+    (("clientip", "clientipv6"), "ip address: as for the user agent"),
+    (("eventcustomflags",), "custom flags: no page URL, without which web events are rejected, and no click id"),
+    (("productaction", "productactionproducts"), "product action: no products, no value"),
+    (("userattributes",), "user attributes: no names, places and phones"),
+    (("isdebug", "appenvironment"), "environment: every event counts as production"),
+    (("platform",), "platform: events of native apps cannot be told from web events"),
+)
+
+# Integers are epoch times in a unit that follows from their size: up to here seconds, then milliseconds, microseconds,
+# nanoseconds. The first bound is the year 5138 in seconds and 1973 in milliseconds, before any of mParticle's data.
+_UNIT_BOUNDS = ((10**11, 1_000, 1), (10**14, 1, 1), (10**17, 1, 1_000))
+_NANOSECONDS = (1, 1_000_000)
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+_TRUTHS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
+
+_decode = json.JSONDecoder(strict=False)
+
 
 class RowReader:
     """Turns rows into batches.
@@ -33,7 +72,7 @@ class RowReader:
       columns: names of columns as the rows have them; with `ea_` or `ua_` in front they are single attributes.
 
     Attributes:
-      cut_off: column → values whose JSON text is not whole; whoever looks at it clears it.
+      cut_off: column → values whose JSON text is not whole; whoever reads it clears it.
     """
 
     def __init__(self, columns: tuple[str, ...] = ()) -> None:
@@ -147,7 +186,7 @@ class RowReader:
         return self._text(value, column)
 
     def _text(self, text: str, column: str) -> Any:
-        """Returns what a JSON text holds; for what must be whole and is not, a text that says so."""
+        """Returns what a JSON text holds; for what must be whole and is not, `_UNREADABLE`."""
         if not text.strip():
             return None
         value, whole = read_json(text)
@@ -182,7 +221,7 @@ def _environment(is_debug: Any, app_environment: Any) -> str | None:
 
 
 def _source(platform: Any, entry_point: Any) -> Json | None:
-    """Returns `source_info` where the table tells the channel: what an SDK sent from the web came from the Web SDK."""
+    """Returns `source_info` where the table shows the channel: what an SDK sent from the web came from the Web SDK."""
     web = isinstance(platform, str) and platform.strip().lower() == words.WEB_PLATFORM
     return {"channel": "javascript"} if web and whole_number(entry_point) == words.FROM_SDK else None
 
@@ -204,7 +243,7 @@ def _identities(row: Mapping[str, Any], users: Mapping[str, Any]) -> Json:
 
 
 def _action(column: Any, fields: Mapping[str, Any], event_type: int) -> str:
-    """Returns the product action: its word, else its number, else what the event's type says."""
+    """Returns the product action: its word, else its number, else that of the event's type."""
     numbers = [column]
     for spelling in ("action", "actiontype", "productactiontype", "productactiontypeid"):
         value = fields.get(spelling)
@@ -232,3 +271,171 @@ def _currency(fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> str |
 def _currencies(fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> Iterator[Any]:
     yield from (value for name, value in fields.items() if name in words.CURRENCY_NAMES)
     yield from (value for name, value in attributes.items() if folded(str(name)) == words.CURRENCY_ATTRIBUTE)
+
+
+def text_reader(layout: Layout, text: bytes) -> RowReader | None:
+    """Returns what turns the messages of a file of JSON lines into batches, None if they are batches already.
+
+    Args:
+      layout: the layout that the operator named, or `auto`.
+      text: the file's first message.
+    """
+    return RowReader() if layout in WAREHOUSE_LAYOUTS or (layout is Layout.AUTO and is_row(text)) else None
+
+
+def lacks_of_row(text: bytes) -> tuple[str, ...]:
+    """Returns what a row's JSON text cannot hold; of a text that is no row, what none can."""
+    try:
+        row = parse(text)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        return _NEVER_THERE
+    names = {name.casefold() for name in row}
+    return tuple(lacks_of_table(names.__contains__))
+
+
+def is_row(text: bytes) -> bool:
+    """Returns whether a JSON text is a row of a warehouse table rather than a batch.
+
+    >>> is_row(b'{"eventid": 1, "messagetypeid": 16, "eventtimestamp": 1}'), is_row(b'{"events": []}')
+    (True, False)
+    """
+    if b"messagetypeid" not in text.lower():
+        return False
+    try:
+        row = parse(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and {name.casefold() for name in row}.issuperset(words.NEEDED)
+
+
+def row_to_batch(text: bytes, reader: RowReader) -> bytes:
+    """Returns the batch of a row's JSON text; what is no row stays as it is, and the mapping finds what is wrong."""
+    try:
+        row = parse(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(row, dict):
+        return text
+    folded = {name.casefold(): value for name, value in row.items()}
+    if "messagetypeid" not in folded:
+        return text
+    try:
+        return encode_json(reader.batch(folded))
+    except (msgspec.EncodeError, UnicodeEncodeError):
+        return text
+
+
+def lacks_of_table(has: Callable[[str], bool]) -> Iterator[str]:
+    """Yields what the rows of a table cannot hold, each with what follows."""
+    yield from _NEVER_THERE
+    for names, consequence in _PERHAPS_THERE:
+        if not any(map(has, names)):
+            yield consequence
+    missing = [identity for name, identity in words.IDENTITIES.items() if not has(name)]
+    yield f"identities {', '.join([*missing, 'other_id_5 to other_id_10'])}"
+
+
+def epoch_ms(value: Any) -> int | None:
+    """Returns a time in epoch milliseconds, None for what is none.
+
+    >>> epoch_ms(1718900123456789), epoch_ms("1718900123456"), epoch_ms("2024-06-20 16:15:23.456 UTC")
+    (1718900123456, 1718900123456, 1718900123456)
+    """
+    if type(value) is int:
+        return unit_and_ms(value)[1]
+    if type(value) is float:
+        return unit_and_ms(int(value))[1] if value.is_integer() else None
+    if type(value) is not str:
+        return None
+    text = value.strip()
+    try:
+        return unit_and_ms(int(text))[1]
+    except ValueError:
+        pass
+    try:
+        moment = datetime.datetime.fromisoformat(text.removesuffix("UTC").rstrip())
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    return (moment - _EPOCH) // datetime.timedelta(milliseconds=1)
+
+
+def unit_and_ms(number: int) -> tuple[int, int]:
+    """Returns the unit of an epoch time, as a number that grows from seconds to nanoseconds, and the time in ms."""
+    for unit, (bound, factor, divisor) in enumerate(_UNIT_BOUNDS):
+        if abs(number) < bound:
+            return unit, number * factor // divisor
+    factor, divisor = _NANOSECONDS
+    return len(_UNIT_BOUNDS), number * factor // divisor
+
+
+def whole_number(value: Any) -> int | None:
+    """Returns a small number such as `messagetypeid`, None for what is none."""
+    if type(value) is int:
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number.is_integer() else None
+
+
+def truth(value: Any) -> bool | None:
+    """Returns a boolean, also as Redshift and text exports write it; None for what is none."""
+    return value if type(value) is bool else _TRUTHS.get(str(value).strip().lower())
+
+
+# Few names come, and a JSON text that invents some all the time meets the limit.
+@functools.lru_cache(maxsize=4_096)
+def folded(name: str) -> str:
+    """Returns a field's name without case, underscores and spaces, as spellings are compared."""
+    return name.casefold().replace("_", "").replace(" ", "")
+
+
+def read_json(text: str) -> tuple[Any, bool]:
+    """Returns what a JSON text holds, and whether it is whole.
+
+    Of an object that is cut off the complete pairs before the cut are kept, of anything else nothing.
+
+    >>> read_json('{"a": "1", "b": [2], "c": "thr')
+    ({'a': '1', 'b': [2]}, False)
+    """
+    try:
+        return parse(text.encode()), True
+    except ValueError:
+        pairs = _complete_pairs(text)
+        return None if pairs is None else parse(json.dumps(pairs).encode()), False
+    except RecursionError:
+        return None, False
+
+
+def _complete_pairs(text: str) -> dict[str, Any] | None:
+    """Returns the pairs of an object up to the first that is damaged, None for what is no object."""
+    position = len(text) - len(text.lstrip())
+    if text[position : position + 1] != "{":
+        return None
+    pairs: dict[str, Any] = {}
+    while text[position : position + 1] in ("{", ","):
+        try:
+            key, position = _value(text, position + 1)
+            value, after = _value(text, position + 1) if text[position : position + 1] == ":" else (None, None)
+        except (ValueError, RecursionError):
+            break
+        # A number at the very end may have lost digits.
+        if after is None or after >= len(text) or type(key) is not str:
+            break
+        pairs[key] = value
+        position = after
+    return pairs
+
+
+def _value(text: str, position: int) -> tuple[Any, int]:
+    """Returns a JSON value and the position of the next character behind it that is no space."""
+    while text[position : position + 1].isspace():
+        position += 1
+    value, position = _decode.raw_decode(text, position)
+    while text[position : position + 1].isspace():
+        position += 1
+    return value, position

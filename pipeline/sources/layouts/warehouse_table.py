@@ -1,40 +1,11 @@
-"""mParticle's warehouse tables, in Parquet or as JSON: recognised by their columns, each row a batch of one event."""
+"""mParticle's warehouse tables in Parquet: recognised by their columns, each row a batch of one event."""
 
-from collections.abc import Callable, Iterator
-
-import msgspec
 import pyarrow as pa
 
-from pipeline.sources.layouts import arrow_json as layout_values
+from pipeline.sources.layouts import arrow_json
 from pipeline.sources.layouts import warehouse_columns as words
-from pipeline.sources.layouts.table import Columns, Layout, Table, TimeColumn, UnknownLayoutError
-from pipeline.sources.layouts.warehouse_row import Json, RowReader
-from transforms.mapping.salvage import parse
-
-LAYOUTS = (Layout.BIGQUERY, Layout.REDSHIFT, Layout.SNOWFLAKE)
-
-# What no table of a warehouse has, and what follows. Source: mParticle, "BigQuery", "Redshift" and "Snowflake".
-_NEVER_THERE = (
-    "currency: an event attribute `Currency Code` is read, else default_currency stands in",
-    "source_message_id: event_id is eventid, so that TikTok cannot merge these events with the pixel's",
-    "phone identities: the user attribute $Mobile stands in",
-    "consent: neither a GDPR purpose nor a CCPA opt-out can be seen, so select rows by consent before the export",
-    "partner identities: no _ttp cookie",
-)
-
-# What some tables have; any of the columns is enough.
-_PERHAPS_THERE = (
-    (
-        ("httpheaderuseragent",),
-        "user agent: web events to the legacy endpoint are rejected, others match less (see require_ip_and_user_agent)",
-    ),
-    (("clientip", "clientipv6"), "ip address: as for the user agent"),
-    (("eventcustomflags",), "custom flags: no page URL, without which web events are rejected, and no click id"),
-    (("productaction", "productactionproducts"), "product action: no products, no value"),
-    (("userattributes",), "user attributes: no names, places and phones"),
-    (("isdebug", "appenvironment"), "environment: every event counts as production"),
-    (("platform",), "platform: events of native apps cannot be told from web events"),
-)
+from pipeline.sources.layouts.table import Columns, Layout, Table, TimeColumn, UnknownLayoutError, encode_json
+from pipeline.sources.layouts.warehouse_row import Json, RowReader, lacks_of_row, lacks_of_table, row_to_batch
 
 
 def warehouse_table(columns: Columns, layout: Layout, column: str | None) -> Table | None:
@@ -42,15 +13,15 @@ def warehouse_table(columns: Columns, layout: Layout, column: str | None) -> Tab
 
     Args:
       columns: the table's columns.
-      layout: one of `LAYOUTS`, or `auto`.
+      layout: one of `WAREHOUSE_LAYOUTS`, or `auto`.
       column: the column that holds whole rows as JSON, if the operator named one.
 
     Raises:
-      UnknownLayoutError: it looks like a warehouse table, or is said to be one, and lacks what is needed.
+      UnknownLayoutError: it looks like a warehouse table, or was named one, and lacks what is needed.
     """
     missing = [name for name in words.NEEDED if not columns.has(name)]
     if layout is Layout.AUTO:
-        if len(missing) == len(words.NEEDED) or columns.has("events", layout_values.is_container):
+        if len(missing) == len(words.NEEDED) or columns.has("events", arrow_json.is_container):
             return None
         if missing:
             known = [name for name in words.COLUMNS if columns.has(name)]
@@ -62,7 +33,7 @@ def warehouse_table(columns: Columns, layout: Layout, column: str | None) -> Tab
             )
     elif missing:
         text = column or "data"
-        if layout is Layout.SNOWFLAKE and (exact := columns.find(text)) and columns.has(text, layout_values.is_text):
+        if layout is Layout.SNOWFLAKE and (exact := columns.find(text)) and columns.has(text, arrow_json.is_text):
             return variant_table(exact)
         raise UnknownLayoutError(
             f"columns {columns.shown()} lack {' and '.join(missing)}, which the layout {layout} needs"
@@ -81,63 +52,15 @@ def variant_table(column: str, text: bytes = b"") -> Table:
     reader = RowReader()
 
     def messages(rows: pa.RecordBatch) -> list[bytes]:
-        return [row_to_batch(text, reader) for text in layout_values.texts(rows.column(0))]
+        return [row_to_batch(text, reader) for text in arrow_json.texts(rows.column(0))]
 
-    return Table(Layout.SNOWFLAKE, (column,), messages, lacks=lacks_of_row(text), cut_off=reader.cut_off)
-
-
-def text_reader(layout: Layout, text: bytes) -> RowReader | None:
-    """Returns what turns the messages of a file of JSON lines into batches, None if they are batches already.
-
-    Args:
-      layout: the layout that the operator named, or `auto`.
-      text: the file's first message.
-    """
-    return RowReader() if layout in LAYOUTS or (layout is Layout.AUTO and is_row(text)) else None
-
-
-def lacks_of_row(text: bytes) -> tuple[str, ...]:
-    """Returns what a row's JSON text cannot say; of a text that is no row, what none can say."""
-    try:
-        row = parse(text)
-    except (ValueError, RecursionError):
-        row = None
-    if not isinstance(row, dict):
-        return _NEVER_THERE
-    names = {name.casefold() for name in row}
-    return tuple(_lacks(names.__contains__))
-
-
-def is_row(text: bytes) -> bool:
-    """Says whether a JSON text is a row of a warehouse table rather than a batch.
-
-    >>> is_row(b'{"eventid": 1, "messagetypeid": 16, "eventtimestamp": 1}'), is_row(b'{"events": []}')
-    (True, False)
-    """
-    if b"messagetypeid" not in text.lower():
-        return False
-    try:
-        row = parse(text)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(row, dict) and {name.casefold() for name in row}.issuperset(words.NEEDED)
-
-
-def row_to_batch(text: bytes, reader: RowReader) -> bytes:
-    """Returns the batch of a row's JSON text; what is no row stays as it is, and the mapping says what is wrong."""
-    try:
-        row = parse(text)
-    except (ValueError, RecursionError):
-        return text
-    if not isinstance(row, dict):
-        return text
-    folded = {name.casefold(): value for name, value in row.items()}
-    if "messagetypeid" not in folded:
-        return text
-    try:
-        return layout_values.encode(reader.batch(folded))
-    except (msgspec.EncodeError, UnicodeEncodeError):
-        return text
+    return Table(
+        layout=Layout.SNOWFLAKE,
+        columns=(column,),
+        messages=messages,
+        lacks=lacks_of_row(text),
+        cut_off=reader.cut_off,
+    )
 
 
 def _kind(columns: Columns) -> Layout:
@@ -161,11 +84,17 @@ def _flat_table(columns: Columns, layout: Layout) -> Table:
 
     def messages(rows: pa.RecordBatch) -> list[bytes]:
         typed = {lower[item.name] for item in rows.schema if pa.types.is_timestamp(item.type)}
-        objects = layout_values.objects(rows.rename_columns([lower[name] for name in rows.schema.names]))
-        return [layout_values.encode(_batch(row, typed, reader)) for row in objects]
+        objects = arrow_json.objects(rows.rename_columns([lower[name] for name in rows.schema.names]))
+        return [encode_json(_batch(row, typed, reader)) for row in objects]
 
-    time = TimeColumn(str(columns.find("eventtimestamp")), any_unit=True)
-    return Table(layout, tuple(lower), messages, time, tuple(_lacks(columns.has)), reader.cut_off)
+    return Table(
+        layout=layout,
+        columns=tuple(lower),
+        messages=messages,
+        time=TimeColumn(str(columns.find("eventtimestamp")), any_unit=True),
+        lacks=tuple(lacks_of_table(columns.has)),
+        cut_off=reader.cut_off,
+    )
 
 
 def _batch(row: Json, typed: set[str], reader: RowReader) -> Json:
@@ -176,13 +105,3 @@ def _batch(row: Json, typed: set[str], reader: RowReader) -> Json:
     if "batchtimestamp" in typed:
         batch["timestamp_unixtime_ms"] = row["batchtimestamp"]
     return batch
-
-
-def _lacks(has: Callable[[str], bool]) -> Iterator[str]:
-    """Yields what a table cannot say that has some columns."""
-    yield from _NEVER_THERE
-    for names, consequence in _PERHAPS_THERE:
-        if not any(map(has, names)):
-            yield consequence
-    missing = [identity for name, identity in words.IDENTITIES.items() if not has(name)]
-    yield f"identities {', '.join([*missing, 'other_id_5 to other_id_10'])}"

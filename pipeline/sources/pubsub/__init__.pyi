@@ -1,5 +1,4 @@
 from .read_subscription import ReadFromDataflow as ReadFromDataflow
 from .read_subscription import ReadSubscription as ReadSubscription
-from .subscriber import Bounds as Bounds
 from .subscriber import Subscription as Subscription
-from .subscriber import remedy as remedy
+from .subscriber import SubscriptionBounds as SubscriptionBounds

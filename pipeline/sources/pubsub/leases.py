@@ -1,8 +1,8 @@
 """The messages of one subscription that are on their way: what was pulled, what is settled, whose lease runs out.
 
-Plain bookkeeping under one lock, with the clock as a parameter; `pipeline.sources.pubsub.subscriber` makes the calls. A message is
-*ready* (pulled ahead), then *open* (handed to the pipeline), and settled when as many of its units are recorded as it
-has. The number of its units and the records come from different steps, in any order.
+Plain bookkeeping under one lock, with the clock as a parameter; `pipeline.sources.pubsub.subscriber` makes the calls. A
+message is *ready* (pulled ahead), then *open* (handed to the pipeline), and settled when as many of its units are
+recorded as it has. The number of its units and the records come from different steps, in any order.
 """
 
 import threading
@@ -108,7 +108,13 @@ class Leases:
                     self._copies += 1
                     continue
                 size = len(arrival.data)
-                self._leases[arrival.message_id] = _Lease(arrival.ack_id, arrival.published_at, now, now + secs, size)
+                self._leases[arrival.message_id] = _Lease(
+                    ack_id=arrival.ack_id,
+                    published_at=arrival.published_at,
+                    received_at=now,
+                    until=now + secs,
+                    size=size,
+                )
                 self._ready.append(Message(arrival.message_id, arrival.data))
                 self._bytes += size
                 self._received += 1
@@ -147,7 +153,7 @@ class Leases:
             return None if first is None else first.published_at
 
     def count(self, units: Mapping[str, int]) -> None:
-        """Tells how many units messages have."""
+        """Notes how many units messages have."""
         with self._changed:
             for message_id, number in units.items():
                 lease = self._leases.get(message_id)
@@ -157,7 +163,7 @@ class Leases:
                     self._settle_if_complete(message_id, lease)
 
     def record(self, recorded: Mapping[str, int]) -> None:
-        """Tells how many units of messages are recorded for good."""
+        """Notes how many units of messages are recorded for good."""
         with self._changed:
             for message_id, number in recorded.items():
                 lease = self._leases.get(message_id)

@@ -1,8 +1,8 @@
 """ReadSubscription: a Pub/Sub subscription → messages; the streaming counterpart of `pipeline.sources.read_messages`.
 
 On Dataflow Beam's own reader, which acknowledges once Dataflow holds a message durably. On local runners an
-`UnboundedSource` over `pipeline.sources.pubsub.subscriber`: Beam's own reader acknowledges before it processes there, takes ten
-messages at a time, and on the runner used here reads nothing at all and reports success.
+`UnboundedSource` over `pipeline.sources.pubsub.subscriber`: Beam's own reader acknowledges before it processes there,
+takes ten messages at a time, and on the runner used here reads nothing at all and reports success.
 
 `UnboundedSource` is marked experimental in Beam 2.77: everything that touches it is in this module.
 """
@@ -139,10 +139,10 @@ class _Reader(UnboundedReader):
     def advance(self) -> bool:
         """Takes the next messages; False ends the bundle."""
         idle_until = time.monotonic() + _IDLE_SECS
-        while not self._over():
+        while not self._is_over():
             messages = self._subscription.take(_TOGETHER)
             if messages:
-                self._note(messages)
+                self._open(messages)
                 return True
             until = self._close_at if self._messages else idle_until
             if self._subscription.stopping or time.monotonic() >= until:
@@ -152,13 +152,13 @@ class _Reader(UnboundedReader):
         self._next_bundle()
         return False
 
-    def _over(self) -> bool:
-        """Says whether the bundle ends although messages may be ready."""
+    def _is_over(self) -> bool:
+        """Returns whether the bundle ends although messages may be ready."""
         if not self._messages:
             return False
         return self._messages >= _BUNDLE_MESSAGES or time.monotonic() >= self._opened + self._hold_secs
 
-    def _note(self, messages: list[Message]) -> None:
+    def _open(self, messages: list[Message]) -> None:
         if not self._messages:
             self._opened = time.monotonic()
             # It may have waited for the bundle before.
@@ -170,7 +170,7 @@ class _Reader(UnboundedReader):
         return self._current
 
     def get_current_timestamp(self) -> Timestamp:
-        """Returns the publish time of the first message; never later than now, whatever the service's clock says."""
+        """Returns the publish time of the first message; never later than now, whatever the service's clock."""
         published_at = self._subscription.leases.published_at(self._current[0].ref)
         return Timestamp(min(published_at or time.time(), time.time()))
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import grpc
 from google.api_core import exceptions
@@ -21,12 +21,14 @@ from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # a name space
 from google.pubsub_v1 import types
 
 from pipeline.sources.pubsub.leases import Arrival, Leases
+from transforms.google_errors import Resource, pubsub_remedy
+from transforms.model import Message
 
 _log = logging.getLogger(__name__)
 
 # Source: Pub/Sub API v1, `PullRequest.max_messages`: "The Pub/Sub system may return fewer".
 _PULL_MESSAGES: Final = 1_000
-# The service answers before this, with or without messages; a call that we gave up could take messages with it.
+# The service answers before this, with or without messages; a call that is given up here could take messages with it.
 _PULL_SECS: Final = 60.0
 # A pull that came back empty at once is not repeated at once.
 _EMPTY_SECS: Final = 0.02
@@ -46,7 +48,7 @@ _LOOK_SECS: Final = 1.0
 _ACKNOWLEDGE_SECS: Final = 0.2
 
 # Between two tries after an error of the service; the longest.
-_AGAIN_SECS: Final = (0.1, 5.0)
+_RETRY_SECS: Final = (0.1, 5.0)
 _CALL_SECS: Final = 30.0
 
 _PASSING: Final = (
@@ -59,28 +61,13 @@ _PASSING: Final = (
     exceptions.Cancelled,
 )
 
-_REMEDIES: Final = {
-    "NOT_FOUND": "There is no such {what}: correct the name, or create it.",
-    "PERMISSION_DENIED": "Grant roles/pubsub.subscriber on it to the account that runs this process.",
-    "UNAUTHENTICATED": "Run: gcloud auth application-default login. On Google Cloud: give the machine an account.",
-    "FAILED_PRECONDITION": "It cannot be pulled from; a push or export subscription cannot.",
-}
-
-
-def remedy(error: Exception, what: str = "subscription") -> str:
-    """Returns what Pub/Sub's refusal means and what to do; its own text is left out."""
-    code = getattr(getattr(error, "grpc_status_code", None), "name", None)
-    if code is None:
-        return f"no answer from Pub/Sub ({type(error).__name__}). {_REMEDIES['UNAUTHENTICATED']}"
-    return f"Pub/Sub answered {code}. {_REMEDIES.get(code, 'Try again later.').format(what=what)}"
-
 
 class SubscriptionError(Exception):
     """The subscription cannot be read; the message names it and the remedy."""
 
 
 @dataclass(frozen=True)
-class Bounds:
+class SubscriptionBounds:
     """How much may be on its way, and when reading ends.
 
     Attributes:
@@ -108,7 +95,7 @@ class Subscription:
     _opening = threading.Lock()
 
     @classmethod
-    def open(cls, name: str, bounds: Bounds) -> "Subscription":
+    def open(cls, name: str, bounds: SubscriptionBounds) -> "Subscription":
         """Returns a new one, which pulls from now on, until it is closed; steps find it by its name."""
         with cls._opening:
             found = cls._open[name] = cls(name, bounds)
@@ -126,7 +113,7 @@ class Subscription:
             raise SubscriptionError(f"{name}: it is not being read in this process (any more).")
         return found
 
-    def __init__(self, name: str, bounds: Bounds) -> None:
+    def __init__(self, name: str, bounds: SubscriptionBounds) -> None:
         self.name = name
         self.leases = Leases()
         self._bounds = bounds
@@ -145,7 +132,7 @@ class Subscription:
         for thread in self._threads:
             thread.start()
 
-    # What the pipeline asks for
+    # What the pipeline calls
 
     def stop(self) -> None:
         """Ends reading: nothing more is pulled, what was pulled ahead goes back, what was taken is finished."""
@@ -155,7 +142,7 @@ class Subscription:
 
     @property
     def stopping(self) -> bool:
-        """Says whether reading has ended, because it was told to or has reached its bounds."""
+        """Returns whether reading has ended, because it was stopped or has reached its bounds."""
         bounds = self._bounds
         if bounds.max_secs is not None and time.monotonic() - self._began >= bounds.max_secs:
             self.stop()
@@ -163,7 +150,7 @@ class Subscription:
             self.stop()
         return self._stop.is_set()
 
-    def take(self, most: int) -> list[Any]:
+    def take(self, most: int) -> list[Message]:
         """Returns messages that are ready, none if there are none.
 
         Raises:
@@ -196,7 +183,7 @@ class Subscription:
         try:
             loop()
         except exceptions.GoogleAPIError as error:
-            self._fail(SubscriptionError(f"{self.name}: {remedy(error)}"))
+            self._fail(SubscriptionError(f"{self.name}: {pubsub_remedy(error, Resource.SUBSCRIPTION)}"))
         except Exception as error:  # noqa: BLE001  # a thread that died silently would let the stream stand still
             if self._stop.is_set():
                 return  # a pull that was ended
@@ -209,7 +196,7 @@ class Subscription:
         self.leases.wake()
 
     def _pull_on(self) -> None:
-        wait_secs, told = _AGAIN_SECS[0], False
+        wait_secs, is_reported = _RETRY_SECS[0], False
         while not self.stopping:
             room = self._room()
             if not room:
@@ -220,15 +207,15 @@ class Subscription:
             except _PASSING as error:
                 if self._stop.is_set():
                     return
-                if not told and not isinstance(error, exceptions.DeadlineExceeded):
+                if not is_reported and not isinstance(error, exceptions.DeadlineExceeded):
                     _log.warning("%s: %s; trying again until it can be pulled from.", self.name, type(error).__name__)
-                    told = True
+                    is_reported = True
                 self._stop.wait(wait_secs)
-                wait_secs = min(2 * wait_secs, _AGAIN_SECS[1])
+                wait_secs = min(2 * wait_secs, _RETRY_SECS[1])
                 continue
-            if told:
+            if is_reported:
                 _log.warning("%s: it can be pulled from again.", self.name)
-            wait_secs, told = _AGAIN_SECS[0], False
+            wait_secs, is_reported = _RETRY_SECS[0], False
             if not pulled:
                 self._stop.wait(_EMPTY_SECS)
 
@@ -245,10 +232,10 @@ class Subscription:
         self.leases.arrive(
             (
                 Arrival(
-                    one.ack_id,
-                    one.message.message_id,
-                    one.message.data,
-                    one.message.publish_time.seconds + one.message.publish_time.nanos / 1e9,
+                    ack_id=one.ack_id,
+                    message_id=one.message.message_id,
+                    data=one.message.data,
+                    published_at=one.message.publish_time.seconds + one.message.publish_time.nanos / 1e9,
                 )
                 for one in received
             ),

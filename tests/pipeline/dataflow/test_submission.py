@@ -14,10 +14,10 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
 from pipeline.cli import main as cli
-from pipeline.dataflow.submission import told_on_dataflow, watched_on_dataflow
+from pipeline.dataflow.submission import translate_submission_errors, translate_watch_errors
 from pipeline.errors import CommandError
 from pipeline.ledger.delivered import listed_files
-from pipeline.sources.read_messages import expand_patterns
+from pipeline.storage import expand_patterns
 
 ROOT = Path(__file__).parents[3]
 MESSAGE = ROOT / "tests" / "golden" / "cases" / "01_web_batch_purchase" / "message.json"
@@ -93,7 +93,7 @@ def unavailable_storage() -> exceptions.GoogleAPICallError:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_each_server_is_told_apart(raised: Exception, said: str) -> None:
-    with pytest.raises(CommandError) as caught, told_on_dataflow(OPTIONS, "start"):
+    with pytest.raises(CommandError) as caught, translate_submission_errors(OPTIONS, "start"):
         raise raised
     assert str(caught.value).startswith(f"cannot start job tiktok-history: {said}")
     assert caught.value.exit_code == 1
@@ -102,17 +102,19 @@ def test_each_server_is_told_apart(raised: Exception, said: str) -> None:
 def test_another_endpoint_is_named_as_it_was_given() -> None:
     options = PipelineOptions(["--runner=DataflowRunner", *JOB, "--dataflow_endpoint=https://dataflow.p.example.com"])
     named = r"no answer from Dataflow \(dataflow\.p\.example\.com\)"
-    with pytest.raises(CommandError, match=named), told_on_dataflow(options, "start"):
+    with pytest.raises(CommandError, match=named), translate_submission_errors(options, "start"):
         raise exceptions.ServiceUnavailable("failed to connect to all addresses")
 
 
 def test_a_job_that_is_not_seen_any_more_goes_on() -> None:
     remedy = r"The job goes on there; look at it with `gcloud dataflow jobs list"
-    with pytest.raises(CommandError, match=remedy), watched_on_dataflow(OPTIONS):
+    with pytest.raises(CommandError, match=remedy), translate_watch_errors(OPTIONS):
         raise AssertionError("Job did not reach to a terminal state after waiting indefinitely.")
 
 
-@pytest.mark.parametrize("wrapped", [watched_on_dataflow, lambda options: told_on_dataflow(options, "start")])
+@pytest.mark.parametrize(
+    "wrapped", [translate_watch_errors, lambda options: translate_submission_errors(options, "start")]
+)
 @pytest.mark.parametrize("raised", [AssertionError("ours"), exceptions.ServiceUnavailable("of Pub/Sub")])
 def test_what_other_runners_raise_stays_as_it_is(wrapped: object, raised: Exception) -> None:
     assert callable(wrapped)

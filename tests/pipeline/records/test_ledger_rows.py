@@ -17,7 +17,8 @@ from apache_beam.io.localfilesystem import LocalFileSystem
 from xxhash import xxh3_128_digest
 
 from pipeline.records.ledger_rows import LEDGER_LAYOUT, LEDGER_SCHEMA, LedgerRows
-from pipeline.records.parquet_files import Layout, RowFiles, WriteError, check_folder, write_atomically
+from pipeline.records.parquet_files import Layout, RowFiles
+from pipeline.storage import WriteError, write_atomically
 from transforms.model import Outcome, Payload
 from transforms.tiktok import RequestState, Verdict, outcomes_of
 from transforms.vocabulary import Form, Kind, MatchKey, Note, Reason, Stage
@@ -265,25 +266,6 @@ def test_a_write_error_stops_the_next_file(tmp_path: Path, files: RowFiles) -> N
     files.add([DELIVERED])
     with pytest.raises(WriteError):
         files.flush(RECORDED_SECS)
-
-
-def test_a_file_appears_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "summary.json"
-    path.write_bytes(b"before")
-    with pytest.raises(TypeError):
-        write_atomically(str(path), "not bytes")  # type: ignore[arg-type]
-    assert path.read_bytes() == b"before"
-    assert list(tmp_path.iterdir()) == [path]
-    write_atomically(f"file://{path}", b"after")
-    assert path.read_bytes() == b"after"
-
-
-def test_a_folder_is_probed_before_anything_is_sent(tmp_path: Path) -> None:
-    check_folder(str(tmp_path / "new" / "ledger"), LEDGER_LAYOUT)
-    assert list((tmp_path / "new" / "ledger").iterdir()) == []
-    tmp_path.joinpath("file").write_text("")
-    with pytest.raises(WriteError, match="/file is a file, and a folder is needed"):
-        check_folder(str(tmp_path / "file"), LEDGER_LAYOUT)
 
 
 def test_private_files_are_their_owners_alone(tmp_path: Path, pool: ThreadPoolExecutor) -> None:

@@ -22,10 +22,11 @@ from pipeline.records.dead_letter_rows import (
     DeadLetterRows,
     QuarantineRows,
 )
-from pipeline.records.parquet_files import RowFiles, WriteError
+from pipeline.records.parquet_files import RowFiles
 from pipeline.records.record_outcomes import RecordOutcomes, Records
 from pipeline.reporting.summary import read_counters, summarize, write_summary
 from pipeline.runtime.progress import PROGRESS
+from pipeline.storage import WriteError
 from transforms import coders as coders  # registers the coder of outcomes
 from transforms.model import Outcome, Payload
 from transforms.vocabulary import Form, Kind, MatchKey, Note, Reason, Stage

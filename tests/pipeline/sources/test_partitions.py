@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from pipeline.arguments.run import parse_run
 from pipeline.jobs import run as job
 from pipeline.runtime.read_counters import ReadReport
-from pipeline.sources.parquet import TimeWindow
-from pipeline.sources.partitions import Partitions, days
+from pipeline.sources.partitions import Partitions, TimeWindow, days
 from pipeline.sources.reader import FilePart, divide, read
 from pipeline.storage.paths import FileInfo
 from sandbox.shop import warehouse

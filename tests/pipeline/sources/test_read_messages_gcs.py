@@ -19,9 +19,9 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 
-from pipeline.sources.read_messages import ReadMessages, expand_patterns, iter_messages
-from pipeline.sources.reader import FilePart, divide, read
-from pipeline.storage.paths import FileInfo, NoInputError
+from pipeline.sources.read_messages import ReadMessages
+from pipeline.sources.reader import FilePart, divide, iter_messages, read
+from pipeline.storage import FileInfo, NoInputError, expand_patterns
 from transforms.counters import NAMESPACE
 from transforms.model import Message, Outcome
 

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.runtime.read_counters import ReadReport
-from pipeline.sources.layouts.arrow_json import encode
 from pipeline.sources.layouts.detect import recognise
-from pipeline.sources.layouts.table import Layout, UnknownLayoutError
+from pipeline.sources.layouts.table import Layout, UnknownLayoutError, encode_json
 from pipeline.sources.layouts.warehouse_row import RowReader
-from pipeline.sources.parquet import look
+from pipeline.sources.parquet import inspect_parquet
 from pipeline.sources.reader import FilePart, read
 from sandbox.shop import warehouse
 from sandbox.shop.generator import batches, write_ndjson
@@ -120,7 +119,7 @@ def test_the_same_events_give_the_same_payloads_as_batches(kind: str, tmp_path: 
     ]
     expected = [convert(Message("", data)) for data in single]
     found = [convert(message) for message in messages(path)]
-    assert look(str(path))[0].layout == kind
+    assert inspect_parquet(str(path))[0].layout == kind
     assert len(found) == len(expected) > 2_000
     count = 0
     for (before,), (after,), data in zip(expected, found, single, strict=True):
@@ -476,7 +475,7 @@ ANYTHING = st.one_of(
 def test_whatever_a_row_holds_it_becomes_a_batch_with_one_outcome(
     name: str, value: Any, second: str, other: Any
 ) -> None:
-    data = encode(RowReader().batch({**PURCHASE, name: value, second: other}))
+    data = encode_json(RowReader().batch({**PURCHASE, name: value, second: other}))
     assert len(converter(CONNECTION)(Message("", data))) == 1
 
 

@@ -1,0 +1,11 @@
+from .detect import recognise as recognise
+from .detect import refine as refine
+from .table import Layout as Layout
+from .table import Table as Table
+from .table import TimeColumn as TimeColumn
+from .table import UnknownLayoutError as UnknownLayoutError
+from .warehouse_row import RowReader as RowReader
+from .warehouse_row import lacks_of_row as lacks_of_row
+from .warehouse_row import row_to_batch as row_to_batch
+from .warehouse_row import text_reader as text_reader
+from .warehouse_row import unit_and_ms as unit_and_ms
