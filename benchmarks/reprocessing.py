@@ -24,7 +24,7 @@ from typing import Any
 import common
 import runs
 
-from pipeline.ledger.delivered import LedgerPart, LoadSettled, ledger_files, relevant
+from pipeline.ledger.delivered import LedgerPart, LoadSettled, ledger_files, find_parts
 from pipeline.records.parquet_files import RowFiles
 from pipeline.records.record_outcomes import Records
 from transforms.deduplicate import DropDuplicates, SkipDelivered
@@ -102,7 +102,7 @@ def compare(folder: Path, events: int, rows: int, rounds: int) -> None:
 
 
 def _parts(folder: Path, rows: int) -> tuple[LedgerPart, ...]:
-    return tuple(relevant(ledger_files(str(write_ledger(folder, rows))), "PIXEL"))
+    return tuple(find_parts(ledger_files(str(write_ledger(folder, rows))), "PIXEL"))
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def run(sandbox: Sandbox, tmp_path: Path) -> Callable[..., tuple[int, dict[str, 
             }
         )
         ledger, summary = tmp_path / run_id / "ledger", tmp_path / run_id / "summary.json"
-        exit_code = job.run(
+        exit_code = job.run_job(
             RunOptions(
                 connection=connection,
                 inputs=tuple(str(file) for file in inputs),

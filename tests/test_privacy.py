@@ -217,7 +217,7 @@ def test_canaries_stay_inside(
             skip_delivered=True,
             drop_duplicates=True,
         )
-        job.run(options)
+        job.run_job(options)
         again = {name: getattr(options, name) for name in options.__struct_fields__}
         again |= {"run_id": "privacy-replay", "inputs": (options.dead_letters,)}
         replay(ReplayOptions(**again))

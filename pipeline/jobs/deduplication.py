@@ -4,7 +4,7 @@ import logging
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from pipeline.ledger import JoinLedger, LoadSettled, build_bytes, ledger_files, relevant, settled
+from pipeline.ledger import JoinLedger, LoadSettled, find_parts, ledger_files, settled_from_matches, table_bytes
 from pipeline.options import RunOptions
 from pipeline.sources import ReadMessages
 from transforms.deduplicate import DropDuplicates, SkipDelivered
@@ -26,8 +26,8 @@ def skip_step(options: RunOptions, read: ReadMessages) -> SkipDelivered | None:
         return None
     source = options.connection.event_source_id
     files = ledger_files(options.ledger, options.since_ms)
-    parts = tuple(relevant(files, source, options.since_ms, options.until_ms))
-    rows, megabytes = sum(part.rows for part in parts), build_bytes(parts) / 1_000_000
+    parts = tuple(find_parts(files, source, options.since_ms, options.until_ms))
+    rows, megabytes = sum(part.rows for part in parts), table_bytes(parts) / 1_000_000
     how = "held in memory"
     if megabytes > options.ledger_memory_mb:
         how = f"joined with the input: {megabytes:,.0f} MB would exceed --ledger_memory_mb {options.ledger_memory_mb}"
@@ -36,7 +36,7 @@ def skip_step(options: RunOptions, read: ReadMessages) -> SkipDelivered | None:
         return SkipDelivered(
             source,
             join=JoinLedger(read, options.connection, parts),
-            joined=settled,
+            joined=settled_from_matches,
             resend_unknown=options.resend_unknown,
         )
     return SkipDelivered(source, LoadSettled(parts, source), resend_unknown=options.resend_unknown)

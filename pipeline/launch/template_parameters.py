@@ -246,7 +246,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     def objection(self, value: str) -> str | None:
         """Returns why a value is not allowed, with the remedy; None if it is. The value is never repeated.
 
-        >>> found = {parameter.name: parameter for parameter in parameters("stream")}
+        >>> found = {parameter.name: parameter for parameter in parameters_of("stream")}
         >>> found["access_token"].objection("0123456789abcdef0123456789abcdef01234567").partition(";")[0]
         'access_token: a reference to the token is needed, never the token itself'
         """

@@ -34,7 +34,7 @@ Match = tuple[bytes, bytes, bytes]
 
 @dataclass
 class JoinLedger(beam.PTransform):
-    """The pipeline's root → matches, of which `settled` makes what `SkipDelivered` needs.
+    """The pipeline's root → matches, of which `settled_from_matches` makes what `SkipDelivered` needs.
 
     Attributes:
       read: the input; it is read again, without counting.
@@ -59,7 +59,7 @@ class JoinLedger(beam.PTransform):
         )
 
 
-def settled(matches: Iterable[Match]) -> Settled:
+def settled_from_matches(matches: Iterable[Match]) -> Settled:
     """Returns what the ledger knows of the events of this input."""
     found = list(matches)
     return Settled(

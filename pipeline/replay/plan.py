@@ -1,4 +1,4 @@
-"""Which dead letters a replay takes, and what earlier attempts tell about them: columns of files → compact arrays.
+"""Which dead letters a replay takes, and what is known of their earlier attempts: columns of files → compact arrays.
 
 The letters of one event are those with the same key (event_source_id, event, event_id); of one that ended before it had
 a key, those of the same original message and position in it (without a quarantine, of the same run and reference). The
@@ -18,7 +18,7 @@ import pyarrow as pa
 import xxhash
 from apache_beam.utils.shared import Shared
 
-from pipeline.ledger import columns_of, opened
+from pipeline.ledger import open_parquet, select_columns
 from pipeline.records import DEAD_LETTER_SCHEMA, QUARANTINE_SCHEMA
 from transforms.digest_table import Digests, DigestTable, digests, seed
 from transforms.model import Outcome
@@ -45,7 +45,7 @@ _COLUMNS = [
 ]
 _ORIGINAL_COLUMNS = ["input_ref", "input_index", "run_id", "original"]
 
-# Takes the place of a time that there is not.
+# Stands for a time that is missing.
 NEVER = np.iinfo(np.int64).max
 
 Longs = npt.NDArray[np.int64]
@@ -56,14 +56,14 @@ class Selection:
     """Which letters are replayed.
 
     Attributes:
-      letters: files of dead letters, in the order of their names.
+      dead_letters: files of them, in the order of their names.
       quarantine: files of originals.
       event_source_id: whose letters.
       reasons: why they ended; empty: all but `parked`.
       since_ms, until_ms: when they were recorded, UTC epoch milliseconds, half-open; None: open.
     """
 
-    letters: tuple[str, ...]
+    dead_letters: tuple[str, ...]
     quarantine: tuple[str, ...]
     event_source_id: str
     reasons: frozenset[str] = frozenset()
@@ -96,9 +96,9 @@ class Plan:
         signatures: list[int] = []
         self._first: dict[str, int] = {}
         count = 0
-        for path in selection.letters:
+        for path in selection.dead_letters:
             self._first[path] = count
-            with opened(path, needed=columns_of(DEAD_LETTER_SCHEMA, _COLUMNS)) as file:
+            with open_parquet(path, needed=select_columns(DEAD_LETTER_SCHEMA, _COLUMNS)) as file:
                 for number in range(file.metadata.num_row_groups):
                     rows = _rows(file.read_row_group(number, columns=_COLUMNS, use_threads=False))
                     found = [originals.find(row) for row in rows]
@@ -193,21 +193,21 @@ class Refusals:
 
     Args:
       keys: digests of the events.
-      signatures: what it said.
+      signatures: of its refusals, as `signature` returns them.
     """
 
     def __init__(self, keys: Digests, signatures: Longs) -> None:
         # An event refused in two ways is parked when either comes again: both are in the table under keys of their own.
         self._table = DigestTable(keys ^ signatures.view(np.uint64)[:, None] if len(keys) else keys.copy())
 
-    def again(self, event_source_id: str, outcomes: Sequence[Outcome]) -> list[bool]:
-        """Returns for each outcome of refused events whether the same was said before."""
+    def repeated(self, event_source_id: str, outcomes: Sequence[Outcome]) -> list[bool]:
+        """Returns for each outcome of refused events whether the event was refused in this way before."""
         keys = digests(
             [(outcome.event_id or "").encode() for outcome in outcomes],
             [seed(event_source_id, outcome.event or "") for outcome in outcomes],
         )
-        said = np.array([signature(outcome.code, outcome.message) for outcome in outcomes], np.int64)
-        return self._table.contains(keys ^ said.view(np.uint64)[:, None]).tolist()  # type: ignore[no-any-return]
+        signatures = np.array([signature(outcome.code, outcome.message) for outcome in outcomes], np.int64)
+        return self._table.contains(keys ^ signatures.view(np.uint64)[:, None]).tolist()  # type: ignore[no-any-return]
 
 
 def signature(code: int | None, message: str | None) -> int:
@@ -223,7 +223,7 @@ class _Originals:
         keys: list[Digests] = []
         contents: list[Digests] = []
         for path in files:
-            with opened(path, needed=columns_of(QUARANTINE_SCHEMA, _ORIGINAL_COLUMNS)) as file:
+            with open_parquet(path, needed=select_columns(QUARANTINE_SCHEMA, _ORIGINAL_COLUMNS)) as file:
                 for number in range(file.metadata.num_row_groups):
                     rows = file.read_row_group(number, columns=_ORIGINAL_COLUMNS, use_threads=False).to_pylist()
                     keys.append(_joined([_place(row) for row in rows]))
@@ -258,7 +258,7 @@ def _key(letter: dict[str, Any], original: bytes | None) -> Digests:
 def _unknown_since(letter: dict[str, Any]) -> int:
     if letter["kind"] != Kind.UNKNOWN:
         return NEVER
-    # Nothing unknown was never sent; if a row says so all the same, it is taken for old.
+    # What is unknown was sent; a row without the time is taken for old.
     return int(letter["first_sent_time"] or 0)
 
 

@@ -81,7 +81,7 @@ def forward(sandbox: Sandbox, purchases_file: Path, tmp_path: Path) -> Callable[
             }
         )
         folder = tmp_path / run_id
-        exit_code = job.run(
+        exit_code = job.run_job(
             RunOptions(
                 connection=connection,
                 inputs=(str(file or purchases_file),),

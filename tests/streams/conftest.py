@@ -146,7 +146,7 @@ def run_stream(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Ended]:
             "summary": str(folder / "summary.json"),
             **options,
         }
-        exit_code = job.run(RunOptions(connection=connection, run_id=run_id, **given), **(arguments or {}))
+        exit_code = job.run_job(RunOptions(connection=connection, run_id=run_id, **given), **(arguments or {}))
         return Ended(exit_code, msgspec.json.decode((folder / "summary.json").read_bytes()), folder)
 
     return run

@@ -16,7 +16,7 @@ from google.auth.exceptions import DefaultCredentialsError, RefreshError, Transp
 from pipeline.cli import main as cli
 from pipeline.dataflow.submission import told_on_dataflow, watched_on_dataflow
 from pipeline.errors import CommandError
-from pipeline.ledger.delivered import listed_files
+from pipeline.ledger.delivered import list_files
 from pipeline.sources.read_messages import expand_patterns
 
 ROOT = Path(__file__).parents[3]
@@ -135,4 +135,4 @@ def test_storage_that_cannot_be_reached_is_not_taken_for_a_mistake_in_a_pattern(
         f"--input gs://acme-export/*: its storage (storage.googleapis.com) cannot be reached (RetryError). {NETWORK}."
     )
     with pytest.raises(CommandError, match=r"^gs://acme-ledger/\*\.parquet: its storage .* cannot be reached"):
-        listed_files("gs://acme-ledger", "*.parquet")
+        list_files("gs://acme-ledger", "*.parquet")

@@ -80,7 +80,7 @@ def test_a_summary_that_cannot_be_written_is_told_before_anything_is_sent(tmp_pa
         )
         for summary, said in ((tmp_path, "is a folder; name a file in it"), (tmp_path / "file" / "x", "cannot write")):
             with pytest.raises(CommandError, match=said):
-                job.run(RunOptions(connection=connection, inputs=(str(source),), summary=str(summary), run_id="r"))
+                job.run_job(RunOptions(connection=connection, inputs=(str(source),), summary=str(summary), run_id="r"))
         assert sandbox.stats().requests == 0
 
 

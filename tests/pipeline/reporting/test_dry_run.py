@@ -43,7 +43,7 @@ def run(files: Path, tmp_path: Path, *flags: str) -> tuple[int, dict[str, Any]]:
     path = tmp_path / "summary.json"
     argv = ["--event_source_id", "PIXEL", "--event_source_type", "feed", "--requests_per_second", "100"]
     options = parse_run([*argv, "--input", str(files), "--summary", str(path), "--no_progress", *flags])
-    return job.run(options), json.loads(path.read_text())
+    return job.run_job(options), json.loads(path.read_text())
 
 
 def counts(summary: dict[str, Any]) -> dict[tuple[str, str | None], int]:

@@ -12,8 +12,9 @@ import pytest
 from apache_beam.metrics import Metrics
 from rich.console import Console
 
+from pipeline.ledger.run_summary import Summary
 from pipeline.records.parquet_files import WriteError
-from pipeline.reporting.summary import Summary, exit_code, read_counters, summarize, write_summary
+from pipeline.reporting.summary import exit_code, read_counters, render_summary, summarize, write_summary
 from transforms.counters import NAMESPACE
 from transforms.vocabulary import Reason
 

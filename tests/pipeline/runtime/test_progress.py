@@ -108,7 +108,7 @@ def test_a_run_counts_what_it_reads_and_sends(tmp_path: Path) -> None:
         (tmp_path / "token").write_text(sandbox.token)
         argv = ["--event_source_id", "PIXEL", "--enable_web_migration", "--api_url", sandbox.api_url]
         argv += ["--access_token", f"file:{tmp_path / 'token'}", "--input", str(tmp_path / "in")]
-        assert job.run(parse_run(argv)) == 0
+        assert job.run_job(parse_run(argv)) == 0
         requests = len(sandbox.bodies())
     counts = PROGRESS.counts()
     assert sum(counts[kind] for kind in Kind) == counts["rows"] == 3_000

@@ -258,7 +258,7 @@ def summary_of(files: Path, tmp_path: Path, *flags: str) -> dict[str, Any]:
     """Runs without sending and returns the summary."""
     path = tmp_path / "summary.json"
     argv = ["--event_source_id", "PIXEL", "--enable_web_migration", "--input", str(files), "--dry_run", *flags]
-    assert job.run(parse_run([*argv, "--summary", str(path), "--no_progress"])) == 0
+    assert job.run_job(parse_run([*argv, "--summary", str(path), "--no_progress"])) == 0
     summary: dict[str, Any] = json.loads(path.read_text())
     assert summary["adds_up"]
     return summary
@@ -320,7 +320,7 @@ def test_a_run_that_sends_prunes_as_well(files: Path, tmp_path: Path) -> None:
         (tmp_path / "token").write_text(sandbox.token)
         argv = ["--event_source_id", "PIXEL", "--enable_web_migration", "--api_url", sandbox.api_url]
         argv += ["--access_token", f"file:{tmp_path / 'token'}", "--input", str(files / "event_date=2024-06-22")]
-        assert job.run(parse_run([*argv, "--since", "2024-06-22T00:02", "--until", "2024-06-22T00:04"])) == 0
+        assert job.run_job(parse_run([*argv, "--since", "2024-06-22T00:02", "--until", "2024-06-22T00:04"])) == 0
         accepted = list(sandbox.accepted())
     expected = summary_of(
         files / "event_date=2024-06-22", tmp_path, "--since", "2024-06-22T00:02", "--until", "2024-06-22T00:04"

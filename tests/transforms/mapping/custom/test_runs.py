@@ -91,7 +91,7 @@ def test_every_unit_has_one_outcome_and_one_key_in_the_ledger(shop: Any, tmp_pat
             summary=str(tmp_path / "summary.json"),
             run_id="mapped",
         )
-        assert job.run(options) == 0
+        assert job.run_job(options) == 0
         accepted = [(key.event, key.event_id) for key in sandbox.accepted()]
     summary = json.loads((tmp_path / "summary.json").read_text())
     rows = ds.dataset(tmp_path / "ledger", format="parquet").to_table().to_pylist()
