@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from pipeline.authoring.check_report import Probe
-from pipeline.docstrings import member_docs
 from pipeline.errors import CommandError, UsageError
 from transforms.connection import Connection, ReplyClass
 from transforms.mapping.convert import converter
@@ -70,7 +69,7 @@ def _send(api: EventsApi, connection: Connection, form: Form, source: str, token
         name=None if verdict.code is None else NAMES.get(verdict.code),
         message=verdict.message,
         request_id=verdict.request_id,
-        remedy=None if accepted else member_docs(Reason)[_REASONS[verdict.cls]],
+        remedy=None if accepted else _REASONS[verdict.cls].remedy,
     )
 
 

@@ -8,9 +8,7 @@ import msgspec
 
 from pipeline.authoring import ExplainedPreview, Explanation, Preview
 from pipeline.cli.console import coloured, has_colours
-from pipeline.docstrings import member_docs
 from transforms.model import Outcome, Payload
-from transforms.vocabulary import Note, Reason
 
 _COLOURS = {"send": "32", "skipped": "33", "rejected": "31"}
 _WIDTH = 100
@@ -23,8 +21,6 @@ class Paragraphs:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._colours = has_colours(stream)
-        self._reasons = member_docs(Reason)
-        self._notes = member_docs(Note)
         self._counts: Counter[str] = Counter()
         self._message: int | None = None
 
@@ -38,9 +34,9 @@ class Paragraphs:
         action = coloured(preview.action, _COLOURS.get(preview.action, "0"), enabled=self._colours)
         self._line(f"  {unit}: {action} {self._headline(preview, result)}".rstrip())
         if preview.reason is not None:
-            self._wrapped(self._reasons.get(preview.reason, ""))
+            self._wrapped(preview.reason.remedy)
         for note in preview.notes:
-            self._wrapped(f"{note}: {self._notes.get(note, '')}")
+            self._wrapped(f"{note}: {note.meaning}")
         if preview.body is not None:
             body = msgspec.json.format(bytes(preview.body), indent=2).decode()
             self._line(textwrap.indent(body, _INDENT))

@@ -9,7 +9,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.docstrings import member_docs
 from pipeline.ledger import OutcomeCount, Summary
 from pipeline.records import write_atomically
 from pipeline.reporting.dry_run import render_dry_run
@@ -163,8 +162,7 @@ _STYLES = {
 
 
 def _advice(outcome: OutcomeCount) -> str:
-    words = member_docs(Reason).get(outcome.reason, "") if outcome.reason else "Nothing to do."
-    return words.replace("`", "")
+    return outcome.reason.remedy.replace("`", "") if outcome.reason else "Nothing to do."
 
 
 def _requests_line(summary: Summary) -> Text:
