@@ -17,7 +17,7 @@ from pipeline.storage.filesystems import expand_patterns
 from sandbox.shop.generator import purchases, write_parquet
 from transforms.connection import Connection, Consent
 from transforms.deduplicate import DropDuplicates, SkipDelivered
-from transforms.delivery_history import Settled
+from transforms.delivery_history import DeliveryHistory
 from transforms.forward import Scope, Sending
 from transforms.mapping.convert import converter
 from transforms.model import Outcome, Payload
@@ -111,15 +111,15 @@ def run(
 
 
 # What the ledger knows, loaded before the clock starts: steps are pickled, but find the module's own.
-_known: list[Settled] = []
+_known: list[DeliveryHistory] = []
 
 
-def remember(settled: Settled) -> None:
+def remember(settled: DeliveryHistory) -> None:
     """Keeps what `remembered` returns."""
     _known[:] = [settled]
 
 
-def remembered() -> Settled:
+def remembered() -> DeliveryHistory:
     """Returns what was kept, for `SkipDelivered`."""
     return _known[0]
 

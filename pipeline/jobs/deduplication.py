@@ -4,7 +4,7 @@ import logging
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from pipeline.ledger import JoinLedger, LoadSettled, find_parts, ledger_files, settled_from_matches, table_bytes
+from pipeline.ledger import JoinLedger, LoadDeliveryHistory, find_parts, history_from_matches, ledger_files, table_bytes
 from pipeline.options import RunOptions
 from pipeline.sources import ReadMessages
 from transforms.deduplicate import DropDuplicates, SkipDelivered
@@ -36,10 +36,10 @@ def skip_step(options: RunOptions, read: ReadMessages) -> SkipDelivered | None:
         return SkipDelivered(
             source,
             join=JoinLedger(read, options.connection, parts),
-            joined=settled_from_matches,
+            joined=history_from_matches,
             resend_unknown=options.resend_unknown,
         )
-    return SkipDelivered(source, LoadSettled(parts, source), resend_unknown=options.resend_unknown)
+    return SkipDelivered(source, LoadDeliveryHistory(parts, source), resend_unknown=options.resend_unknown)
 
 
 def duplicates_step(options: RunOptions, runner: str, beam_options: PipelineOptions) -> DropDuplicates | None:

@@ -1,6 +1,7 @@
-"""What every job needs before it is built: Beam's options, the token where it is used, and what is recorded.
+"""What every job needs before it is built: Beam's options, outputs that can be written to, the token, the records.
 
-Where a run writes: refused before anything is sent if it cannot be written to, or would be read as input.
+What cannot be used is refused before anything is sent: an output that cannot be written to or would be read as input, a
+bucket that does not exist, a token that cannot be read.
 """
 
 import os
@@ -70,7 +71,7 @@ def _folders(options: RunOptions) -> dict[str, str | None]:
 
 
 def _reads(pattern: str, folder: str) -> bool:
-    """Says whether a pattern of the input finds the files of an output folder."""
+    """Returns whether a pattern of the input finds the files of an output folder."""
     if is_local(pattern) != is_local(folder):
         return False
     if not is_local(pattern):

@@ -1,4 +1,4 @@
-"""Runs one job: everything that can be refused is refused before it starts, and its counts are told at its end."""
+"""Runs one job: everything that can be refused is refused before it starts, and its counts are printed at its end."""
 
 import functools
 import logging
@@ -24,6 +24,7 @@ from pipeline.ledger import Summary, described_journal, keep_journal
 from pipeline.options import RunOptions, beam_runner
 from pipeline.reporting import (
     Prices,
+    ProgressDisplay,
     estimate,
     exit_code,
     read_counters,
@@ -33,7 +34,7 @@ from pipeline.reporting import (
     summarize,
     write_summary,
 )
-from pipeline.runtime import PROGRESS, CountedTransport, ProgressDisplay, files_until_stopped, is_stopping
+from pipeline.runtime import PROGRESS, CountedTransport, files_until_stopped, is_stopping
 from pipeline.sources import Layout, Partitions, ReadMessages, TimeWindow
 from pipeline.storage import FileInfo, expand_patterns
 from transforms.connection import Connection
@@ -109,7 +110,7 @@ def run_job(
 def _run_stream(
     options: RunOptions, transport: Callable[[Connection], Transport], tokens: Callable[[str], TokenSource]
 ) -> int:
-    """Runs a stream until it is told to end. It keeps no journal: what it has not settled, Pub/Sub brings again."""
+    """Runs a stream until it is to end. It keeps no journal: what it has not settled, Pub/Sub delivers again."""
     # Here, because files need no client of Pub/Sub.
     from pipeline.jobs.stream import running
 
@@ -233,7 +234,7 @@ def _read(options: RunOptions) -> ReadMessages:
 
 
 def _expected(read: ReadMessages) -> list[FileInfo]:
-    """Returns the files that will be read; tells how many are left out.
+    """Returns the files that will be read; logs how many are left out.
 
     Raises:
       NoInputError: a pattern matches no file.
@@ -241,8 +242,8 @@ def _expected(read: ReadMessages) -> list[FileInfo]:
     files = expand_patterns(read.patterns)
     if read.partitions is not None:
         files, pruned = read.partitions.divide(files)
-        tell = _log.info if files else _log.warning
-        tell("--date_partition: %s of %s files are in folders of the window", len(files), len(files) + len(pruned))
+        log = _log.info if files else _log.warning
+        log("--date_partition: %s of %s files are in folders of the window", len(files), len(files) + len(pruned))
     return files
 
 

@@ -1,4 +1,4 @@
-"""A stream as `job` runs it: which source, which last step, when it ends, and what is left when it has ended."""
+"""A stream as `run_job` runs it: its source, its last step, when it ends, and what is left when it has ended."""
 
 import functools
 import logging
@@ -16,7 +16,7 @@ from google.pubsub_v1 import types
 from pipeline.errors import CommandError
 from pipeline.jobs.beam_patches import join_metrics_at_once
 from pipeline.options import RunOptions
-from pipeline.records import AcknowledgeMessages, Records, Settlement, TellUnits
+from pipeline.records import AcknowledgeMessages, Records, RegisterUnits, Settlement
 from pipeline.runtime import stopped_by_signals
 from pipeline.sources import Bounds, ReadFromDataflow, ReadSubscription, Subscription, remedy
 from transforms.streaming import Stream
@@ -58,7 +58,7 @@ class Plan:
 
 
 def is_stopping(subscription: str) -> bool:
-    """Returns whether the stream of a subscription is to end; workers call it by name."""
+    """Returns whether the stream of a subscription is to end. Workers import it by name."""
     return Subscription.of(subscription).stopping
 
 
@@ -84,7 +84,7 @@ def plan(options: RunOptions, runner: str, records: Records) -> Plan:
     return Plan(
         ReadSubscription(name, hold_secs),
         AcknowledgeMessages(records, name),
-        Stream(TellUnits(name), functools.partial(is_stopping, name)),
+        Stream(RegisterUnits(name), functools.partial(is_stopping, name)),
         name,
         bounds,
         temporary=options.topic is not None,
@@ -96,7 +96,7 @@ def running(plan: Plan) -> Iterator[None]:
     """Reads the subscription inside the `with` block; ends reading on SIGTERM and SIGINT.
 
     After the block everything that is settled is acknowledged, the rest is given back, and what cannot be recorded or
-    read any more is told.
+    read any more is logged.
 
     Raises:
       CommandError: the stream ended before it was told to.
@@ -112,7 +112,7 @@ def running(plan: Plan) -> Iterator[None]:
         finally:
             _finish(subscription)
     except Exception as error:
-        raise _told(error, plan.subscription) from error
+        raise _named(error, plan.subscription) from error
     finally:
         if plan.temporary:
             _remove(plan.subscription)
@@ -129,8 +129,8 @@ def _finish(subscription: Subscription) -> None:
             _log.warning("%d messages were read and are not acknowledged; Pub/Sub delivers them again.", left)
 
 
-def _told(error: Exception, subscription: str) -> Exception:
-    """Returns the error in words of the person at the command line, where it has a known cause."""
+def _named(error: Exception, subscription: str) -> Exception:
+    """Returns the error for the command line, with the remedy, where it has a known cause."""
     text = f"{type(error).__name__}: {error}"
     if "CircuitOpenError" in text:
         return CommandError(
@@ -139,8 +139,8 @@ def _told(error: Exception, subscription: str) -> Exception:
         )
     for name in ("SubscriptionError", "WriteError", "DeadLetterTopicError"):
         if f"{name}: " in text:
-            told = text.rpartition(f"{name}: ")[2].splitlines()[0]
-            return CommandError(f"{told} What is not acknowledged stays in {subscription}.")
+            message = text.rpartition(f"{name}: ")[2].splitlines()[0]
+            return CommandError(f"{message} What is not acknowledged stays in {subscription}.")
     return error
 
 

@@ -3,7 +3,7 @@
 In: a folder that runs have written. Out: what is delivered, whether counts agree, manifests; one run at a time.
 """
 
-from pipeline.ledger.delivered import LoadSettled, find_parts, ledger_files, table_bytes
+from pipeline.ledger.delivered import LoadDeliveryHistory, find_parts, ledger_files, table_bytes
 from pipeline.ledger.files import (
     ROW_FILES,
     epoch_ms,
@@ -13,7 +13,7 @@ from pipeline.ledger.files import (
     row_group_ranges,
     select_columns,
 )
-from pipeline.ledger.join import JoinLedger, settled_from_matches
+from pipeline.ledger.join import JoinLedger, history_from_matches
 from pipeline.ledger.reconcile import DayCount, Reconciliation, RunCheck, reconcile_ledger
 from pipeline.ledger.replay_filter import dead_letter_filter
 from pipeline.ledger.run_journal import described_journal, keep_journal
@@ -24,7 +24,7 @@ __all__ = [
     "DayCount",
     "DryRun",
     "JoinLedger",
-    "LoadSettled",
+    "LoadDeliveryHistory",
     "OutcomeCount",
     "ROW_FILES",
     "Reconciliation",
@@ -42,6 +42,6 @@ __all__ = [
     "reconcile_ledger",
     "row_group_ranges",
     "select_columns",
-    "settled_from_matches",
+    "history_from_matches",
     "table_bytes",
 ]

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from pipeline.ledger.files import column_ranges, epoch_ms, list_paths, open_parquet, select_columns
 from pipeline.records import AHEAD_SUFFIX, LEDGER_SCHEMA
-from transforms.delivery_history import Settled, table
+from transforms.delivery_history import DeliveryHistory, build_table
 from transforms.digest_table import BUILD_BYTES_PER_KEY, Digests, DigestTable, digests, seed
 from transforms.vocabulary import Kind
 
@@ -109,7 +109,7 @@ def _may_hold(group: Any, event_source_id: str, since_ms: int | None, until_ms: 
 
 
 def table_bytes(parts: Iterable[LedgerPart]) -> int:
-    """Returns how much memory `LoadSettled` takes at most, while it builds its tables of these rows."""
+    """Returns how much memory `LoadDeliveryHistory` takes at most, while it builds its tables of these rows."""
     return sum(part.rows for part in parts) * BUILD_BYTES_PER_KEY
 
 
@@ -153,7 +153,7 @@ def _digests(rows: pa.Table, event_source_id: str) -> Digests:
 
 
 @dataclass(frozen=True)
-class LoadSettled:
+class LoadDeliveryHistory:
     """Reads the parts into tables, when called: in a worker, once for all of its threads.
 
     Attributes:
@@ -166,7 +166,7 @@ class LoadSettled:
     event_source_id: str
     also: Callable[[], tuple[Digests, Any]] | None = None
 
-    def __call__(self) -> Settled:
+    def __call__(self) -> DeliveryHistory:
         """Returns what the ledger knows. Memory: `table_bytes`, and one row group."""
         delivered = np.empty((sum(part.rows for part in self.parts), 2), np.uint64)
         count = 0
@@ -182,4 +182,4 @@ class LoadSettled:
             further, times = self.also()
             unknown.append(further)
             first_sent_ms.append(times)
-        return Settled(DigestTable(delivered[:count]), table(unknown, first_sent_ms))
+        return DeliveryHistory(DigestTable(delivered[:count]), build_table(unknown, first_sent_ms))

@@ -1,8 +1,8 @@
 """Records the outcomes of a stream in common files of the process, and settles messages once these are closed.
 
-`pipeline.records.record_outcomes` closes files with each bundle; in a stream, where bundles are short and each step has its own, that
-would be a dozen small files every few seconds. Here all steps of a process write into the same files, closed every
-`flush_secs`. A message is settled, and so acknowledged, after the file with the last of its outcomes is closed (and its
+`pipeline.records.record_outcomes` closes files with each bundle. In a stream, where bundles are short and each step has
+its own files, that would be a dozen small files every few seconds. Here all steps of a process write into the same
+files, closed every `flush_secs`. A message is settled, and so acknowledged, after the file with the last of its outcomes is closed (and its
 dead letters are published): whatever is killed in between comes again.
 """
 
@@ -187,7 +187,7 @@ class _AcknowledgeFn(TakeTogetherFn):
 
 
 @dataclass
-class TellUnits(beam.PTransform):
+class RegisterUnits(beam.PTransform):
     """How many units each message has → the subscription. The output is empty.
 
     Attributes:
@@ -198,10 +198,10 @@ class TellUnits(beam.PTransform):
 
     def expand(self, units: beam.PCollection[Units]) -> beam.PCollection[None]:
         """Returns an empty collection."""
-        return units | "Tell" >> beam.ParDo(_TellFn(self.subscription))
+        return units | "Register" >> beam.ParDo(_RegisterFn(self.subscription))
 
 
-class _TellFn(OutcomeFn):
+class _RegisterFn(OutcomeFn):
     """Takes `Units` in the way of those that take outcomes, singly and in lists."""
 
     def __init__(self, subscription: str) -> None:

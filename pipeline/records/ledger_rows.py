@@ -1,11 +1,10 @@
 """The ledger: one row an outcome, no personal data. What was delivered, what was not, and why.
 
-`LEDGER/date=YYYY-MM-DD/*.parquet`, by the UTC day of recording; `pipeline.ledger.delivered` says who reads which days. A
-repeated bundle may write a row twice: count keys (`event_source_id`, `event`, `event_id`), not rows.
+`LEDGER/date=YYYY-MM-DD/*.parquet`, by the UTC day of recording; `pipeline.ledger.delivered` describes which days a
+reader needs. A repeated bundle may write a row twice: count keys (`event_source_id`, `event`, `event_id`), not rows.
 
 A row has to cost about a microsecond beside the ten that the rest of a run costs an event. Hence columns instead of
-rows, one pass a column; columns whose value is the same in a whole list take one comparison a row, and none where the
-list says that it is of one request.
+rows, one pass a column; columns whose value is the same in a whole list take one comparison a row.
 """
 
 from array import array
@@ -19,7 +18,6 @@ import xxhash
 from pipeline.records.parquet_files import Layout
 from transforms.model import Outcome
 from transforms.outcomes import MATCH_KEY_NAMES
-from transforms.tiktok.settle import SettledTogether
 
 _TIME = pa.timestamp("ms", tz="UTC")
 
@@ -94,19 +92,6 @@ _FEW: dict[str, Callable[[list[Any]], list[Any]]] = {
     "notes": lambda values: [",".join(notes) or None for notes in values],
 }
 
-# Those of them that have one value in outcomes that are settled together, and the outcome's field.
-_COMMON = {
-    "kind": "kind",
-    "stage": "stage",
-    "reason": "reason",
-    "code": "code",
-    "message": "message",
-    "request_id": "request_id",
-    "sent_time": "sent_at_ms",
-    "first_sent_time": "first_sent_at_ms",
-    "detail": "detail",
-}
-
 
 def _digests(payloads: list[bytes | None]) -> list[bytes | None]:
     digest: Callable[[Any], bytes] = xxhash.xxh3_128_digest
@@ -173,19 +158,15 @@ class LedgerRows:
             return
         self._count += len(outcomes)
         few = self._few
-        if isinstance(outcomes, SettledTogether):
-            for name, field in _COMMON.items():
-                few[name].repeat(getattr(outcomes[0], field), len(outcomes))
-        else:
-            few["kind"].extend([outcome.kind for outcome in outcomes])
-            few["stage"].extend([outcome.stage for outcome in outcomes])
-            few["reason"].extend([outcome.reason for outcome in outcomes])
-            few["code"].extend([outcome.code for outcome in outcomes])
-            few["message"].extend([outcome.message for outcome in outcomes])
-            few["request_id"].extend([outcome.request_id for outcome in outcomes])
-            few["sent_time"].extend([outcome.sent_at_ms for outcome in outcomes])
-            few["first_sent_time"].extend([outcome.first_sent_at_ms for outcome in outcomes])
-            few["detail"].extend([outcome.detail for outcome in outcomes])
+        few["kind"].extend([outcome.kind for outcome in outcomes])
+        few["stage"].extend([outcome.stage for outcome in outcomes])
+        few["reason"].extend([outcome.reason for outcome in outcomes])
+        few["code"].extend([outcome.code for outcome in outcomes])
+        few["message"].extend([outcome.message for outcome in outcomes])
+        few["request_id"].extend([outcome.request_id for outcome in outcomes])
+        few["sent_time"].extend([outcome.sent_at_ms for outcome in outcomes])
+        few["first_sent_time"].extend([outcome.first_sent_at_ms for outcome in outcomes])
+        few["detail"].extend([outcome.detail for outcome in outcomes])
         few["event"].extend([outcome.event for outcome in outcomes])
         few["attempts"].extend([outcome.attempts for outcome in outcomes])
         few["currency"].extend([outcome.currency for outcome in outcomes])

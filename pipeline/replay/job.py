@@ -21,7 +21,7 @@ from pipeline.jobs import (
 )
 from pipeline.ledger import (
     ROW_FILES,
-    LoadSettled,
+    LoadDeliveryHistory,
     dead_letter_filter,
     described_journal,
     epoch_ms,
@@ -159,7 +159,9 @@ def _skip_step(options: ReplayOptions, plan: SharedPlan) -> SkipDelivered:
             f"--ledger_memory_mb {options.ledger_memory_mb}: the ledger since the earliest of these letters needs "
             f"{megabytes:,.0f} MB. Allow so much."
         )
-    return SkipDelivered(source, LoadSettled(parts, source, plan.unknown), resend_unknown=options.resend_unknown)
+    return SkipDelivered(
+        source, LoadDeliveryHistory(parts, source, plan.unknown), resend_unknown=options.resend_unknown
+    )
 
 
 def _earliest_event_ms(paths: Sequence[str]) -> int | None:

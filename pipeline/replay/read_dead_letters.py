@@ -21,7 +21,7 @@ from pipeline.replay.plan import WITH_PAYLOAD, SharedPlan
 from pipeline.runtime import is_stopping
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
-from transforms.deduplicate import ended
+from transforms.deduplicate import outcome_of_unsent
 from transforms.mapping.convert import converter
 from transforms.model import Message, Outcome, Payload
 from transforms.step_fn import OUTCOMES, Split, SplitHint, defect
@@ -171,7 +171,7 @@ class _ReadFn(beam.DoFn):
 
     def _checked(self, payload: Payload) -> Mapped:
         if payload.attempts >= self._max_attempts:
-            return ended(payload, Stage.REPLAY, Reason.PARKED, Kind.REJECTED)
+            return outcome_of_unsent(payload, Stage.REPLAY, Reason.PARKED, Kind.REJECTED)
         return payload
 
 

@@ -1,4 +1,4 @@
-"""What a dry run says beside the usual counts: requests, bytes, time at the budget, cost, and samples of payloads."""
+"""What a dry run reports beside the usual counts: requests, bytes, time at the budget, cost, and samples of payloads."""
 
 import datetime
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,14 @@ def estimate(counters: Mapping[str, int], samples: list[str], connection: Connec
     hours = (prices.startup_secs + busy_secs) / _HOUR_SECS
     shuffled = _SHUFFLES * size / _GB
     amount = hours * prices.worker_hour() + shuffled * prices.shuffle_gb
-    cost = Cost(round(amount, 4), prices.currency, prices.date, prices.region, round(hours, 3), round(shuffled, 3))
+    cost = Cost(
+        amount=round(amount, 4),
+        currency=prices.currency,
+        date=prices.date,
+        region=prices.region,
+        worker_hours=round(hours, 3),
+        shuffle_gb=round(shuffled, 3),
+    )
     return DryRun(
         events=dict(_family(counters, "events:")),
         reasons=reasons,

@@ -54,7 +54,7 @@ def summarize(counters: Mapping[str, int], seconds: float, run_id: str) -> Summa
         family, _, rest = name.partition(":")
         first, _, second = rest.partition(":")
         if family == "outcome" and count:
-            outcomes.append(OutcomeCount(Kind(first), Reason(second) if second else None, count))
+            outcomes.append(OutcomeCount(kind=Kind(first), reason=Reason(second) if second else None, count=count))
         elif family == "note" and count:
             notes[rest] = count
         elif family == "detail" and count:

@@ -3,7 +3,7 @@
 In: counts from steps, signals from outside. Out: progress for a display, and an early end of the input.
 """
 
-from pipeline.runtime.progress import PROGRESS, CountedTransport, ProgressDisplay
+from pipeline.runtime.progress import EXPECTED_BYTES, EXPECTED_FILES, PROGRESS, CountedTransport, Progress
 from pipeline.runtime.read_counters import (
     BYTES,
     CUT_OFF,
@@ -25,6 +25,8 @@ __all__ = [
     "BYTES",
     "CUT_OFF",
     "CountedTransport",
+    "EXPECTED_BYTES",
+    "EXPECTED_FILES",
     "FILES",
     "OF_PROGRESS",
     "PARTS",
@@ -34,7 +36,7 @@ __all__ = [
     "PRUNED_FILES",
     "PRUNED_ROWS",
     "PRUNED_ROW_GROUPS",
-    "ProgressDisplay",
+    "Progress",
     "ROWS",
     "ROW_GROUPS",
     "ReadReport",

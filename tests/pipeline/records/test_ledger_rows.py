@@ -157,7 +157,7 @@ def test_rows_are_the_same_however_the_outcomes_arrive(lists: int) -> None:
     assert table_of(*mixed, lists=lists) == expected
 
 
-def test_rows_are_the_same_where_a_list_says_that_it_is_of_one_request() -> None:
+def test_the_rows_of_one_request_stand_between_those_of_others() -> None:
     request = Request(Form.WEB, [PAYLOAD, msgspec.structs.replace(PAYLOAD, event_id="b", attempts=4, notes=())])
     request.attempts, request.first_at, request.sent_at = 2, 1_718_927_000.25, 1_718_927_001.5
     verdict = Verdict(cls="invalid", code=40002, message="data.0 is invalid", request_id="20240620235950ABC")
