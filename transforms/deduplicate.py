@@ -24,7 +24,7 @@ from transforms.vocabulary import Kind, Reason, Stage
 
 @dataclass
 class SkipDelivered(beam.PTransform):
-    """Payloads → those that TikTok has not, as far as earlier runs know.
+    """Payloads → those that TikTok does not have, by the records of earlier runs.
 
     `unknown` events within 48 h of their first attempt are sent again: TikTok drops the copy if it has them. Later they
     are held (`awaiting_decision`), because TikTok would count them twice.
@@ -33,7 +33,7 @@ class SkipDelivered(beam.PTransform):
 
     Attributes:
       event_source_id: part of what TikTok deduplicates on.
-      load: returns what earlier runs know; called once in each worker process, for all of its threads.
+      load: returns the delivery history; called once in each worker process, for all of its threads.
       join: instead of `load`, for what no worker could hold: a transform of the pipeline's root into a collection, of
         which `joined` makes the same.
       joined: see `join`; called once a bundle.
@@ -61,16 +61,16 @@ class SkipDelivered(beam.PTransform):
 
 @dataclass(frozen=True)
 class _Partition:
-    """Parts payloads by what earlier runs know."""
+    """Splits payloads by the delivery history."""
 
     event_source_id: str
     resend_unknown: bool
     clock: Callable[[], float]
 
-    def partitioned(self, batch: list[Payload], settled: DeliveryHistory) -> Iterator[Any]:
+    def partitioned(self, batch: list[Payload], history: DeliveryHistory) -> Iterator[Any]:
         """Yields outcomes of what is not to be sent, and the rest."""
         wanted = EventKeys(self.event_source_id).digests(batch)
-        reasons = settled.reasons(wanted, self.clock(), self.resend_unknown)
+        reasons = history.reasons(wanted, self.clock(), self.resend_unknown)
         return partitioned(batch, Stage.SKIP, reasons)
 
 
@@ -105,15 +105,15 @@ class _JoinedFn(beam.DoFn):
         return Payload
 
     def start_bundle(self) -> None:
-        self._settled: DeliveryHistory | None = None
+        self._history: DeliveryHistory | None = None
 
     def process(self, payload: Payload, found: Iterable[Any]) -> Iterator[Any]:
         return StepFn.one(self.process_batch([payload], found))
 
     def process_batch(self, batch: list[Payload], found: Iterable[Any]) -> Iterator[list[Payload]]:
-        if self._settled is None and self._joined is not None:
-            self._settled = self._joined(found)
-        return self._partition.partitioned(batch, self._settled or empty_history())
+        if self._history is None and self._joined is not None:
+            self._history = self._joined(found)
+        return self._partition.partitioned(batch, self._history or empty_history())
 
 
 @dataclass
@@ -156,8 +156,8 @@ class _SeenFn(StepFn[Payload]):
 
     def process_batch(self, batch: list[Payload]) -> Iterator[list[Payload]]:
         with self._seen.lock:
-            again = self._seen.digests.add(self._keys.digests(batch))
-        positions = np.flatnonzero(again).tolist()
+            is_repeated = self._seen.digests.add(self._keys.digests(batch))
+        positions = np.flatnonzero(is_repeated).tolist()
         return partitioned(batch, self.stage, dict.fromkeys(positions, Reason.DUPLICATE_IN_INPUT))
 
 

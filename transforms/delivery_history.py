@@ -1,4 +1,4 @@
-"""What is known of events from earlier runs, asked for by digests of their keys. No Beam, no I/O."""
+"""The delivery history: what became of events in earlier runs, by digests of their keys. No Beam, no I/O."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def is_late(first_sent_ms: Any, now_secs: float) -> Any:
 
 
 def empty_history() -> DeliveryHistory:
-    """Returns what is known before the first run."""
+    """Returns the history before the first run."""
     return DeliveryHistory(DigestTable.empty(), DigestTable.empty())
 
 

@@ -1,4 +1,4 @@
-"""Which events a run leaves out because earlier runs, or it itself, have sent them: options → steps."""
+"""Deduplication: options → the steps that leave out what earlier runs, or this one, have sent."""
 
 import logging
 
@@ -15,7 +15,7 @@ _LOCAL = "FnApiRunner"
 
 
 def skip_step(options: RunOptions, read: ReadMessages) -> SkipDelivered | None:
-    """Returns the step that leaves out what the ledger says is delivered; None if that is not wanted.
+    """Returns the step that leaves out what is delivered by the ledger; None if that is not wanted.
 
     The ledger is looked at now: what others write into it later is not seen.
 

@@ -101,10 +101,10 @@ def run_job(
         with described_journal(options, "run", files):
             return describe_job(beam_options, add_steps)
     with keep_journal(options, "run", files, beam_options) as finish:
-        summary = carry_out(options, beam_options, add_steps, files, prices, files_until_stopped())
+        summary = run_pipeline(options, beam_options, add_steps, files, prices, files_until_stopped())
         finish(summary, is_stopping())
-    again = "run it again for the rest, with --skip_delivered if the run keeps a ledger"
-    return report_files(summary, options.summary, "the input", again)
+    remedy = "run it again for the rest, with --skip_delivered if the run keeps a ledger"
+    return report_run(summary, options.summary, "the input", remedy)
 
 
 def _run_stream(
@@ -117,7 +117,7 @@ def _run_stream(
     planned, beam_options, add_steps = plan_stream(options, transport, tokens)
     if is_described(beam_options):
         return describe_job(beam_options, add_steps)
-    summary = carry_out(options, beam_options, add_steps, beside=running(planned))
+    summary = run_pipeline(options, beam_options, add_steps, beside=running(planned))
     return report(summary, options.summary)
 
 
@@ -159,7 +159,7 @@ def plan_stream(
     return planned, beam_options, add_steps
 
 
-def carry_out(
+def run_pipeline(
     options: RunOptions,
     beam_options: PipelineOptions,
     add_steps: Callable[[beam.Pipeline], None],
@@ -200,21 +200,21 @@ def report(summary: Summary, path: str | None) -> int:
     return exit_code(summary) if summary.adds_up else _FAILED
 
 
-def report_files(summary: Summary, path: str | None, what: str, again: str) -> int:
+def report_run(summary: Summary, path: str | None, what: str, remedy: str) -> int:
     """Reports as `report` does.
 
     Args:
       summary: of what was read.
       path: as for `report`.
       what: was read.
-      again: what to do if a signal ended it early.
+      remedy: what to do if a signal ended it early.
 
     Raises:
       CommandError: a signal ended it early.
     """
     code = report(summary, path)
     if is_stopping():
-        raise CommandError(f"stopped before the end of {what}. What was read is settled; {again}.")
+        raise CommandError(f"stopped before the end of {what}. What was read is settled; {remedy}.")
     return code
 
 

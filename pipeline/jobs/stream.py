@@ -99,7 +99,7 @@ def running(plan: Plan) -> Iterator[None]:
     read any more is logged.
 
     Raises:
-      CommandError: the stream ended before it was told to.
+      CommandError: the stream ended before it was to end.
     """
     if plan.subscription is None:
         yield

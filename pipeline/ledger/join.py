@@ -1,4 +1,4 @@
-"""JoinLedger: what a ledger says of the events of this input, for ledgers whose keys no worker could hold.
+"""JoinLedger: what a ledger holds about the events of this input, for ledgers whose keys no worker could hold.
 
     input → digests of its events ──(side input)──┐
     parts of the ledger ──────────────────────────┴→ the rows that are about one of them, as digests

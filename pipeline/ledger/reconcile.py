@@ -171,8 +171,8 @@ def _repeated(files: Iterable[str], run_id: str) -> Counter[Group]:
     for path in sorted(files, key=_recorded_ms, reverse=True):
         for rows in _tables(path, [*_COLUMNS, *_UNIT]):
             ours = _with_day(rows.filter(pc.equal(rows["run_id"], run_id)))
-            if ours.num_rows and (again := seen.add(_units(ours))).any():
-                for row in ours.filter(pa.array(again)).to_pylist():
+            if ours.num_rows and (is_repeated := seen.add(_units(ours))).any():
+                for row in ours.filter(pa.array(is_repeated)).to_pylist():
                     repeated[_group(row)] += 1
     return repeated
 

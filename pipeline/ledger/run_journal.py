@@ -202,12 +202,12 @@ class Journal:
 
 
 def _refuse_same_name(earlier: str, run_id: str) -> None:
-    # Names of files tell runs apart, and they keep fewer characters than an id may have.
+    # A run is known by the names of its files, and these keep fewer characters than an id may have.
     if file_prefix(earlier) == file_prefix(run_id):
         raise UsageError(
             f"--run_id {run_id}: this ledger has a run of that name already"
             + (f" ({earlier})" if earlier != run_id else "")
-            + ", and rows are told apart by it. Choose another, or leave it out."
+            + ", and its rows could not be distinguished. Choose another, or leave it out."
         )
 
 

@@ -116,7 +116,7 @@ class _OutcomeRows:
         outcomes, self._outcomes, self._bytes = self._outcomes, [], 0
         constants = {**self._constants, "recorded_time": recorded_at_ms}
         columns = {
-            name: [constants[name]] * len(outcomes) if name in constants else list(map(_VALUES[name], outcomes))
+            name: [constants[name]] * len(outcomes) if name in constants else list(map(OUTCOME_VALUES[name], outcomes))
             for name in self.schema.names
         }
         return pa.table(columns, schema=self.schema)
@@ -143,8 +143,8 @@ class QuarantineRows(_OutcomeRows):
         return outcome.kind is Kind.REJECTED and outcome.original is not None
 
 
-# How each column that is no constant of the run is read from an outcome.
-_VALUES: dict[str, Callable[[Outcome], Any]] = {
+# How each column that is no constant of the run is read from an outcome; attributes on the topic too.
+OUTCOME_VALUES: dict[str, Callable[[Outcome], Any]] = {
     "kind": lambda outcome: outcome.kind,
     "stage": lambda outcome: outcome.stage,
     "reason": lambda outcome: outcome.reason,

@@ -130,7 +130,7 @@ class RecordOutcomes(beam.PTransform):
         return outcomes | "Record" >> beam.ParDo(_RecordFn(self.records, self.clock))
 
 
-class TakeTogetherFn(OutcomeFn):
+class GatherOutcomesFn(OutcomeFn):
     """Base of the last steps: takes outcomes in company, and counts them.
 
     Args:
@@ -194,7 +194,7 @@ class TakeTogetherFn(OutcomeFn):
         self.take(outcomes)
 
 
-class _RecordFn(TakeTogetherFn):
+class _RecordFn(GatherOutcomesFn):
     def __init__(self, records: Records, clock: Callable[[], float]) -> None:
         super().__init__(records)
         self._clock = clock

@@ -8,7 +8,6 @@ import apache_beam as beam
 from pipeline.errors import UsageError
 from pipeline.jobs import (
     beam_settings,
-    carry_out,
     check_buckets,
     check_outputs,
     check_token,
@@ -17,7 +16,8 @@ from pipeline.jobs import (
     duplicates_step,
     is_described,
     is_graph_check,
-    report_files,
+    report_run,
+    run_pipeline,
 )
 from pipeline.ledger import (
     ROW_FILES,
@@ -95,10 +95,10 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
         with described_journal(options, "replay", files, narrowed):
             return describe_job(beam_options, add_steps)
     with keep_journal(options, "replay", files, beam_options, "replay", narrowed) as finish:
-        summary = carry_out(options, beam_options, add_steps, beside=files_until_stopped())
+        summary = run_pipeline(options, beam_options, add_steps, beside=files_until_stopped())
         finish(summary, is_stopping())
-    again = "replay again for the rest, with the same flags: what is delivered is left out"
-    return report_files(summary, options.summary, "the dead letters", again)
+    remedy = "replay again for the rest, with the same flags: what is delivered is left out"
+    return report_run(summary, options.summary, "the dead letters", remedy)
 
 
 def _originals(quarantine: str | None) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
 """Which dead letters a replay takes, and what is known of their earlier attempts: columns of files → compact arrays.
 
-The letters of one event are those with the same key (event_source_id, event, event_id); of one that ended before it had
-a key, those of the same original message and position in it (without a quarantine, of the same run and reference). The
-newest of them stands for the event; what the others know (attempts, the first time it was sent) goes with it.
+The dead letters of one event are those with the same key (event_source_id, event, event_id). Of an event that ended
+before it had a key, they are those of the same original message and position in it (without a quarantine, of the same
+run and reference). The newest of them stands for the event; attempts and the first time it was sent are those of all.
 
-Memory: about a hundred bytes a letter, in each worker process. What was parked is left out, unless it is asked for.
+Memory: about a hundred bytes a dead letter, in each worker process. What was parked is left out unless it is asked for.
 """
 
 from collections.abc import Sequence
@@ -53,12 +53,12 @@ Longs = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Selection:
-    """Which letters are replayed.
+    """Which dead letters are replayed.
 
     Attributes:
       dead_letters: files of them, in the order of their names.
       quarantine: files of originals.
-      event_source_id: whose letters.
+      event_source_id: whose dead letters.
       reasons: why they ended; empty: all but `parked`.
       since_ms, until_ms: when they were recorded, UTC epoch milliseconds, half-open; None: open.
     """
@@ -71,7 +71,7 @@ class Selection:
     until_ms: int | None = None
 
     def takes(self, row: dict[str, Any]) -> bool:
-        """Returns whether a letter is one of those."""
+        """Returns whether a dead letter is one of those."""
         if row["event_source_id"] != self.event_source_id:
             return False
         if row["reason"] not in self.reasons if self.reasons else row["reason"] == Reason.PARKED:
@@ -81,10 +81,10 @@ class Selection:
 
 
 class Plan:
-    """What is known about every letter, by the number of its file and its row.
+    """What is known about every dead letter, by the number of its file and its row.
 
     Args:
-      selection: which letters are replayed; all are read, because newer ones stand for older ones.
+      selection: which dead letters are replayed; all are read, because newer ones stand for older ones.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -119,7 +119,7 @@ class Plan:
         self.refusals = Refusals(_joined(refused), np.array(signatures, np.int64))
 
     def _arrange(self, keys: Digests, columns: dict[str, Longs]) -> None:
-        """Finds the newest letter of each event, and gives it what the others know."""
+        """Finds the newest dead letter of each event, and gives it what the others know."""
         at = columns["at"]
         order = np.lexsort((np.arange(len(keys)), at, keys[:, 1], keys[:, 0]))
         ordered = keys[order]
@@ -134,24 +134,24 @@ class Plan:
         self._unknown = keys[may_have], columns["unknown"][may_have]
         self._selected = columns["selected"].astype(bool)
         self._original = columns["original"]
-        # From a row of the quarantine back to the letter that it serves.
+        # From a row of the quarantine back to the dead letter that it serves.
         serving = np.flatnonzero(self._newest & self._selected & (self._original >= 0))
         self._served = dict(zip(self._original[serving].tolist(), serving.tolist(), strict=True))
 
     def number(self, path: str) -> int:
-        """Returns the number of a file's first letter."""
+        """Returns the number of a file's first dead letter."""
         return self._first[path]
 
     def selected(self, first: int, count: int) -> list[int]:
-        """Returns the rows that are replayed, out of `count` letters from number `first` on."""
+        """Returns the rows that are replayed, out of `count` dead letters from number `first` on."""
         return np.flatnonzero(self._selected[first : first + count]).tolist()
 
     def is_newest(self, number: int) -> bool:
-        """Returns whether a letter stands for its event."""
+        """Returns whether a dead letter stands for its event."""
         return bool(self._newest[number])
 
     def has_original(self, number: int) -> bool:
-        """Returns whether a letter is mapped again from its original, and not sent as it is."""
+        """Returns whether a dead letter is mapped again from its original, and not sent as it is."""
         return bool(self._original[number] >= 0)
 
     def attempts(self, number: int) -> int:
@@ -163,7 +163,7 @@ class Plan:
         return self._unknown
 
     def served(self, original: int) -> int | None:
-        """Returns the letter that is mapped again from a row of the quarantine, by the row's number over all files."""
+        """Returns the dead letter whose original is a row of the quarantine, by the row's number over all files."""
         return self._served.get(original)
 
 
@@ -171,7 +171,7 @@ class SharedPlan:
     """The plan of a selection, made once in each worker process, for all steps and threads.
 
     Args:
-      selection: which letters are replayed.
+      selection: which dead letters are replayed.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -234,7 +234,7 @@ class _Originals:
         self._rows = DigestTable(found.copy(), np.arange(len(found)))
 
     def find(self, letter: dict[str, Any]) -> int:
-        """Returns the number of the row with a letter's original, or -1."""
+        """Returns the number of the row with a dead letter's original, or -1."""
         position = self._rows.positions(_place(letter))
         return -1 if position[0] < 0 else int(self._rows.values(position)[0])
 

@@ -3,8 +3,8 @@
     files ─→ ReadDeadLetters ─→ payloads → SkipDelivered → DropDuplicates → WriteToTikTok → ParkRefused
                     └─→ outcomes of what is superseded, parked, or has no payload
 
-Each letter that the replay takes has exactly one outcome; a message that could not be read and now can has one for each
-of its events.
+Each dead letter that the replay takes has exactly one outcome. A message that could not be read and now can has one for
+each of its events.
 """
 
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ from transforms.model import Message, Outcome, Payload
 from transforms.step_fn import OUTCOMES, Split, SplitHint, defect
 from transforms.vocabulary import Form, Kind, Note, Reason, Stage
 
-# Letters that are decoded at a time.
+# Dead letters that are decoded at a time.
 _ROWS = 1_000
 
 Mapped = Payload | Outcome
 
 
 class _Source(NamedTuple):
-    """A file to read: of letters, or of originals with the number of its first row over all files."""
+    """A file to read: of dead letters, or of originals with the number of its first row over all files."""
 
     path: str
     first_original: int | None = None
@@ -42,10 +42,10 @@ class _Source(NamedTuple):
 
 @dataclass
 class ReadDeadLetters(beam.PTransform):
-    """The pipeline's root → payloads and outcomes of the letters that a replay takes. Bounded, global window.
+    """The pipeline's root → payloads and outcomes of the dead letters that a replay takes. Bounded, global window.
 
     Attributes:
-      plan: which letters; files that appear later are not seen.
+      plan: which dead letters; files that appear later are not seen.
       connection: what originals are mapped with now.
       max_attempts: what was carried by so many requests is parked.
     """
@@ -55,7 +55,7 @@ class ReadDeadLetters(beam.PTransform):
     max_attempts: int
 
     def expand(self, begin: PBegin) -> SplitHint:
-        """Returns the payloads, and the outcomes of the other letters."""
+        """Returns the payloads, and the outcomes of the other dead letters."""
         results = (
             begin
             | "Files" >> beam.Create(self._sources(), reshuffle=False)
@@ -107,7 +107,7 @@ class _ReadFn(beam.DoFn):
                 yield payloads
 
     def _from_letters(self, path: str) -> Iterator[list[Mapped]]:
-        """Yields the results of the letters of a file, but for those that are mapped again."""
+        """Yields the results of the dead letters of a file, but for those that are mapped again."""
         plan, row = self._plan, 0
         with open_parquet(path) as file:
             for batch in file.iter_batches(_ROWS, use_threads=False):
@@ -123,7 +123,7 @@ class _ReadFn(beam.DoFn):
                 yield results
 
     def _from_originals(self, source: _Source) -> Iterator[list[Mapped]]:
-        """Yields the results of the letters whose originals are in a file of the quarantine."""
+        """Yields the results of the dead letters whose originals are in a file of the quarantine."""
         row = source.first_original or 0
         with open_parquet(source.path) as file:
             for batch in file.iter_batches(_ROWS, use_threads=False):
@@ -135,7 +135,7 @@ class _ReadFn(beam.DoFn):
                 row += batch.num_rows
 
     def _result(self, letter: dict[str, Any], number: int, place: str) -> Mapped:
-        """Returns what becomes of a letter as it is."""
+        """Returns what becomes of a dead letter as it is."""
         if not self._plan.is_newest(number):
             return _settled(letter, Reason.SUPERSEDED, place)
         if letter["stage"] not in WITH_PAYLOAD or letter["payload"] is None:
@@ -148,7 +148,7 @@ class _ReadFn(beam.DoFn):
         results: list[Mapped]
         try:
             results = self._convert(message)
-        except Exception as error:  # noqa: BLE001  # as in `StepFn`: a defect of ours must not harm the other letters
+        except Exception as error:  # noqa: BLE001  # as in `StepFn`: a defect of ours must not harm the other dead letters
             rejected = defect(Stage.REPLAY, message, error, self._logged)
             results = [msgspec.structs.replace(rejected, index=index, original=message.data)]
         if index is not None:

@@ -1,4 +1,4 @@
-"""What a dry run reports beside the usual counts: requests, bytes, time at the budget, cost, and samples of payloads."""
+"""What a dry run reports beside the usual counts: requests, bytes, time at the budget, cost, samples of payloads."""
 
 import datetime
 from collections.abc import Iterator, Mapping

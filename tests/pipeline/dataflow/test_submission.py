@@ -16,7 +16,7 @@ from google.auth.exceptions import DefaultCredentialsError, RefreshError, Transp
 from pipeline.cli import main as cli
 from pipeline.dataflow.submission import told_on_dataflow, watched_on_dataflow
 from pipeline.errors import CommandError
-from pipeline.ledger.delivered import list_files
+from pipeline.ledger.files import list_files
 from pipeline.sources.read_messages import expand_patterns
 
 ROOT = Path(__file__).parents[3]
