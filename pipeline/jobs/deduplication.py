@@ -5,13 +5,11 @@ import logging
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from pipeline.ledger import JoinLedger, LoadDeliveryHistory, find_parts, history_from_matches, ledger_files, table_bytes
-from pipeline.options import RunOptions
+from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.sources import ReadMessages
 from transforms.deduplicate import DropDuplicates, SkipDelivered
 
 _log = logging.getLogger(__name__)
-
-_LOCAL = "FnApiRunner"
 
 
 def skip_step(options: RunOptions, read: ReadMessages) -> SkipDelivered | None:
@@ -47,5 +45,5 @@ def duplicates_step(options: RunOptions, runner: str, beam_options: PipelineOpti
     if not options.drop_duplicates:
         return None
     direct = beam_options.view_as(DirectOptions)
-    one_process = runner == _LOCAL and direct.direct_running_mode != "multi_processing"
+    one_process = runner == LOCAL_RUNNER and direct.direct_running_mode != "multi_processing"
     return DropDuplicates(options.connection.event_source_id, one_process)

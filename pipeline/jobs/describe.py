@@ -15,18 +15,17 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from pipeline.dataflow import told_on_dataflow
 from pipeline.errors import EXIT_SETTLED
-
-_DATAFLOW = "DataflowRunner"
+from pipeline.options import DATAFLOW_RUNNER
 
 
 def is_graph_check(options: PipelineOptions) -> bool:
     """Returns whether the graph is built only."""
-    return options.view_as(StandardOptions).runner == _DATAFLOW and bool(options.view_as(TestOptions).dry_run)
+    return options.view_as(StandardOptions).runner == DATAFLOW_RUNNER and bool(options.view_as(TestOptions).dry_run)
 
 
 def is_described(options: PipelineOptions) -> bool:
     """Returns whether a pipeline with these options is described and not run here."""
-    if options.view_as(StandardOptions).runner != _DATAFLOW:
+    if options.view_as(StandardOptions).runner != DATAFLOW_RUNNER:
         return False
     return is_graph_check(options) or bool(options.view_as(GoogleCloudOptions).template_location)
 

@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from pipeline.errors import UsageError
 from pipeline.jobs.describe import is_graph_check
-from pipeline.options import ReplayOptions, RunOptions, beam_runner
+from pipeline.options import DATAFLOW_RUNNER, LOCAL_RUNNER, ReplayOptions, RunOptions, beam_runner
 from pipeline.records import Records, is_local, local_path, write_atomically
 from pipeline.storage import as_regex, causes
 from transforms.connection import Connection
@@ -97,9 +97,6 @@ def _check_file(path: str) -> None:
     os.unlink(probe)
 
 
-_LOCAL = "FnApiRunner"
-_DATAFLOW = "DataflowRunner"
-
 # What a repeat costs is one event that TikTok drops; exactly-once would shuffle every event for nothing, because a
 # request that was sent can't be taken back anyway. Source: Dataflow, "Set the pipeline streaming mode".
 _STREAM_ON_DATAFLOW = ("--enable_streaming_engine", "--dataflow_service_options=streaming_mode_at_least_once")
@@ -108,7 +105,7 @@ _STREAM_ON_DATAFLOW = ("--enable_streaming_engine", "--dataflow_service_options=
 def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOptions]:
     """Returns Beam's name of the runner and Beam's options, which its file systems know from now on too."""
     runner = beam_runner(options.runner)
-    if "--streaming" in flags and runner == _DATAFLOW:
+    if "--streaming" in flags and runner == DATAFLOW_RUNNER:
         flags = (*flags, *(flag for flag in _STREAM_ON_DATAFLOW if flag not in options.beam_args))
     beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}", *flags])
     FileSystems.set_options(beam_options)
@@ -125,9 +122,9 @@ def check_token(
     """
     reference = options.connection.access_token or ""
     runner = beam_options.view_as(StandardOptions).runner
-    if runner == _LOCAL:
+    if runner == LOCAL_RUNNER:
         tokens(reference).get()
-    elif runner == _DATAFLOW and not is_graph_check(beam_options) and not SECRET.fullmatch(reference):
+    elif runner == DATAFLOW_RUNNER and not is_graph_check(beam_options) and not SECRET.fullmatch(reference):
         # A stream would fail, and be started again, without end.
         raise TokenReferenceError(
             "access_token: env: and file: name things of one machine, which workers on Dataflow do not have; put the "

@@ -15,13 +15,13 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.dataflow import told_on_dataflow, watched_on_dataflow
-from pipeline.errors import CommandError, UsageError
+from pipeline.errors import EXIT_FAILURE, CommandError, UsageError
 from pipeline.jobs.deduplication import duplicates_step, skip_step
 from pipeline.jobs.describe import describe_job, is_described, is_graph_check
 from pipeline.jobs.graph import build
 from pipeline.jobs.preflight import beam_settings, check_buckets, check_outputs, check_token, checked_records
 from pipeline.ledger import Summary, described_journal, keep_journal
-from pipeline.options import RunOptions, beam_runner
+from pipeline.options import LOCAL_RUNNER, RunOptions, beam_runner
 from pipeline.reporting import (
     Prices,
     ProgressDisplay,
@@ -44,12 +44,9 @@ from transforms.tiktok.runtime import Transport
 from transforms.tiktok.token import TokenSource
 
 if TYPE_CHECKING:
-    from pipeline.jobs.stream import Plan
+    from pipeline.jobs.stream import StreamPlan
 
 _log = logging.getLogger(__name__)
-
-_LOCAL = "FnApiRunner"
-_FAILED = 1
 
 
 def run_job(
@@ -125,7 +122,7 @@ def plan_stream(
     options: RunOptions,
     transport: Callable[[Connection], Transport] = EventsApi,
     tokens: Callable[[str], TokenSource] = TokenSource,
-) -> "tuple[Plan, PipelineOptions, Callable[[beam.Pipeline], None]]":
+) -> "tuple[StreamPlan, PipelineOptions, Callable[[beam.Pipeline], None]]":
     """Returns how to run a stream, Beam's options, and what fills the pipeline.
 
     Raises:
@@ -197,7 +194,7 @@ def report(summary: Summary, path: str | None) -> int:
     Console(file=sys.stdout).print(render_summary(summary))
     if path:
         write_summary(summary, path)
-    return exit_code(summary) if summary.adds_up else _FAILED
+    return exit_code(summary) if summary.adds_up else EXIT_FAILURE
 
 
 def report_run(summary: Summary, path: str | None, what: str, remedy: str) -> int:
@@ -224,12 +221,12 @@ def _read(options: RunOptions) -> ReadMessages:
     if options.partition_slack_ms is not None:
         partitions = Partitions(options.since_ms, options.until_ms, options.partition_slack_ms)
     return ReadMessages(
-        list(options.inputs),
-        Layout(options.layout),
-        options.column,
-        options.strict_files,
-        TimeWindow(options.since_ms, options.until_ms),
-        partitions,
+        patterns=list(options.inputs),
+        layout=Layout(options.layout),
+        column=options.column,
+        strict_files=options.strict_files,
+        window=TimeWindow(options.since_ms, options.until_ms),
+        partitions=partitions,
     )
 
 
@@ -259,7 +256,9 @@ def _summary(options: RunOptions, metrics: MetricResults, seconds: float, prices
 @contextmanager
 def _progress(options: RunOptions, files: Sequence[FileInfo]) -> Iterator[None]:
     """Shows progress where the pipeline runs in this process."""
-    elsewhere = beam_runner(options.runner) != _LOCAL or any("multi_processing" in word for word in options.beam_args)
+    elsewhere = beam_runner(options.runner) != LOCAL_RUNNER or any(
+        "multi_processing" in word for word in options.beam_args
+    )
     if elsewhere or options.progress is False:
         yield
         return

@@ -15,7 +15,7 @@ from google.pubsub_v1 import types
 
 from pipeline.errors import CommandError
 from pipeline.jobs.beam_patches import join_metrics_at_once
-from pipeline.options import RunOptions
+from pipeline.options import DATAFLOW_RUNNER, LOCAL_RUNNER, RunOptions
 from pipeline.records import AcknowledgeMessages, Records, RegisterUnits, Settlement
 from pipeline.runtime import stopped_by_signals
 from pipeline.sources import Bounds, ReadFromDataflow, ReadSubscription, Subscription, remedy
@@ -23,8 +23,6 @@ from transforms.streaming import Stream
 
 _log = logging.getLogger(__name__)
 
-_LOCAL = "FnApiRunner"
-_DATAFLOW = "DataflowRunner"
 
 # FnApiRunner fires real-time timers at once, so a bundle lasts as long as a batch may wait, and its end sends it.
 # Elsewhere timers keep their time, and bundles are short.
@@ -37,7 +35,7 @@ _TEMPORARY_DEADLINE_SECS = 60
 
 
 @dataclass(frozen=True)
-class Plan:
+class StreamPlan:
     """How one stream is run.
 
     Attributes:
@@ -57,42 +55,42 @@ class Plan:
     temporary: bool = False
 
 
-def is_stopping(subscription: str) -> bool:
+def is_stream_stopping(subscription: str) -> bool:
     """Returns whether the stream of a subscription is to end. Workers import it by name."""
     return Subscription.of(subscription).stopping
 
 
-def plan(options: RunOptions, runner: str, records: Records) -> Plan:
+def plan(options: RunOptions, runner: str, records: Records) -> StreamPlan:
     """Returns how to run a stream; makes the subscription for a topic.
 
     Raises:
       ValueError: there is no such subscription or topic, or it cannot be read from.
     """
-    if runner == _DATAFLOW:
+    if runner == DATAFLOW_RUNNER:
         read = ReadFromDataflow(options.subscription, options.topic)
-        return Plan(read, None, Stream())
+        return StreamPlan(read=read, record=None, stream=Stream())
     try:
         client = pubsub_v1.SubscriberClient()
     except GoogleAuthError as error:
         raise ValueError(f"--subscription/--topic: {remedy(error)}") from error
     with client:
         name = _temporary(client, options) if options.topic else _checked(client, options.subscription or "")
-    if runner == _LOCAL:
+    if runner == LOCAL_RUNNER:
         join_metrics_at_once()
     bounds = Bounds(max_messages=options.max_messages, max_secs=options.max_seconds)
-    hold_secs = options.connection.max_wait_secs if runner == _LOCAL else _SHORT_BUNDLE_SECS
-    return Plan(
-        ReadSubscription(name, hold_secs),
-        AcknowledgeMessages(records, name),
-        Stream(RegisterUnits(name), functools.partial(is_stopping, name)),
-        name,
-        bounds,
+    hold_secs = options.connection.max_wait_secs if runner == LOCAL_RUNNER else _SHORT_BUNDLE_SECS
+    return StreamPlan(
+        read=ReadSubscription(name, hold_secs),
+        record=AcknowledgeMessages(records, name),
+        stream=Stream(register_units=RegisterUnits(name), stopping=functools.partial(is_stream_stopping, name)),
+        subscription=name,
+        bounds=bounds,
         temporary=options.topic is not None,
     )
 
 
 @contextmanager
-def running(plan: Plan) -> Iterator[None]:
+def running(plan: StreamPlan) -> Iterator[None]:
     """Reads the subscription inside the `with` block; ends reading on SIGTERM and SIGINT.
 
     After the block everything that is settled is acknowledged, the rest is given back, and what cannot be recorded or

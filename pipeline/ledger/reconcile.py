@@ -28,7 +28,7 @@ _UNIT = ["input_ref", "input_index"]
 _KINDS = frozenset(Kind)
 
 
-class Group(msgspec.Struct, frozen=True):
+class OutcomeGroup(msgspec.Struct, frozen=True):
     """Rows that are counted together."""
 
     run_id: str
@@ -112,7 +112,7 @@ def reconcile_ledger(ledger: str, since_ms: int | None, until_ms: int | None, no
         own = by_run.get(file_prefix(run_id), [])
         whole = _count(own, None, None, run_id)
         manifest = manifests.get(run_id)
-        repeated: Counter[Group] = Counter()
+        repeated: Counter[OutcomeGroup] = Counter()
         if manifest is None or manifest.counts is None or whole.total() > manifest.counts.events:
             repeated = _repeated(own, run_id)
             whole -= repeated
@@ -147,9 +147,9 @@ def _touches(manifest: Manifest, since_ms: int | None, until_ms: int | None) -> 
 
 def _count(
     files: Iterable[str], since_ms: int | None, until_ms: int | None, run_id: str | None = None
-) -> Counter[Group]:
+) -> Counter[OutcomeGroup]:
     """Returns how many rows there are, by group."""
-    counts: Counter[Group] = Counter()
+    counts: Counter[OutcomeGroup] = Counter()
     for path in files:
         for rows in _tables(path, _COLUMNS):
             at = rows["recorded_time"].cast(pa.int64())
@@ -164,9 +164,9 @@ def _count(
     return counts
 
 
-def _repeated(files: Iterable[str], run_id: str) -> Counter[Group]:
+def _repeated(files: Iterable[str], run_id: str) -> Counter[OutcomeGroup]:
     """Returns the rows of a run's units that have a newer row, by group."""
-    repeated: Counter[Group] = Counter()
+    repeated: Counter[OutcomeGroup] = Counter()
     seen = DigestSet()
     for path in sorted(files, key=_recorded_ms, reverse=True):
         for rows in _tables(path, [*_COLUMNS, *_UNIT]):
@@ -177,9 +177,9 @@ def _repeated(files: Iterable[str], run_id: str) -> Counter[Group]:
     return repeated
 
 
-def _group(row: dict[str, Any]) -> Group:
+def _group(row: dict[str, Any]) -> OutcomeGroup:
     # A row without run or kind is none that this program wrote: it belongs to no run, and to no column of its day.
-    return Group(
+    return OutcomeGroup(
         run_id=row["run_id"] or "", day=row["day"], event=row["event"], kind=row["kind"] or "", reason=row["reason"]
     )
 
@@ -206,7 +206,7 @@ def _with_day(rows: pa.Table) -> pa.Table:
     return rows.append_column("day", rows["recorded_time"].cast(pa.date32()).cast(pa.string()))
 
 
-def _days(counts: Counter[Group]) -> list[DayCount]:
+def _days(counts: Counter[OutcomeGroup]) -> list[DayCount]:
     days: dict[tuple[str, str], DayCount] = {}
     for group, count in counts.items():
         if not count:
@@ -251,7 +251,7 @@ def _has_read_files(files: Iterable[str]) -> bool:
     )
 
 
-def _check(manifest: Manifest, counts: Counter[Group], repeated: int, manifests: Sequence[Manifest]) -> RunCheck:
+def _check(manifest: Manifest, counts: Counter[OutcomeGroup], repeated: int, manifests: Sequence[Manifest]) -> RunCheck:
     """Compares one run with its rows."""
     check = RunCheck(
         run_id=manifest.run_id,
@@ -288,7 +288,7 @@ _NOT_COMPARED = {
 }
 
 
-def _differences(summary: Summary, counts: Counter[Group]) -> list[str]:
+def _differences(summary: Summary, counts: Counter[OutcomeGroup]) -> list[str]:
     """Returns a line for each kind and reason of which the run and the ledger have different counts."""
     in_ledger: Counter[tuple[str, str | None]] = Counter()
     for group, count in counts.items():

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.records.parquet_files import Layout
+from pipeline.records.parquet_files import FileLayout
 from transforms.model import Outcome
 from transforms.vocabulary import Kind
 
@@ -57,7 +57,7 @@ DEAD_LETTER_SCHEMA = pa.schema(
 )
 
 _UNIQUE = {"event_id", "event_time", "payload", "value", "input_ref"}
-DEAD_LETTER_LAYOUT = Layout(
+DEAD_LETTER_LAYOUT = FileLayout(
     dictionary=tuple(name for name in DEAD_LETTER_SCHEMA.names if name not in _UNIQUE),
     statistics=("kind", "reason", "event_time", "first_sent_time", "recorded_time"),
 )
@@ -79,7 +79,7 @@ QUARANTINE_SCHEMA = pa.schema(
     ]
 )
 
-QUARANTINE_LAYOUT = Layout(
+QUARANTINE_LAYOUT = FileLayout(
     dictionary=("connection", "stage", "reason", "detail", "run_id", "original"),
     statistics=("reason", "recorded_time"),
     private=True,

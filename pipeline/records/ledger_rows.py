@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from pipeline.records.parquet_files import Layout
+from pipeline.records.parquet_files import FileLayout
 from transforms.model import Outcome
 from transforms.outcomes import MATCH_KEY_NAMES
 
@@ -63,7 +63,7 @@ LEDGER_SCHEMA = pa.schema(
 
 # Statistics are for readers of a part: a time, a kind, an event. Those of random ids would exclude nothing.
 _MANY = {"event_id", "event_time", "payload_digest", "value", "input_ref"}
-LEDGER_LAYOUT = Layout(
+LEDGER_LAYOUT = FileLayout(
     dictionary=tuple(name for name in LEDGER_SCHEMA.names if name not in _MANY),
     statistics=("event", "event_source_id", "event_time", "kind", "reason", "sent_time", "recorded_time"),
     compressed=("event_id", "event_time", "input_ref", "message", "request_id", "value"),

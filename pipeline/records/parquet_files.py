@@ -67,7 +67,7 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """How rows of one kind are laid out in a file.
 
     Attributes:
@@ -100,7 +100,7 @@ class RowFiles:
     """
 
     def __init__(
-        self, pool: Executor, folder: str, rows: Rows, layout: Layout, run_id: str, max_rows: int = MAX_FILE_ROWS
+        self, pool: Executor, folder: str, rows: Rows, layout: FileLayout, run_id: str, max_rows: int = MAX_FILE_ROWS
     ) -> None:
         self._pool = pool
         self._folder = folder
@@ -160,7 +160,7 @@ def file_prefix(run_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", run_id).strip("-") or "run"
 
 
-def encode(table: pa.Table, layout: Layout) -> pa.Buffer:
+def encode(table: pa.Table, layout: FileLayout) -> pa.Buffer:
     """Returns a Parquet file of one row group.
 
     Arrow's own description of the schema is left out: columns that are dictionaries in memory are plain for readers.
@@ -198,7 +198,7 @@ def write_atomically(path: str, data: pa.Buffer | bytes, private_folder: str | N
             _write_remote(path, data)
 
 
-def check_folder(folder: str, layout: Layout) -> None:
+def check_folder(folder: str, layout: FileLayout) -> None:
     """Makes sure that a folder can be written to, before anything is sent; creates it. Buckets are not asked.
 
     Raises:

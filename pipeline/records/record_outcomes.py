@@ -16,7 +16,7 @@ from pipeline.records.dead_letter_rows import (
     QuarantineRows,
 )
 from pipeline.records.ledger_rows import LEDGER_LAYOUT, LedgerRows
-from pipeline.records.parquet_files import MAX_FILE_ROWS, Layout, RowFiles, Rows, check_folder
+from pipeline.records.parquet_files import MAX_FILE_ROWS, FileLayout, RowFiles, Rows, check_folder
 from pipeline.runtime import PROGRESS
 from transforms.model import Outcome
 from transforms.outcomes import BeamCounters, OutcomeFn, OutcomeTally
@@ -68,7 +68,7 @@ class Records:
         if self.flush_secs <= 0:
             raise ValueError(f"--ledger_flush_secs must be above 0, not {self.flush_secs:g}")
 
-    def kinds(self) -> Iterator[tuple[str, Rows, Layout]]:
+    def kinds(self) -> Iterator[tuple[str, Rows, FileLayout]]:
         """Yields folder, rows and layout of what is recorded."""
         constants = {
             "connection": self.connection_name,

@@ -80,7 +80,7 @@ class Selection:
         return (self.since_ms is None or at_ms >= self.since_ms) and (self.until_ms is None or at_ms < self.until_ms)
 
 
-class Plan:
+class ReplayPlan:
     """What is known about every dead letter, by the number of its file and its row.
 
     Args:
@@ -178,13 +178,13 @@ class SharedPlan:
         self.selection = selection
         self._shared = Shared()
 
-    def get(self) -> Plan:
+    def get(self) -> ReplayPlan:
         """Returns the plan."""
-        plan: Plan = self._shared.acquire(partial(Plan, self.selection))
+        plan: ReplayPlan = self._shared.acquire(partial(ReplayPlan, self.selection))
         return plan
 
     def unknown(self) -> tuple[Digests, Longs]:
-        """Returns `Plan.unknown`."""
+        """Returns `ReplayPlan.unknown`."""
         return self.get().unknown()
 
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.errors import EXIT_SETTLED, EXIT_UNSETTLED
 from pipeline.ledger import OutcomeCount, Summary
 from pipeline.records import write_atomically
 from pipeline.reporting.dry_run import render_dry_run
@@ -17,9 +18,6 @@ from transforms.counters import MESSAGES, NAMESPACE, REQUESTS, RETRIES, THROTTLE
 from transforms.latency import EVENT, PAST_MERGE_WINDOW, PUBLISH, percentile
 from transforms.outcomes import MATCH_KEY_NAMES
 from transforms.vocabulary import Kind, Reason
-
-# Everything settled; finished, but something is undelivered or unknown.
-EXIT_SETTLED, EXIT_UNSETTLED = 0, 3
 
 _UNSETTLED = (Kind.UNDELIVERED, Kind.UNKNOWN)
 

@@ -17,7 +17,7 @@ from apache_beam.io.localfilesystem import LocalFileSystem
 from xxhash import xxh3_128_digest
 
 from pipeline.records.ledger_rows import LEDGER_LAYOUT, LEDGER_SCHEMA, LedgerRows
-from pipeline.records.parquet_files import Layout, RowFiles, WriteError, check_folder, write_atomically
+from pipeline.records.parquet_files import FileLayout, RowFiles, WriteError, check_folder, write_atomically
 from transforms.model import Outcome, Payload
 from transforms.tiktok.exchange import Request
 from transforms.tiktok.reply import Verdict
@@ -290,7 +290,7 @@ def test_a_folder_is_probed_before_anything_is_sent(tmp_path: Path) -> None:
 
 def test_private_files_are_their_owners_alone(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
     folder = tmp_path / "a" / "quarantine"
-    layout = Layout(dictionary=("kind",), statistics=("kind",), private=True)
+    layout = FileLayout(dictionary=("kind",), statistics=("kind",), private=True)
     files = RowFiles(pool, str(folder), LedgerRows(CONSTANTS), layout, "run-1")
     before = os.umask(0o022)
     try:
