@@ -24,7 +24,7 @@ from typing import Any
 import common
 import runs
 
-from pipeline.ledger.delivered import LedgerPart, LoadSettled, ledger_files, relevant
+from pipeline.ledger.delivered import LedgerPart, LoadDeliveryHistory, find_parts, ledger_files
 from pipeline.records.parquet_files import RowFiles
 from pipeline.records.record_outcomes import Records
 from transforms.deduplicate import DropDuplicates, SkipDelivered
@@ -75,7 +75,7 @@ def write_ledger(folder: Path, rows: int) -> Path:
 
 def whole_run(folder: Path, events: int, rows: int) -> None:
     """Runs once with all that belongs to it, and prints the memory and the seconds of loading."""
-    load = LoadSettled(_parts(folder, rows), "PIXEL")
+    load = LoadDeliveryHistory(_parts(folder, rows), "PIXEL")
     files, settings = runs.write_purchases(folder, events), runs.connection(runs.write_token(folder))
     runs.run(files, settings, None, runs.NullTransport, skip=SkipDelivered("PIXEL", load))
     print(json.dumps({"peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}))
@@ -84,7 +84,7 @@ def whole_run(folder: Path, events: int, rows: int) -> None:
 def compare(folder: Path, events: int, rows: int, rounds: int) -> None:
     """Runs all cases in turns, in this process with the table in memory, and prints the figures of each."""
     began, began_cpu = time.perf_counter(), time.process_time()
-    runs.remember(LoadSettled(_parts(folder, rows), "PIXEL")())
+    runs.remember(LoadDeliveryHistory(_parts(folder, rows), "PIXEL")())
     loading = {"wall": time.perf_counter() - began, "processor": time.process_time() - began_cpu}
     files, settings = runs.write_purchases(folder, events), runs.connection(runs.write_token(folder))
     runs.run(files, settings, None, runs.NullTransport)  # the first run of a process takes longer
@@ -102,7 +102,7 @@ def compare(folder: Path, events: int, rows: int, rounds: int) -> None:
 
 
 def _parts(folder: Path, rows: int) -> tuple[LedgerPart, ...]:
-    return tuple(relevant(ledger_files(str(write_ledger(folder, rows))), "PIXEL"))
+    return tuple(find_parts(ledger_files(str(write_ledger(folder, rows))), "PIXEL"))
 
 
 def main() -> None:

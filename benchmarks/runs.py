@@ -18,12 +18,10 @@ from pipeline.storage.filesystems import expand_patterns
 from sandbox.shop.generator import purchases, write_parquet
 from transforms.connection import Connection, Consent
 from transforms.deduplicate import DropDuplicates, SkipDelivered
-from transforms.delivery_history import Settled
+from transforms.delivery_history import DeliveryHistory
 from transforms.forward import Scope, Sending
-from transforms.delivery_history import Settled
 from transforms.mapping import converter
 from transforms.model import Outcome, Payload
-from transforms.deduplicate import DropDuplicates, SkipDelivered
 from transforms.tiktok import ApiReply, EventsApi, RequestBody, Transport, make_envelope
 from transforms.vocabulary import Form
 
@@ -112,15 +110,15 @@ def run(
 
 
 # What the ledger knows, loaded before the clock starts: steps are pickled, but find the module's own.
-_known: list[Settled] = []
+_known: list[DeliveryHistory] = []
 
 
-def remember(settled: Settled) -> None:
+def remember(settled: DeliveryHistory) -> None:
     """Keeps what `remembered` returns."""
     _known[:] = [settled]
 
 
-def remembered() -> Settled:
+def remembered() -> DeliveryHistory:
     """Returns what was kept, for `SkipDelivered`."""
     return _known[0]
 

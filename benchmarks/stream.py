@@ -24,14 +24,14 @@ import streams
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.sources.pubsub.read_subscription import ReadFromDataflow
-from sandbox.tiktok.control import Sandbox
-from sandbox.shop.generator import purchases
 from sandbox.pubsub.publisher import PubSub
+from sandbox.shop.generator import purchases
+from sandbox.tiktok.control import Sandbox
 from transforms.batch_payloads import BatchPayloads
-from transforms.write_to_tiktok import _DeliverFn
 from transforms.steps import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
 from transforms.streaming import Stream
 from transforms.tiktok import EventsApi, TokenSource
+from transforms.write_to_tiktok import _DeliverFn
 
 _LIMIT_SECS = 120.0
 

@@ -18,13 +18,13 @@ from unittest.mock import patch
 
 import msgspec.inspect as types
 import pyarrow as pa
-from pipeline.template_parameters import parameters
 
-from pipeline.arguments.parser import Setting, Switch, settings
-from pipeline.cli import main as run_command
+from pipeline.arguments import settings
+from pipeline.arguments.connection_flags import Setting
+from pipeline.arguments.parser import Switch
 from pipeline.cli.main import COMMANDS
-from pipeline.docstrings import member_docs
-from pipeline.launch.template_parameters import TEMPLATES
+from pipeline.cli.main import main as run_command
+from pipeline.launch.template_parameters import TEMPLATES, parameters_of
 from pipeline.records.dead_letter_rows import DEAD_LETTER_SCHEMA
 from pipeline.records.ledger_rows import LEDGER_SCHEMA
 from transforms.mapping.custom.parameters import EVENT_PARAMETERS
@@ -159,7 +159,6 @@ def _event_parameters() -> str:
 
 def _reasons() -> str:
     """Returns a table of reasons and remedies for each kind."""
-    remedies = member_docs(Reason)
     lines: list[str] = []
     rows: list[tuple[str, str]] = []
     for reason in Reason:
@@ -167,13 +166,13 @@ def _reasons() -> str:
             lines += [_table(("reason", "meaning, and what to do"), rows)] if rows else []
             lines.append(f"### Reasons of `{_FIRST_REASONS[reason]}`\n")
             rows = []
-        rows.append((f"`{reason}`", _escaped(remedies[reason])))
+        rows.append((f"`{reason}`", _escaped(reason.remedy)))
     return "\n".join([*lines, _table(("reason", "meaning, and what to do"), rows)])
 
 
 def _notes() -> str:
     """Returns a row for each note."""
-    return _table(("note", "meaning"), ((f"`{note}`", _escaped(text)) for note, text in member_docs(Note).items()))
+    return _table(("note", "meaning"), ((f"`{note}`", _escaped(note.meaning)) for note in Note))
 
 
 def _ledger_columns() -> str:
@@ -226,7 +225,7 @@ def _template_parameters() -> str:
     of_connection = {setting.name for setting in settings()}
     taken: dict[str, set[str]] = {}
     for template in TEMPLATES:
-        for parameter in parameters(template):
+        for parameter in parameters_of(template):
             # `--input` names files for one template; for the others it is the setting of that name.
             if parameter.name not in of_connection or (parameter.name, template) == ("input", "history"):
                 taken.setdefault(parameter.name, set()).add(template)

@@ -11,7 +11,8 @@ from transforms.connection import Connection
 
 # Runners that the pipeline is known to work on. Beam's own DirectRunner is left out on purpose: it first tries to
 # download a binary, and hangs where the network swallows the request.
-RUNNERS = ("FnApiRunner", "DataflowRunner", "FlinkRunner", "PrismRunner", "PortableRunner")
+LOCAL_RUNNER, DATAFLOW_RUNNER = "FnApiRunner", "DataflowRunner"
+RUNNERS = (LOCAL_RUNNER, DATAFLOW_RUNNER, "FlinkRunner", "PrismRunner", "PortableRunner")
 DEFAULT_RUNNER = "DirectRunner"
 
 LAYOUT_NAMES = ("auto", "raw_json", "nested_batch", "nested_event", "bigquery", "redshift", "snowflake")
@@ -106,7 +107,7 @@ def beam_runner(word: str) -> str:
       UsageError: it is no runner of `RUNNERS`, in any case and with or without "Runner".
     """
     spellings = {plain(name): name for name in RUNNERS} | {plain(name.removesuffix("Runner")): name for name in RUNNERS}
-    spellings |= {"directrunner": "FnApiRunner", "direct": "FnApiRunner"}
+    spellings |= {"directrunner": LOCAL_RUNNER, "direct": LOCAL_RUNNER}
     name = spellings.get(plain(word))
     if name is None:
         known = ", ".join([DEFAULT_RUNNER, *RUNNERS])

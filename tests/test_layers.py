@@ -31,7 +31,6 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("transforms",),
     ("pipeline.errors",),
     ("pipeline.wording",),
-    ("pipeline.docstrings",),
     ("pipeline.options",),
     ("pipeline.runtime",),
     ("pipeline.storage",),

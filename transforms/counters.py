@@ -1,4 +1,4 @@
-"""Names of the counters: what a run reports is made of these, so they are part of its outside face.
+"""Names of the counters: the report of a run is made of these, so they are part of its public interface.
 
 Each unit (an event, or a message or file without readable events) is counted once in `units` when it enters, and once
 in `outcome:…` when it leaves.

@@ -15,7 +15,7 @@ import numpy as np
 from apache_beam.pvalue import AsIter, TaggedOutput
 from apache_beam.utils.shared import Shared
 
-from transforms.delivery_history import Keys, Settled, empty
+from transforms.delivery_history import DeliveryHistory, EventKeys, empty_history
 from transforms.digest_table import DigestSet
 from transforms.model import Outcome, Payload
 from transforms.step_fn import OUTCOMES, SplitHint, StepFn, split
@@ -24,7 +24,7 @@ from transforms.vocabulary import Kind, Reason, Stage
 
 @dataclass
 class SkipDelivered(beam.PTransform):
-    """Payloads → those that TikTok has not, as far as earlier runs know.
+    """Payloads → those that TikTok does not have, by the records of earlier runs.
 
     `unknown` events within 48 h of their first attempt are sent again: TikTok drops the copy if it has them. Later they
     are held (`awaiting_decision`), because TikTok would count them twice.
@@ -33,7 +33,7 @@ class SkipDelivered(beam.PTransform):
 
     Attributes:
       event_source_id: part of what TikTok deduplicates on.
-      load: returns what earlier runs know; called once in each worker process, for all of its threads.
+      load: returns the delivery history; called once in each worker process, for all of its threads.
       join: instead of `load`, for what no worker could hold: a transform of the pipeline's root into a collection, of
         which `joined` makes the same.
       joined: see `join`; called once a bundle.
@@ -42,36 +42,36 @@ class SkipDelivered(beam.PTransform):
     """
 
     event_source_id: str
-    load: Callable[[], Settled] | None = None
+    load: Callable[[], DeliveryHistory] | None = None
     join: beam.PTransform | None = None
-    joined: Callable[[Iterable[Any]], Settled] | None = None
+    joined: Callable[[Iterable[Any]], DeliveryHistory] | None = None
     resend_unknown: bool = False
     clock: Callable[[], float] = time.time
 
     def expand(self, payloads: beam.PCollection[Payload]) -> SplitHint:
         """Returns the payloads to be sent, and the outcomes of the others."""
         if self.join is None:
-            return split(payloads, _LoadedFn(self._parting(), self.load))
+            return split(payloads, _LoadedFn(self._partition(), self.load))
         found = payloads.pipeline | "FindDelivered" >> self.join
-        return split(payloads, _JoinedFn(self._parting(), self.joined), AsIter(found))
+        return split(payloads, _JoinedFn(self._partition(), self.joined), AsIter(found))
 
-    def _parting(self) -> "_Parting":
-        return _Parting(self.event_source_id, self.resend_unknown, self.clock)
+    def _partition(self) -> "_Partition":
+        return _Partition(self.event_source_id, self.resend_unknown, self.clock)
 
 
 @dataclass(frozen=True)
-class _Parting:
-    """Parts payloads by what earlier runs know."""
+class _Partition:
+    """Splits payloads by the delivery history."""
 
     event_source_id: str
     resend_unknown: bool
     clock: Callable[[], float]
 
-    def parted(self, batch: list[Payload], settled: Settled) -> Iterator[Any]:
+    def partitioned(self, batch: list[Payload], history: DeliveryHistory) -> Iterator[Any]:
         """Yields outcomes of what is not to be sent, and the rest."""
-        wanted = Keys(self.event_source_id).digests(batch)
-        reasons = settled.reasons(wanted, self.clock(), self.resend_unknown)
-        return parted(batch, Stage.SKIP, reasons)
+        wanted = EventKeys(self.event_source_id).digests(batch)
+        reasons = history.reasons(wanted, self.clock(), self.resend_unknown)
+        return partitioned(batch, Stage.SKIP, reasons)
 
 
 class _LoadedFn(StepFn[Payload]):
@@ -80,8 +80,8 @@ class _LoadedFn(StepFn[Payload]):
     stage = Stage.SKIP
     output = Payload
 
-    def __init__(self, parting: _Parting, load: Callable[[], Settled] | None) -> None:
-        self._parting = parting
+    def __init__(self, partition: _Partition, load: Callable[[], DeliveryHistory] | None) -> None:
+        self._partition = partition
         self._load = load
         self._shared = Shared()
 
@@ -89,7 +89,7 @@ class _LoadedFn(StepFn[Payload]):
         """Does nothing yet, so that nothing is read for a step that gets nothing."""
 
     def process_batch(self, batch: list[Payload]) -> Iterator[list[Payload]]:
-        return self._parting.parted(batch, self._shared.acquire(self._load))
+        return self._partition.partitioned(batch, self._shared.acquire(self._load))
 
 
 class _JoinedFn(beam.DoFn):
@@ -97,23 +97,23 @@ class _JoinedFn(beam.DoFn):
 
     output = Payload
 
-    def __init__(self, parting: _Parting, joined: Callable[[Iterable[Any]], Settled] | None) -> None:
-        self._parting = parting
+    def __init__(self, partition: _Partition, joined: Callable[[Iterable[Any]], DeliveryHistory] | None) -> None:
+        self._partition = partition
         self._joined = joined
 
     def infer_output_type(self, input_type: Any) -> type:
         return Payload
 
     def start_bundle(self) -> None:
-        self._settled: Settled | None = None
+        self._history: DeliveryHistory | None = None
 
     def process(self, payload: Payload, found: Iterable[Any]) -> Iterator[Any]:
         return StepFn.one(self.process_batch([payload], found))
 
     def process_batch(self, batch: list[Payload], found: Iterable[Any]) -> Iterator[list[Payload]]:
-        if self._settled is None and self._joined is not None:
-            self._settled = self._joined(found)
-        return self._parting.parted(batch, self._settled or empty())
+        if self._history is None and self._joined is not None:
+            self._history = self._joined(found)
+        return self._partition.partitioned(batch, self._history or empty_history())
 
 
 @dataclass
@@ -151,14 +151,14 @@ class _SeenFn(StepFn[Payload]):
         self._shared = Shared()
 
     def setup(self) -> None:
-        self._keys = Keys(self._event_source_id)
+        self._keys = EventKeys(self._event_source_id)
         self._seen = self._shared.acquire(_Seen)
 
     def process_batch(self, batch: list[Payload]) -> Iterator[list[Payload]]:
         with self._seen.lock:
-            again = self._seen.digests.add(self._keys.digests(batch))
-        positions = np.flatnonzero(again).tolist()
-        return parted(batch, self.stage, dict.fromkeys(positions, Reason.DUPLICATE_IN_INPUT))
+            is_repeated = self._seen.digests.add(self._keys.digests(batch))
+        positions = np.flatnonzero(is_repeated).tolist()
+        return partitioned(batch, self.stage, dict.fromkeys(positions, Reason.DUPLICATE_IN_INPUT))
 
 
 class _Seen:
@@ -174,7 +174,7 @@ class _ByKeyFn(beam.DoFn):
         self._event_source_id = event_source_id
 
     def setup(self) -> None:
-        self._keys = Keys(self._event_source_id)
+        self._keys = EventKeys(self._event_source_id)
 
     def process(self, payload: Payload) -> Iterator[tuple[bytes, Payload]]:
         yield self._keys.digests([payload]).tobytes(), payload
@@ -190,26 +190,28 @@ class _FirstFn(beam.DoFn):
         copies = sorted(element[1], key=lambda payload: (payload.ref, payload.index))
         yield copies[0]
         for payload in copies[1:]:
-            yield TaggedOutput(OUTCOMES, ended(payload, Stage.DUPLICATES, Reason.DUPLICATE_IN_INPUT))
+            yield TaggedOutput(OUTCOMES, outcome_of_unsent(payload, Stage.DUPLICATES, Reason.DUPLICATE_IN_INPUT))
 
 
-def parted(batch: list[Payload], stage: Stage, reasons: dict[int, Reason]) -> Iterator[Any]:
+def partitioned(batch: list[Payload], stage: Stage, reasons: dict[int, Reason]) -> Iterator[Any]:
     """Yields the outcomes of the payloads that have a reason, by position, and then the others."""
     if reasons:
-        yield TaggedOutput(OUTCOMES, [ended(batch[number], stage, reason) for number, reason in reasons.items()])
+        yield TaggedOutput(
+            OUTCOMES, [outcome_of_unsent(batch[number], stage, reason) for number, reason in reasons.items()]
+        )
         batch = [payload for number, payload in enumerate(batch) if number not in reasons]
     if batch:
         yield batch
 
 
-def ended(payload: Payload, stage: Stage, reason: Reason, kind: Kind = Kind.SKIPPED) -> Outcome:
+def outcome_of_unsent(payload: Payload, stage: Stage, reason: Reason, kind: Kind = Kind.SKIPPED) -> Outcome:
     """Returns the outcome of a payload that is not sent; what it takes to send it later only if it is not skipped."""
     return Outcome(
-        kind,
-        stage,
-        reason,
-        payload.ref,
-        payload.index,
+        kind=kind,
+        stage=stage,
+        reason=reason,
+        ref=payload.ref,
+        index=payload.index,
         form=payload.form,
         event=payload.event,
         event_id=payload.event_id,

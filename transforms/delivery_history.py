@@ -1,4 +1,4 @@
-"""What is known of events from earlier runs, asked for by digests of their keys. No Beam, no I/O."""
+"""The delivery history: what became of events in earlier runs, by digests of their keys. No Beam, no I/O."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _MARGIN_SECS = 1800
 
 
 @dataclass(frozen=True)
-class Settled:
+class DeliveryHistory:
     """What became of events in earlier runs.
 
     Attributes:
@@ -55,12 +55,12 @@ def is_late(first_sent_ms: Any, now_secs: float) -> Any:
     return first_sent_ms <= (now_secs - DEDUPLICATION_SECS + _MARGIN_SECS) * 1000
 
 
-def empty() -> Settled:
-    """Returns what is known before the first run."""
-    return Settled(DigestTable.empty(), DigestTable.empty())
+def empty_history() -> DeliveryHistory:
+    """Returns the history before the first run."""
+    return DeliveryHistory(DigestTable.empty(), DigestTable.empty())
 
 
-def table(parts: Iterable[Digests], values: Iterable[npt.NDArray[np.int64]] | None = None) -> DigestTable:
+def build_table(parts: Iterable[Digests], values: Iterable[npt.NDArray[np.int64]] | None = None) -> DigestTable:
     """Returns a table of digests that come in parts."""
     found = [np.empty((0, 2), np.uint64), *parts]
     numbers = None if values is None else np.concatenate([np.empty(0, np.int64), *values])
@@ -71,7 +71,7 @@ def table(parts: Iterable[Digests], values: Iterable[npt.NDArray[np.int64]] | No
 _seed = lru_cache(4_096)(seed)
 
 
-class Keys:
+class EventKeys:
     """Digests of the payloads of one event source."""
 
     def __init__(self, event_source_id: str) -> None:

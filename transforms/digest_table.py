@@ -59,11 +59,11 @@ class DigestTable:
         found[:, 1] = found[order, 1]
         values = None if values is None else values[order]
         del order
-        again = np.zeros(len(found), bool)
-        again[1:] = (found[1:] == found[:-1]).all(axis=1)
-        if again.any():
-            found = found[~again]
-            values = None if values is None else values[~again]
+        is_repeated = np.zeros(len(found), bool)
+        is_repeated[1:] = (found[1:] == found[:-1]).all(axis=1)
+        if is_repeated.any():
+            found = found[~is_repeated]
+            values = None if values is None else values[~is_repeated]
         self._high, self._low, self._values = found[:, 0], found[:, 1], values
         # Where the digests that begin with the same bits begin: a look-up starts there, about two places too early.
         bits = max(1, len(found).bit_length() - 2)
@@ -129,12 +129,12 @@ class DigestSet:
             old, used = self._slots, self._used
             self._allocate(2 * len(used))
             self._insert(old[used])
-        again = self._insert(new)
-        self._count += len(new) - int(again.sum())
-        return again
+        is_repeated = self._insert(new)
+        self._count += len(new) - int(is_repeated.sum())
+        return is_repeated
 
     def _insert(self, new: Digests) -> npt.NDArray[np.bool_]:
-        again = np.zeros(len(new), bool)
+        is_repeated = np.zeros(len(new), bool)
         mask = np.uint64(len(self._used) - 1)
         places = (new[:, 0] & mask).astype(np.int64)
         open_ = np.arange(len(new))
@@ -151,7 +151,7 @@ class DigestSet:
             open_ = open_[~taken[open_]]
             at = places[open_]
             same = (self._slots[at] == new[open_]).all(axis=1)
-            again[open_[same]] = True
+            is_repeated[open_[same]] = True
             open_ = open_[~same]
             places[open_] = (places[open_] + 1) & int(mask)
-        return again
+        return is_repeated

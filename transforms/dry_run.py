@@ -1,4 +1,4 @@
-"""RehearseDelivery: everything that WriteToTikTok does except sending, for a dry run.
+"""SimulateDelivery: everything that `WriteToTikTok` does except sending, for a dry run.
 
 Payloads are gathered into the same requests; what would go out is counted, and each payload ends as `skipped: dry_run`,
 or as the rejection that it would meet before a request is made. Counters, beside those of `transforms.counters`:
@@ -36,7 +36,7 @@ _NO_REPLY = Verdict(reply_class="unknown")
 
 
 @dataclass
-class RehearseDelivery(beam.PTransform):
+class SimulateDelivery(beam.PTransform):
     """Payloads → outcomes, as `WriteToTikTok`, but nothing is sent and no token is needed.
 
     Input: `Payload`s, bounded. Output: `Outcome`s in the global window, one for each payload.
@@ -52,11 +52,11 @@ class RehearseDelivery(beam.PTransform):
         return (
             payloads
             | "BatchPayloads" >> BatchPayloads(self.connection)
-            | "Rehearse" >> beam.ParDo(_RehearseFn(self.connection))
+            | "Simulate" >> beam.ParDo(_SimulateFn(self.connection))
         )
 
 
-class _RehearseFn(beam.DoFn):
+class _SimulateFn(beam.DoFn):
     """Ends the payloads of each fragment without a request."""
 
     def __init__(self, connection: Connection) -> None:

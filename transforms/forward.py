@@ -9,7 +9,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from transforms.connection import Connection
 from transforms.deduplicate import DropDuplicates, SkipDelivered
-from transforms.dry_run import RehearseDelivery
+from transforms.dry_run import SimulateDelivery
 from transforms.model import Message, Outcome
 from transforms.steps import BuildPayloads, DecodeMessages, HashIdentities, SelectEvents
 from transforms.streaming import Stream
@@ -94,7 +94,7 @@ def forward(
     Returns:
       The outcomes of every step.
     """
-    decoded = messages | "DecodeMessages" >> DecodeMessages(keep_original, connection, stream and stream.tell_units)
+    decoded = messages | "DecodeMessages" >> DecodeMessages(keep_original, connection, stream and stream.register_units)
     selected = decoded.passed | "SelectEvents" >> SelectEvents(connection, scope.since_ms, scope.until_ms)
     hashed = selected.passed | "HashIdentities" >> HashIdentities(connection)
     built = hashed.passed | "BuildPayloads" >> BuildPayloads(connection)
@@ -105,7 +105,7 @@ def forward(
     if scope.duplicates is not None:
         payloads, dropped = payloads | "DropDuplicates" >> scope.duplicates
     if sending.dry_run:
-        write: beam.PTransform = RehearseDelivery(connection)
+        write: beam.PTransform = SimulateDelivery(connection)
     else:
         write = WriteToTikTok(connection, sending.transport, stream, sending.tokens)
     written = payloads | "WriteToTikTok" >> write

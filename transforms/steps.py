@@ -32,12 +32,12 @@ class DecodeMessages(beam.PTransform):
     Attributes:
       keep_original: keep the message with what may be rejected, for a quarantine.
       connection: its custom mappings; None: there are none.
-      tell_units: takes `Units`, how many events and outcomes each message has become; for acknowledging messages.
+      register_units: takes `Units`, how many events and outcomes each message has become; for acknowledging messages.
     """
 
     keep_original: bool = False
     connection: Connection | None = None
-    tell_units: beam.PTransform | None = None
+    register_units: beam.PTransform | None = None
 
     def __post_init__(self) -> None:
         if self.connection is not None:
@@ -45,12 +45,12 @@ class DecodeMessages(beam.PTransform):
 
     def expand(self, messages: beam.PCollection[Message]) -> SplitHint:
         """Returns the events, in the window and with the timestamp of their message."""
-        fn = _DecodeFn(self.keep_original, self.connection, self.tell_units is not None)
-        if self.tell_units is None:
+        fn = _DecodeFn(self.keep_original, self.connection, self.register_units is not None)
+        if self.register_units is None:
             return split(messages, fn)
         results = messages | beam.ParDo(fn).with_outputs(OUTCOMES, UNITS_OF_MESSAGES, main="passed")
         results[UNITS_OF_MESSAGES].element_type = Units
-        _ = results[UNITS_OF_MESSAGES] | "TellUnits" >> self.tell_units
+        _ = results[UNITS_OF_MESSAGES] | "RegisterUnits" >> self.register_units
         return typed(results, fn)
 
 

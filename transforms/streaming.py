@@ -20,12 +20,12 @@ class Stream:
     it is accepted. Nothing of what waits has an outcome, so that its messages stay unacknowledged.
 
     Attributes:
-      tell_units: takes how many units each message has, for acknowledging; None: the engine acknowledges.
-      stopping: says that the stream is to end; then nobody waits for a refused token any more, and the bundle fails. A
-        function of a module, because workers get it by name.
+      register_units: takes how many units each message has, for acknowledging; None: the engine acknowledges.
+      stopping: returns whether the stream is to end; then nobody waits for a refused token any more, and the bundle
+        fails. A function of a module, because workers get it by name.
       clock: epoch seconds, for how long payloads have waited.
     """
 
-    tell_units: beam.PTransform | None = None
+    register_units: beam.PTransform | None = None
     stopping: Callable[[], bool] = never
     clock: Callable[[], float] = time.time

@@ -16,7 +16,7 @@ import msgspec
 from pipeline.config import item_path, own_spelling, places_in_file, read_case_file
 from transforms.connection import Connection
 from transforms.custom_mappings import Case, Expected
-from transforms.mapping.convert import converter
+from transforms.mapping import converter
 from transforms.mapping.tables import URL_FLAG
 from transforms.model import Message, Outcome, Payload
 

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from transforms.connection import Connection
-from transforms.mapping.convert import converter
+from transforms.mapping import converter
 from transforms.model import Message, Outcome, Payload
-from transforms.tiktok.request import path
+from transforms.tiktok import endpoint_path
 from transforms.vocabulary import Form, MatchKey
 
 # Fields of the legacy form → the same in Events API 2.0. Source: `transforms.mapping.tiktok_json`.
@@ -246,7 +246,7 @@ def _changes(a: Payload, b: Payload) -> Iterator[tuple[str, str, Any, Any]]:
 
 
 def _request(form: Form) -> str:
-    return f"{path(form)} {form}"
+    return f"{endpoint_path(form)} {form}"
 
 
 def _flat(payload: Payload) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from pipeline.config import item_path, places_in_file
 from pipeline.errors import Finding
 from pipeline.sources import read_local
 from transforms.connection import Connection
-from transforms.mapping.decode import decode
-from transforms.mapping.explain import Watched, watched
+from transforms.mapping import decode_message
+from transforms.mapping.custom import TracedMapper, traced_mapper
 from transforms.model import Message
 
 
@@ -25,7 +25,7 @@ def lint_mappings(connection: Connection, source: str, path: str | None, samples
       path: the connection's file, beside which files of cases may be.
       samples: files of messages; none: the cases are the sample.
     """
-    watch = watched(connection)
+    watch = traced_mapper(connection)
     if watch is None:
         return [Finding(source, "custom_mappings", "there are none, so there is nothing to lint.")]
     files = list(samples)
@@ -40,7 +40,7 @@ def lint_mappings(connection: Connection, source: str, path: str | None, samples
 
 
 def _findings(
-    connection: Connection, watch: Watched, messages: Iterable[Message], one: str, all_of_them: str
+    connection: Connection, watch: TracedMapper, messages: Iterable[Message], one: str, all_of_them: str
 ) -> Iterator[tuple[str, str]]:
     """Yields the path of a setting, and the remark about it."""
     matched: Counter[str] = Counter()
@@ -49,7 +49,7 @@ def _findings(
     events = 0
     for message in messages:
         watch.seen.clear()
-        decode(message, mapper=watch.mapper)
+        decode_message(message, mapper=watch.mapper)
         events += len(watch.seen)
         for traces in watch.seen.values():
             for trace in traces:

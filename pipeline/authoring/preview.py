@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from transforms.connection import Connection
-from transforms.mapping.convert import converter
-from transforms.mapping.explain import Trace, watched
+from transforms.mapping import converter
+from transforms.mapping.custom import Trace, traced_mapper
 from transforms.model import Message, Outcome, Payload
-from transforms.tiktok.request import envelope, path
+from transforms.tiktok import endpoint_path, make_envelope
 from transforms.vocabulary import Form, Note, Reason
 
 # Field of an event in Events API 2.0 → its source. Source: the rules in `transforms/mapping`.
@@ -135,9 +135,9 @@ def previews(
       until_ms: events at this time or later are outside the time window.
       explain: yield `ExplainedPreview`s.
     """
-    watch = watched(connection) if explain else None
+    watch = traced_mapper(connection) if explain else None
     convert = converter(connection, since_ms, until_ms, mapper=None if watch is None else watch.mapper)
-    envelopes = {form: envelope(connection, form) for form in Form}
+    envelopes = {form: make_envelope(connection, form) for form in Form}
     for number, message in enumerate(messages):
         if watch is not None:
             watch.seen.clear()
@@ -149,7 +149,7 @@ def previews(
                     event=result.index,
                     action="send",
                     reason=None,
-                    path=path(result.form),
+                    path=endpoint_path(result.form),
                     body=body,
                     notes=result.notes,
                 )

@@ -6,15 +6,11 @@ from typing import Any
 import msgspec
 
 from pipeline.authoring.check_report import ProbeReply
-from pipeline.docstrings import member_docs
 from pipeline.errors import CommandError, UsageError
 from transforms.connection import Connection, ReplyClass
-from transforms.mapping.convert import converter
+from transforms.mapping import converter
 from transforms.model import Message, Payload
-from transforms.tiktok import reply as replies
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.codes import NAMES
-from transforms.tiktok.request import envelope, path
+from transforms.tiktok import CODE_NAMES, EventsApi, endpoint_path, make_envelope, read_reply
 from transforms.vocabulary import Form, Reason
 
 # Which reason, and so which remedy, belongs to each class of reply.
@@ -39,13 +35,16 @@ def send_test_events(connection: Connection, token: str, now_ms: int) -> list[Pr
       now_ms: the time of the events, UTC epoch milliseconds.
 
     Raises:
-      UsageError: there is no `test_event_code`.
+      UsageError: there is no `test_event_code`, or proxy or certificate authorities cannot be used.
     """
     if connection.test_event_code is None:
         raise UsageError("--online needs --test_event_code CODE (Events Manager, Test events): no live event is sent.")
     sources = ("web", "feed") if connection.input == "auto" else (connection.input,)
     by_form = {connection.form(source): source for source in reversed(sources)}
-    api = EventsApi(connection)
+    try:
+        api = EventsApi(connection)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     try:
         return [_send(api, connection, form, source, token, now_ms) for form, source in by_form.items()]
     finally:
@@ -58,19 +57,19 @@ def _send(api: EventsApi, connection: Connection, form: Form, source: str, token
     (payload,) = converter(msgspec.structs.replace(connection, custom_mappings=()))(message)
     if not isinstance(payload, Payload):
         raise CommandError(f"the test event was not built: {payload.reason} ({payload.detail}).")
-    body = envelope(connection, form).join([payload.body])
-    verdict = replies.read(api.post(form, body, token), [payload.body], connection.codes)
-    accepted = verdict.cls == "success"
+    body = make_envelope(connection, form).join([payload.body])
+    verdict = read_reply(api.post(form, body, token), [payload.body], connection.codes)
+    accepted = verdict.reply_class == "success"
     return ProbeReply(
         form=form,
-        path=path(form),
+        path=endpoint_path(form),
         accepted=accepted,
-        reply_class=verdict.cls,
+        reply_class=verdict.reply_class,
         code=verdict.code,
-        name=None if verdict.code is None else NAMES.get(verdict.code),
+        name=None if verdict.code is None else CODE_NAMES.get(verdict.code),
         message=verdict.message,
         request_id=verdict.request_id,
-        remedy=None if accepted else member_docs(Reason)[_REASON_OF_CLASS[verdict.cls]],
+        remedy=None if accepted else _REASON_OF_CLASS[verdict.reply_class].remedy,
     )
 
 

@@ -17,8 +17,7 @@ from pipeline.config import check_mappings
 from pipeline.errors import Report
 from pipeline.wording import plain, shown, suggestion
 from transforms.custom_mappings import CustomMapping
-from transforms.mapping.matching import folded
-from transforms.mapping.parameters import PARAMETER_TYPES
+from transforms.mapping.custom import PARAMETER_TYPES, folded
 from transforms.mapping.tables import RETIRED_EVENTS, STANDARD_EVENTS
 
 _MESSAGE_TYPES = {"3": "screen_view", "4": "custom_event", "16": "commerce_event"}

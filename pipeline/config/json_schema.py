@@ -26,7 +26,7 @@ from transforms.custom_mappings import (
     ProductField,
     Target,
 )
-from transforms.mapping.parameters import EVENT_PARAMETERS, PARAMETER_TYPES
+from transforms.mapping.custom import EVENT_PARAMETERS, PARAMETER_TYPES
 from transforms.mapping.tables import COMMERCE_EVENT, IDENTITY_TYPE_BY_SPELLING, RETIRED_EVENTS, STANDARD_EVENTS
 from transforms.vocabulary import Reason
 

@@ -16,19 +16,26 @@ from pipeline.config.tiktok_events import check_event, own_spelling
 from pipeline.errors import Report
 from pipeline.wording import shown, suggestion
 from transforms.custom_mappings import SOURCES, Condition, CustomMapping, Match, Parameter, ProductField, Target
-from transforms.mapping.contacts import has_contact
-from transforms.mapping.custom import label
-from transforms.mapping.matching import folded, message_type, wanted
-from transforms.mapping.parameters import CONTENT_PARAMETERS, EVENT_PARAMETERS, PARAMETER_TYPES, counted_as, is_personal
-from transforms.mapping.select import canonical_action
+from transforms.mapping import canonical_action, has_contact
+from transforms.mapping.custom import (
+    CONTENT_PARAMETERS,
+    EVENT_PARAMETERS,
+    PARAMETER_TYPES,
+    coercer,
+    folded,
+    is_personal,
+    label,
+    message_type,
+    wanted,
+)
 from transforms.mapping.tables import (
     COMMERCE_EVENT,
     PURCHASE_LIKE_EVENTS,
     RETIRED_EVENTS,
     STANDARD_EVENTS,
     TAKEN_BACK_ACTIONS,
+    counted_as,
 )
-from transforms.mapping.typed import converter
 from transforms.vocabulary import Note
 
 # Which fields an event has that is no commerce event.
@@ -237,7 +244,7 @@ def _check_parameter(
     code = setting.constant
     if name == "currency" and isinstance(code, str) and f"{key}.constant" not in report.bad_keys:
         notes: list[Note] = []
-        converter(name, None)(code, notes)
+        coercer(name, None)(code, notes)
         if notes:
             report.warn(where, key, f"{code.upper()} is not in TikTok's list of currencies; it is sent all the same.")
 
@@ -276,7 +283,7 @@ def _value_problems(name: str, setting: Parameter, source: str) -> Iterator[tupl
         yield "type", f"TikTok takes {name} as a number, so {setting.type} cannot be meant; use number or integer."
     elif name == "currency" and setting.type not in {None, "string"}:
         yield "type", f"TikTok takes currency as text, so {setting.type} cannot be meant; remove it."
-    elif setting.constant is not None and converter(name, setting.type)(setting.constant, []) is None:
+    elif setting.constant is not None and coercer(name, setting.type)(setting.constant, []) is None:
         example = "a currency code such as EUR" if name == "currency" else _needed(setting.type or needed)
         yield source, f"{shown(str(setting.constant))} cannot be sent as {name}; {example} is needed."
     elif setting.constant is not None and has_contact(str(setting.constant)):

@@ -20,9 +20,7 @@ from transforms.mapping.tables import (
     PRODUCT_ACTIONS,
     PURCHASE_LIKE_EVENTS,
 )
-from transforms.tiktok import token
-from transforms.tiktok.budget import Budget
-from transforms.tiktok.request import check_api_url
+from transforms.tiktok import Budget, TokenReferenceError, check_api_url, check_proxy_url, parse_reference
 from transforms.vocabulary import Form
 
 # fmt: off
@@ -73,8 +71,8 @@ def check_values(values: dict[str, Any], places: Mapping[str, str], report: Repo
 
 def _access_token(reference: str, where: str, report: Report) -> str:
     try:
-        return str(token.parse(reference))
-    except token.TokenReferenceError as error:
+        return str(parse_reference(reference))
+    except TokenReferenceError as error:
         # Its text names the remedy and repeats nothing that may be a token.
         report.refuse(where, "access_token", str(error).removeprefix("access_token: "))
         return reference
@@ -136,6 +134,14 @@ def _api_url(value: str, where: str, report: Report) -> str:
     return value if value.endswith("/") else f"{value}/"
 
 
+def _proxy_url(value: str, where: str, report: Report) -> str:
+    try:
+        check_proxy_url(value)
+    except ValueError as error:
+        report.refuse(where, "proxy_url", str(error).removeprefix("proxy_url: "))
+    return value
+
+
 def _event_names(names: Mapping[str, str], places: Mapping[str, str], report: Report) -> dict[str, str]:
     """Returns the names by canonical action; refuses what mParticle or TikTok does not know."""
     spellings = {plain(name): name for name in PRODUCT_ACTIONS} | {plain(k): v for k, v in ACTION_SPELLINGS.items()}
@@ -165,6 +171,7 @@ _RULES: dict[str, ValueRule] = {
     "default_phone_region": _region,
     "test_event_code": _identifier("test_event_code"),
     "api_url": _api_url,
+    "proxy_url": _proxy_url,
 }
 
 

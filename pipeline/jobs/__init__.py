@@ -6,12 +6,12 @@ In: `RunOptions`. Out: checks, the Beam graph, its execution, and an exit code.
 from pipeline.jobs.deduplication import duplicates_step
 from pipeline.jobs.describe import build_graph, describe_job, is_described, is_graph_check
 from pipeline.jobs.preflight import beam_settings, check_buckets, check_outputs, check_token, checked_records
-from pipeline.jobs.run import carry_out, plan_stream, report_files, run_job
+from pipeline.jobs.run import plan_stream, report_run, run_job, run_pipeline
 
 __all__ = [
     "beam_settings",
     "build_graph",
-    "carry_out",
+    "run_pipeline",
     "check_buckets",
     "check_outputs",
     "check_token",
@@ -21,6 +21,6 @@ __all__ = [
     "is_described",
     "is_graph_check",
     "plan_stream",
-    "report_files",
+    "report_run",
     "run_job",
 ]

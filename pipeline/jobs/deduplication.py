@@ -1,21 +1,19 @@
-"""Which events a run leaves out because earlier runs, or it itself, have sent them: options → steps."""
+"""Deduplication: options → the steps that leave out what earlier runs, or this one, have sent."""
 
 import logging
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from pipeline.ledger import JoinLedger, LoadSettled, build_bytes, ledger_files, relevant, settled
-from pipeline.options import RunOptions
+from pipeline.ledger import JoinLedger, LoadDeliveryHistory, find_parts, history_from_matches, ledger_files, table_bytes
+from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.sources import ReadMessages
 from transforms.deduplicate import DropDuplicates, SkipDelivered
 
 _log = logging.getLogger(__name__)
 
-_LOCAL = "FnApiRunner"
-
 
 def skip_step(options: RunOptions, read: ReadMessages) -> SkipDelivered | None:
-    """Returns the step that leaves out what the ledger says is delivered; None if that is not wanted.
+    """Returns the step that leaves out what is delivered by the ledger; None if that is not wanted.
 
     The ledger is looked at now: what others write into it later is not seen.
 
@@ -26,8 +24,8 @@ def skip_step(options: RunOptions, read: ReadMessages) -> SkipDelivered | None:
         return None
     source = options.connection.event_source_id
     files = ledger_files(options.ledger, options.since_ms)
-    parts = tuple(relevant(files, source, options.since_ms, options.until_ms))
-    rows, megabytes = sum(part.rows for part in parts), build_bytes(parts) / 1_000_000
+    parts = tuple(find_parts(files, source, options.since_ms, options.until_ms))
+    rows, megabytes = sum(part.rows for part in parts), table_bytes(parts) / 1_000_000
     how = "held in memory"
     if megabytes > options.ledger_memory_mb:
         how = f"joined with the input: {megabytes:,.0f} MB would exceed --ledger_memory_mb {options.ledger_memory_mb}"
@@ -36,10 +34,10 @@ def skip_step(options: RunOptions, read: ReadMessages) -> SkipDelivered | None:
         return SkipDelivered(
             source,
             join=JoinLedger(read, options.connection, parts),
-            joined=settled,
+            joined=history_from_matches,
             resend_unknown=options.resend_unknown,
         )
-    return SkipDelivered(source, LoadSettled(parts, source), resend_unknown=options.resend_unknown)
+    return SkipDelivered(source, LoadDeliveryHistory(parts, source), resend_unknown=options.resend_unknown)
 
 
 def duplicates_step(options: RunOptions, runner: str, beam_options: PipelineOptions) -> DropDuplicates | None:
@@ -47,5 +45,5 @@ def duplicates_step(options: RunOptions, runner: str, beam_options: PipelineOpti
     if not options.drop_duplicates:
         return None
     direct = beam_options.view_as(DirectOptions)
-    one_process = runner == _LOCAL and direct.direct_running_mode != "multi_processing"
+    one_process = runner == LOCAL_RUNNER and direct.direct_running_mode != "multi_processing"
     return DropDuplicates(options.connection.event_source_id, one_process)

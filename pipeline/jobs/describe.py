@@ -3,7 +3,7 @@
 Two ways, both of Dataflow's runner. With `--template_location` the job object is written and the program ends: this is
 how the launcher of a Flex Template, and whoever stages a classic template, obtains the job. With `--dry_run` the graph
 is built and checked, and nothing is asked of Google Cloud. Neither has a result, so there are no counts, no summary and
-no lock. The manifest of a job that Dataflow will run says just that (`pipeline.ledger.run_journal.described_journal`).
+no lock. The manifest of a job that Dataflow will run has the state `described` (`pipeline.ledger.described_journal`).
 """
 
 import sys
@@ -15,18 +15,17 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from pipeline.dataflow import translate_submission_errors
 from pipeline.errors import EXIT_SETTLED
-
-_DATAFLOW = "DataflowRunner"
+from pipeline.options import DATAFLOW_RUNNER
 
 
 def is_graph_check(options: PipelineOptions) -> bool:
-    """Says whether the graph is built only."""
-    return options.view_as(StandardOptions).runner == _DATAFLOW and bool(options.view_as(TestOptions).dry_run)
+    """Returns whether the graph is built only."""
+    return options.view_as(StandardOptions).runner == DATAFLOW_RUNNER and bool(options.view_as(TestOptions).dry_run)
 
 
 def is_described(options: PipelineOptions) -> bool:
-    """Says whether a pipeline with these options is described and not run here."""
-    if options.view_as(StandardOptions).runner != _DATAFLOW:
+    """Returns whether a pipeline with these options is described and not run here."""
+    if options.view_as(StandardOptions).runner != DATAFLOW_RUNNER:
         return False
     return is_graph_check(options) or bool(options.view_as(GoogleCloudOptions).template_location)
 
@@ -46,7 +45,7 @@ def build_graph(options: PipelineOptions, add_steps: Callable[[beam.Pipeline], N
 
 
 def describe_job(options: PipelineOptions, add_steps: Callable[[beam.Pipeline], None]) -> int:
-    """Describes a pipeline as `build_graph` does, says so, and returns the exit code."""
+    """Describes a pipeline as `build_graph` does, prints the result, and returns the exit code."""
     graph, _ = build_graph(options, add_steps)
     if is_graph_check(options):
         steps = sum(not step.subtransforms for step in graph.components.transforms.values())

@@ -1,6 +1,7 @@
-"""What every job needs before it is built: Beam's options, the token where it is used, and what is recorded.
+"""What every job needs before it is built: Beam's options, outputs that can be written to, the token, the records.
 
-Where a run writes: refused before anything is sent if it cannot be written to, or would be read as input.
+What cannot be used is refused before anything is sent: an output that cannot be written to or would be read as input, a
+bucket that does not exist, a token that cannot be read.
 """
 
 import os
@@ -17,11 +18,11 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from pipeline.errors import UsageError
 from pipeline.jobs.beam_patches import send_whole_elements
 from pipeline.jobs.describe import is_graph_check
-from pipeline.options import ReplayOptions, RunOptions, beam_runner
+from pipeline.options import DATAFLOW_RUNNER, LOCAL_RUNNER, ReplayOptions, RunOptions, beam_runner
 from pipeline.records import Records
 from pipeline.storage import as_regex, is_local, local_path, root_causes, write_atomically
 from transforms.connection import Connection
-from transforms.tiktok.token import SECRET, TokenReferenceError, TokenSource
+from transforms.tiktok import SECRET_VERSION, TokenReferenceError, TokenSource, find_route
 
 # A file of a ledger, dead letters or quarantine, as a pattern of the next run would see it.
 _FILE = "date=2000-01-01/run.parquet"
@@ -71,7 +72,7 @@ def _folders(options: RunOptions) -> dict[str, str | None]:
 
 
 def _reads(pattern: str, folder: str) -> bool:
-    """Says whether a pattern of the input finds the files of an output folder."""
+    """Returns whether a pattern of the input finds the files of an output folder."""
     if is_local(pattern) != is_local(folder):
         return False
     if not is_local(pattern):
@@ -97,9 +98,6 @@ def _check_file(path: str) -> None:
     os.unlink(probe)
 
 
-_LOCAL = "FnApiRunner"
-_DATAFLOW = "DataflowRunner"
-
 # What a repeat costs is one event that TikTok drops; exactly-once would shuffle every event for nothing, because a
 # request that was sent can't be taken back anyway. Source: Dataflow, "Set the pipeline streaming mode".
 _STREAM_ON_DATAFLOW = ("--enable_streaming_engine", "--dataflow_service_options=streaming_mode_at_least_once")
@@ -108,11 +106,11 @@ _STREAM_ON_DATAFLOW = ("--enable_streaming_engine", "--dataflow_service_options=
 def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOptions]:
     """Returns Beam's name of the runner and Beam's options, which its file systems know from now on too."""
     runner = beam_runner(options.runner)
-    if "--streaming" in flags and runner == _DATAFLOW:
+    if "--streaming" in flags and runner == DATAFLOW_RUNNER:
         flags = (*flags, *(flag for flag in _STREAM_ON_DATAFLOW if flag not in options.beam_args))
     beam_options = PipelineOptions(["--no_save_main_session", *options.beam_args, f"--runner={runner}", *flags])
     FileSystems.set_options(beam_options)
-    if runner == _LOCAL:
+    if runner == LOCAL_RUNNER:
         send_whole_elements()
     return runner, beam_options
 
@@ -120,16 +118,18 @@ def beam_settings(options: RunOptions, *flags: str) -> tuple[str, PipelineOption
 def check_token(
     options: RunOptions, beam_options: PipelineOptions, tokens: Callable[[str], TokenSource] = TokenSource
 ) -> None:
-    """Resolves the token where this machine is the one that sends; refuses a reference that Dataflow cannot follow.
+    """Resolves token and route where this machine is the one that sends; refuses what Dataflow cannot follow.
 
     Raises:
-      TokenReferenceError: it cannot be read.
+      TokenReferenceError: the token cannot be read.
+      ValueError: proxy or certificate authorities cannot be used.
     """
     reference = options.connection.access_token or ""
     runner = beam_options.view_as(StandardOptions).runner
-    if runner == _LOCAL:
+    if runner == LOCAL_RUNNER:
         tokens(reference).get()
-    elif runner == _DATAFLOW and not is_graph_check(beam_options) and not SECRET.fullmatch(reference):
+        find_route(options.connection)
+    elif runner == DATAFLOW_RUNNER and not is_graph_check(beam_options) and not SECRET_VERSION.fullmatch(reference):
         # A stream would fail, and be started again, without end.
         raise TokenReferenceError(
             "access_token: env: and file: name things of one machine, which workers on Dataflow do not have; put the "

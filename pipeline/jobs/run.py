@@ -1,4 +1,4 @@
-"""Runs one job: everything that can be refused is refused before it starts, and its counts are told at its end."""
+"""Runs one job: everything that can be refused is refused before it starts, and its counts are printed at its end."""
 
 import functools
 import logging
@@ -15,15 +15,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from pipeline.dataflow import translate_submission_errors, translate_watch_errors
-from pipeline.errors import CommandError, UsageError
+from pipeline.errors import EXIT_FAILURE, CommandError, UsageError
 from pipeline.jobs.deduplication import duplicates_step, skip_step
 from pipeline.jobs.describe import describe_job, is_described, is_graph_check
 from pipeline.jobs.graph import build
 from pipeline.jobs.preflight import beam_settings, check_buckets, check_outputs, check_token, checked_records
 from pipeline.ledger import Summary, described_journal, keep_journal
-from pipeline.options import RunOptions, beam_runner
+from pipeline.options import LOCAL_RUNNER, RunOptions, beam_runner
 from pipeline.reporting import (
     Prices,
+    ProgressDisplay,
     estimate,
     exit_code,
     read_counters,
@@ -33,22 +34,17 @@ from pipeline.reporting import (
     summarize,
     write_summary,
 )
-from pipeline.runtime import PROGRESS, CountedTransport, ProgressDisplay, files_until_stopped, is_stopping
+from pipeline.runtime import PROGRESS, CountedTransport, files_until_stopped, is_stopping
 from pipeline.sources import Layout, Partitions, ReadMessages, TimeWindow
 from pipeline.storage import FileInfo, expand_patterns
 from transforms.connection import Connection
 from transforms.forward import Scope, Sending
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.runtime import Transport
-from transforms.tiktok.token import TokenSource
+from transforms.tiktok import EventsApi, TokenSource, Transport
 
 if TYPE_CHECKING:
-    from pipeline.jobs.stream import Plan
+    from pipeline.jobs.stream import StreamPlan
 
 _log = logging.getLogger(__name__)
-
-_LOCAL = "FnApiRunner"
-_FAILED = 1
 
 
 def run_job(
@@ -100,23 +96,23 @@ def run_job(
         with described_journal(options, "run", files):
             return describe_job(beam_options, add_steps)
     with keep_journal(options, "run", files, beam_options) as finish:
-        summary = carry_out(options, beam_options, add_steps, files, prices, files_until_stopped())
+        summary = run_pipeline(options, beam_options, add_steps, files, prices, files_until_stopped())
         finish(summary, is_stopping())
-    again = "run it again for the rest, with --skip_delivered if the run keeps a ledger"
-    return report_files(summary, options.summary, "the input", again)
+    remedy = "run it again for the rest, with --skip_delivered if the run keeps a ledger"
+    return report_run(summary, options.summary, "the input", remedy)
 
 
 def _run_stream(
     options: RunOptions, transport: Callable[[Connection], Transport], tokens: Callable[[str], TokenSource]
 ) -> int:
-    """Runs a stream until it is told to end. It keeps no journal: what it has not settled, Pub/Sub brings again."""
+    """Runs a stream until it is to end. It keeps no journal: what it has not settled, Pub/Sub delivers again."""
     # Here, because files need no client of Pub/Sub.
     from pipeline.jobs.stream import running
 
     planned, beam_options, add_steps = plan_stream(options, transport, tokens)
     if is_described(beam_options):
         return describe_job(beam_options, add_steps)
-    summary = carry_out(options, beam_options, add_steps, beside=running(planned))
+    summary = run_pipeline(options, beam_options, add_steps, beside=running(planned))
     return report(summary, options.summary)
 
 
@@ -124,7 +120,7 @@ def plan_stream(
     options: RunOptions,
     transport: Callable[[Connection], Transport] = EventsApi,
     tokens: Callable[[str], TokenSource] = TokenSource,
-) -> "tuple[Plan, PipelineOptions, Callable[[beam.Pipeline], None]]":
+) -> "tuple[StreamPlan, PipelineOptions, Callable[[beam.Pipeline], None]]":
     """Returns how to run a stream, Beam's options, and what fills the pipeline.
 
     Raises:
@@ -158,7 +154,7 @@ def plan_stream(
     return planned, beam_options, add_steps
 
 
-def carry_out(
+def run_pipeline(
     options: RunOptions,
     beam_options: PipelineOptions,
     add_steps: Callable[[beam.Pipeline], None],
@@ -196,24 +192,24 @@ def report(summary: Summary, path: str | None) -> int:
     Console(file=sys.stdout).print(render_summary(summary))
     if path:
         write_summary(summary, path)
-    return exit_code(summary) if summary.adds_up else _FAILED
+    return exit_code(summary) if summary.adds_up else EXIT_FAILURE
 
 
-def report_files(summary: Summary, path: str | None, what: str, again: str) -> int:
+def report_run(summary: Summary, path: str | None, what: str, remedy: str) -> int:
     """Reports as `report` does.
 
     Args:
       summary: of what was read.
       path: as for `report`.
       what: was read.
-      again: what to do if a signal ended it early.
+      remedy: what to do if a signal ended it early.
 
     Raises:
       CommandError: a signal ended it early.
     """
     code = report(summary, path)
     if is_stopping():
-        raise CommandError(f"stopped before the end of {what}. What was read is settled; {again}.")
+        raise CommandError(f"stopped before the end of {what}. What was read is settled; {remedy}.")
     return code
 
 
@@ -223,17 +219,17 @@ def _read(options: RunOptions) -> ReadMessages:
     if options.partition_slack_ms is not None:
         partitions = Partitions(options.since_ms, options.until_ms, options.partition_slack_ms)
     return ReadMessages(
-        list(options.inputs),
-        Layout(options.layout),
-        options.column,
-        options.strict_files,
-        TimeWindow(options.since_ms, options.until_ms),
-        partitions,
+        patterns=list(options.inputs),
+        layout=Layout(options.layout),
+        column=options.column,
+        strict_files=options.strict_files,
+        window=TimeWindow(options.since_ms, options.until_ms),
+        partitions=partitions,
     )
 
 
 def _expected(read: ReadMessages) -> list[FileInfo]:
-    """Returns the files that will be read; tells how many are left out.
+    """Returns the files that will be read; logs how many are left out.
 
     Raises:
       NoInputError: a pattern matches no file.
@@ -241,8 +237,8 @@ def _expected(read: ReadMessages) -> list[FileInfo]:
     files = expand_patterns(read.patterns)
     if read.partitions is not None:
         files, pruned = read.partitions.divide(files)
-        tell = _log.info if files else _log.warning
-        tell("--date_partition: %s of %s files are in folders of the window", len(files), len(files) + len(pruned))
+        log = _log.info if files else _log.warning
+        log("--date_partition: %s of %s files are in folders of the window", len(files), len(files) + len(pruned))
     return files
 
 
@@ -258,7 +254,9 @@ def _summary(options: RunOptions, metrics: MetricResults, seconds: float, prices
 @contextmanager
 def _progress(options: RunOptions, files: Sequence[FileInfo]) -> Iterator[None]:
     """Shows progress where the pipeline runs in this process."""
-    elsewhere = beam_runner(options.runner) != _LOCAL or any("multi_processing" in word for word in options.beam_args)
+    elsewhere = beam_runner(options.runner) != LOCAL_RUNNER or any(
+        "multi_processing" in word for word in options.beam_args
+    )
     if elsewhere or options.progress is False:
         yield
         return

@@ -1,4 +1,4 @@
-"""A stream as `job` runs it: which source, which last step, when it ends, and what is left when it has ended."""
+"""A stream as `run_job` runs it: its source, its last step, when it ends, and what is left when it has ended."""
 
 import functools
 import logging
@@ -15,8 +15,8 @@ from google.pubsub_v1 import types
 
 from pipeline.errors import CommandError
 from pipeline.jobs.beam_patches import join_metrics_at_once
-from pipeline.options import RunOptions
-from pipeline.records import AcknowledgeMessages, Records, Settlement, TellUnits
+from pipeline.options import DATAFLOW_RUNNER, LOCAL_RUNNER, RunOptions
+from pipeline.records import AcknowledgeMessages, Records, RegisterUnits, Settlement
 from pipeline.runtime import stopped_by_signals
 from pipeline.sources import ReadFromDataflow, ReadSubscription, Subscription, SubscriptionBounds
 from transforms.google_errors import Resource, pubsub_remedy
@@ -24,8 +24,6 @@ from transforms.streaming import Stream
 
 _log = logging.getLogger(__name__)
 
-_LOCAL = "FnApiRunner"
-_DATAFLOW = "DataflowRunner"
 
 # FnApiRunner fires real-time timers at once, so a bundle lasts as long as a batch may wait, and its end sends it.
 # Elsewhere timers keep their time, and bundles are short.
@@ -38,7 +36,7 @@ _TEMPORARY_DEADLINE_SECS = 60
 
 
 @dataclass(frozen=True)
-class Plan:
+class StreamPlan:
     """How one stream is run.
 
     Attributes:
@@ -58,49 +56,49 @@ class Plan:
     temporary: bool = False
 
 
-def is_stopping(subscription: str) -> bool:
-    """Returns whether the stream of a subscription is to end; workers call it by name."""
+def is_stream_stopping(subscription: str) -> bool:
+    """Returns whether the stream of a subscription is to end. Workers import it by name."""
     return Subscription.of(subscription).stopping
 
 
-def plan(options: RunOptions, runner: str, records: Records) -> Plan:
+def plan(options: RunOptions, runner: str, records: Records) -> StreamPlan:
     """Returns how to run a stream; makes the subscription for a topic.
 
     Raises:
       ValueError: there is no such subscription or topic, or it cannot be read from.
     """
-    if runner == _DATAFLOW:
+    if runner == DATAFLOW_RUNNER:
         read = ReadFromDataflow(options.subscription, options.topic)
-        return Plan(read, None, Stream())
+        return StreamPlan(read=read, record=None, stream=Stream())
     try:
         client = pubsub_v1.SubscriberClient()
     except GoogleAuthError as error:
         raise ValueError(f"--subscription/--topic: {pubsub_remedy(error, Resource.SUBSCRIPTION)}") from error
     with client:
         name = _temporary(client, options) if options.topic else _checked(client, options.subscription or "")
-    if runner == _LOCAL:
+    if runner == LOCAL_RUNNER:
         join_metrics_at_once()
     bounds = SubscriptionBounds(max_messages=options.max_messages, max_secs=options.max_seconds)
-    hold_secs = options.connection.max_wait_secs if runner == _LOCAL else _SHORT_BUNDLE_SECS
-    return Plan(
-        ReadSubscription(name, hold_secs),
-        AcknowledgeMessages(records, name),
-        Stream(TellUnits(name), functools.partial(is_stopping, name)),
-        name,
-        bounds,
+    hold_secs = options.connection.max_wait_secs if runner == LOCAL_RUNNER else _SHORT_BUNDLE_SECS
+    return StreamPlan(
+        read=ReadSubscription(name, hold_secs),
+        record=AcknowledgeMessages(records, name),
+        stream=Stream(register_units=RegisterUnits(name), stopping=functools.partial(is_stream_stopping, name)),
+        subscription=name,
+        bounds=bounds,
         temporary=options.topic is not None,
     )
 
 
 @contextmanager
-def running(plan: Plan) -> Iterator[None]:
+def running(plan: StreamPlan) -> Iterator[None]:
     """Reads the subscription inside the `with` block; ends reading on SIGTERM and SIGINT.
 
     After the block everything that is settled is acknowledged, the rest is given back, and what cannot be recorded or
-    read any more is told.
+    read any more is logged.
 
     Raises:
-      CommandError: the stream ended before it was told to.
+      CommandError: the stream ended before it was to end.
     """
     if plan.subscription is None:
         yield
@@ -113,7 +111,7 @@ def running(plan: Plan) -> Iterator[None]:
         finally:
             _finish(subscription)
     except Exception as error:
-        raise _told(error, plan.subscription) from error
+        raise _named(error, plan.subscription) from error
     finally:
         if plan.temporary:
             _remove(plan.subscription)
@@ -130,8 +128,8 @@ def _finish(subscription: Subscription) -> None:
             _log.warning("%d messages were read and are not acknowledged; Pub/Sub delivers them again.", left)
 
 
-def _told(error: Exception, subscription: str) -> Exception:
-    """Returns the error in words of the person at the command line, where it has a known cause."""
+def _named(error: Exception, subscription: str) -> Exception:
+    """Returns the error for the command line, with the remedy, where it has a known cause."""
     text = f"{type(error).__name__}: {error}"
     if "CircuitOpenError" in text:
         return CommandError(
@@ -140,8 +138,8 @@ def _told(error: Exception, subscription: str) -> Exception:
         )
     for name in ("SubscriptionError", "WriteError", "DeadLetterTopicError"):
         if f"{name}: " in text:
-            told = text.rpartition(f"{name}: ")[2].splitlines()[0]
-            return CommandError(f"{told} What is not acknowledged stays in {subscription}.")
+            message = text.rpartition(f"{name}: ")[2].splitlines()[0]
+            return CommandError(f"{message} What is not acknowledged stays in {subscription}.")
     return error
 
 

@@ -17,7 +17,7 @@ from pipeline.launch.template_parameters import (
 )
 from pipeline.options import RunOptions
 from pipeline.wording import plain
-from transforms.tiktok.token import SECRET
+from transforms.tiktok import SECRET_VERSION
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def check_launch(template: str, known: Sequence[TemplateParameter], given: Mappi
         _parsed(template, [*others, *stand_ins])
         return None
     options = _parsed(template, words)
-    if not SECRET.fullmatch(options.connection.access_token or ""):
+    if not SECRET_VERSION.fullmatch(options.connection.access_token or ""):
         raise UsageError(
             f"{given['connection']}: access_token is a reference that only its own machine can follow (env: or file:);"
             f" the workers of a job cannot. {_REMEDY[0].upper()}{_REMEDY[1:]}, in the file or as "
@@ -118,7 +118,7 @@ def _parsed(template: str, words: Sequence[str]) -> RunOptions:
 
 def _refuse_secrets(given: Mapping[str, str]) -> None:
     token = given.get("access_token")
-    if token is not None and not SECRET.fullmatch(token):
+    if token is not None and not SECRET_VERSION.fullmatch(token):
         reason = "a token itself would be readable by everybody who may see the job"
         if token.lstrip().startswith(("env:", "file:")):
             reason = "env: and file: name things of this machine, which workers on Dataflow do not have"

@@ -24,7 +24,7 @@ import yaml
 from pipeline.arguments import FILE_FLAGS, StrictParser, replay_parser, run_parser, settings
 from pipeline.errors import UsageError
 from pipeline.options import LAYOUT_NAMES
-from transforms.tiktok import token
+from transforms.tiktok import SECRET_VERSION
 
 TEMPLATES = ("stream", "history", "replay")
 
@@ -214,10 +214,12 @@ CONNECTION_LEFT_OUT = {
 # Keys whose text has a form that does not follow from their type.
 _KEY_REGEXES = {
     # References to Secret Manager only: launcher and workers have neither the operator's variables nor his files.
-    "access_token": "^" + re.sub(r"\?P<\w+>", "?:", token.SECRET.pattern) + "$",
+    "access_token": "^" + re.sub(r"\?P<\w+>", "?:", SECRET_VERSION.pattern) + "$",
     "default_currency": r"^[A-Za-z]{3}$",
     "default_phone_region": r"^[A-Za-z]{2}$",
     "api_url": r"^https://[A-Za-z0-9.-]+(?::[0-9]+)?/[^\s?#]*$",
+    "proxy_url": r"^https?://[A-Za-z0-9.-]+(?::[0-9]+)?/?$",
+    "ca_file": r"^(?:/[A-Za-z0-9._-]+)+$",
 }
 # Keys with another help than on a command line; `input` has two meanings there.
 _KEY_HELP = {
@@ -275,6 +277,7 @@ _LABEL_WORDS = {
     "id": "ID",
     "ip": "IP",
     "api": "API",
+    "ca": "CA",
     "url": "URL",
     "tiktok": "TikTok",
     "mb": "(MB)",
@@ -387,7 +390,7 @@ def _form_of_key(name: str) -> InputForm | None:
     if isinstance(kind, types.BoolType):
         return InputForm(param_type="ENUM", example=example, enum_options=("true", "false"), help_text=help_text)
     regex = _KEY_REGEXES.get(name) or _regex_of(kind)
-    may_hide = regex == _IN_BRACES or name == "api_url"
+    may_hide = regex == _IN_BRACES or name in ("api_url", "proxy_url", "ca_file")
     return InputForm(example=example, regexes=(regex, _NO_LONG_HEX) if may_hide else (regex,), help_text=help_text)
 
 

@@ -12,7 +12,6 @@ groups are read whose statistics allow events of the window that are `delivered`
 the three of the key, and the kind (of row groups with `unknown` also the time of the first attempt).
 """
 
-import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,17 +22,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError
 
-from pipeline.errors import UsageError
+from pipeline.ledger.files import column_ranges, epoch_ms, list_paths, open_parquet, select_columns
 from pipeline.records import AHEAD_SUFFIX, LEDGER_SCHEMA
-from pipeline.storage import FileInfo, NoInputError, expand_patterns, is_local, open_file
-from transforms.delivery_history import Settled, table
+from transforms.delivery_history import DeliveryHistory, build_table
 from transforms.digest_table import BUILD_BYTES_PER_KEY, Digests, DigestTable, digests, seed
 from transforms.vocabulary import Kind
-
-_log = logging.getLogger(__name__)
 
 _DAY = re.compile(r"/date=(\d{4}-\d{2}-\d{2})/[^/]*\.parquet$")
 _KEY = ("event_source_id", "event", "event_id")
@@ -71,34 +65,14 @@ def ledger_files(folder: str, since_ms: int | None = None) -> list[str]:
     if since_ms is not None:
         least = (datetime.fromtimestamp(since_ms / 1000, UTC) - timedelta(days=1)).date().isoformat()
     files = []
-    for path in listed(folder, "date=*/*.parquet"):
+    for path in list_paths(folder):
         day = _DAY.search(path)
         if day and (day[1] >= least or path.endswith(AHEAD_SUFFIX)):
             files.append(path)
     return files
 
 
-def listed(folder: str, pattern: str) -> list[str]:
-    """Returns the names of `listed_files`."""
-    return [file.path for file in listed_files(folder, pattern)]
-
-
-def listed_files(folder: str, pattern: str) -> list[FileInfo]:
-    """Returns the files of a folder that match a pattern; none if the folder does not exist.
-
-    Raises:
-      UsageError: it cannot be listed.
-      CommandError: its storage cannot be reached.
-    """
-    try:
-        return expand_patterns([f"{folder.rstrip('/')}/{pattern}"], flag="")
-    except NoInputError as error:
-        if isinstance(error.__cause__, OSError):
-            raise UsageError(str(error)) from error
-        return []
-
-
-def relevant(
+def find_parts(
     files: Sequence[str], event_source_id: str, since_ms: int | None = None, until_ms: int | None = None
 ) -> list[LedgerPart]:
     """Returns the row groups that may hold delivered or unknown events of a source and a window; reads footers only.
@@ -108,7 +82,7 @@ def relevant(
     """
 
     def look(path: str) -> LedgerPart:
-        with opened(path, needed=columns_of(LEDGER_SCHEMA, _COLUMNS)) as file:
+        with open_parquet(path, needed=select_columns(LEDGER_SCHEMA, _COLUMNS)) as file:
             metadata = file.metadata
             groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         wanted = [
@@ -120,75 +94,9 @@ def relevant(
         return [part for part in pool.map(look, files) if part.row_groups]
 
 
-class opened:  # noqa: N801  # used as a function
-    """Opens a Parquet file of ours; errors name it.
-
-    Args:
-      path: of the file.
-      dictionary: columns that come as dictionaries.
-      needed: columns that will be read; a file without them was written by something else.
-    """
-
-    def __init__(self, path: str, dictionary: Sequence[str] = (), needed: pa.Schema | None = None) -> None:
-        self._path = path
-        self._dictionary = list(dictionary)
-        self._needed = needed
-
-    def __enter__(self) -> pq.ParquetFile:
-        try:
-            self._stream = open_file(self._path)
-            source = self._path if is_local(self._path) else pa.PythonFile(self._stream, mode="r")
-            file = pq.ParquetFile(source, read_dictionary=self._dictionary, pre_buffer=False)
-            for column in self._needed or ():
-                if not _has(file.schema_arrow, column):
-                    self._stream.close()
-                    raise UsageError(
-                        f"{self._path} is no file of this program: it has no column {column.name} of type "
-                        f"{column.type}. Move it out of the folder."
-                    )
-            return file
-        except (OSError, pa.ArrowException, BeamIOError) as error:
-            raise UsageError(
-                f"{self._path} cannot be read ({type(error).__name__}). It is written as a whole or not at all, so "
-                "something else has damaged it, or the right to read it is missing."
-            ) from error
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-
-def columns_of(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
-    """Returns the part of a schema with these columns."""
-    return pa.schema([schema.field(name) for name in names])
-
-
-def _has(schema: pa.Schema, column: pa.Field) -> bool:
-    """Says whether there is such a column; how texts and integers are stored does not matter."""
-    place = schema.get_field_index(column.name)
-    if place < 0:
-        return False
-    kind = schema.field(place).type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if pa.types.is_string(column.type):
-        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-    if pa.types.is_integer(column.type):
-        return bool(pa.types.is_integer(kind))
-    return bool(kind == column.type)
-
-
-def statistics(group: Any) -> dict[str, tuple[Any, Any]]:
-    """Returns the least and the greatest value of each column of a row group that has them."""
-    columns = [group.column(number) for number in range(group.num_columns)]
-    return {
-        column.path_in_schema: (column.statistics.min, column.statistics.max)
-        for column in columns
-        if column.statistics is not None and column.statistics.has_min_max
-    }
-
-
 def _may_hold(group: Any, event_source_id: str, since_ms: int | None, until_ms: int | None) -> bool:
-    """Says whether a row group's statistics allow delivered or unknown events of a source and a window."""
-    ranges = statistics(group)
+    """Returns whether a row group's statistics allow delivered or unknown events of a source and a window."""
+    ranges = column_ranges(group)
     # In the order of the alphabet `delivered` is the first of the kinds, `unknown` the last.
     first, last = ranges.get("kind", (Kind.DELIVERED, Kind.UNKNOWN))
     least_source, greatest_source = ranges.get("event_source_id", (event_source_id, event_source_id))
@@ -200,15 +108,8 @@ def _may_hold(group: Any, event_source_id: str, since_ms: int | None, until_ms: 
     return (since_ms is None or latest_ms >= since_ms) and (until_ms is None or earliest_ms < until_ms)
 
 
-def epoch_ms(moment: datetime) -> int:
-    """Returns UTC epoch milliseconds of a time of a file's statistics, which may come without zone."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-
-
-def build_bytes(parts: Iterable[LedgerPart]) -> int:
-    """Returns how much memory the table of these rows takes at most, while it is built."""
+def table_bytes(parts: Iterable[LedgerPart]) -> int:
+    """Returns how much memory `LoadDeliveryHistory` takes at most, while it builds its tables of these rows."""
     return sum(part.rows for part in parts) * BUILD_BYTES_PER_KEY
 
 
@@ -222,7 +123,7 @@ class Found(NamedTuple):
 
 def read_part(part: LedgerPart, event_source_id: str) -> Iterator[Found]:
     """Yields what each row group of a part holds."""
-    with opened(part.path, ("event_source_id", "event", "kind")) as file:
+    with open_parquet(part.path, ("event_source_id", "event", "kind")) as file:
         for number in part.row_groups:
             columns = [*_KEY, "kind"]
             rows = file.read_row_group(number, columns=columns, use_threads=False)
@@ -234,7 +135,7 @@ def read_part(part: LedgerPart, event_source_id: str) -> Iterator[Found]:
             if pc.any(is_unknown).as_py():
                 unknown = rows.filter(is_unknown)
                 first = file.read_row_group(number, columns=["first_sent_time"], use_threads=False)["first_sent_time"]
-                # Nothing unknown was never sent; if a row says so all the same, it is taken for old.
+                # What is unknown was sent; a row without the time is taken for old.
                 first_sent_ms = pc.fill_null(first.filter(is_unknown).cast(pa.int64()), 0).to_numpy()
             yield Found(_digests(delivered, event_source_id), _digests(unknown, event_source_id), first_sent_ms)
 
@@ -252,7 +153,7 @@ def _digests(rows: pa.Table, event_source_id: str) -> Digests:
 
 
 @dataclass(frozen=True)
-class LoadSettled:
+class LoadDeliveryHistory:
     """Reads the parts into tables, when called: in a worker, once for all of its threads.
 
     Attributes:
@@ -265,8 +166,8 @@ class LoadSettled:
     event_source_id: str
     also: Callable[[], tuple[Digests, Any]] | None = None
 
-    def __call__(self) -> Settled:
-        """Returns what the ledger knows. Memory: `build_bytes`, and one row group."""
+    def __call__(self) -> DeliveryHistory:
+        """Returns what the ledger knows. Memory: `table_bytes`, and one row group."""
         delivered = np.empty((sum(part.rows for part in self.parts), 2), np.uint64)
         count = 0
         unknown: list[Digests] = []
@@ -281,4 +182,4 @@ class LoadSettled:
             further, times = self.also()
             unknown.append(further)
             first_sent_ms.append(times)
-        return Settled(DigestTable(delivered[:count]), table(unknown, first_sent_ms))
+        return DeliveryHistory(DigestTable(delivered[:count]), build_table(unknown, first_sent_ms))

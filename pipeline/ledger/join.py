@@ -1,4 +1,4 @@
-"""JoinLedger: what a ledger says of the events of this input, for ledgers whose keys no worker could hold.
+"""JoinLedger: what a ledger holds about the events of this input, for ledgers whose keys no worker could hold.
 
     input → digests of its events ──(side input)──┐
     parts of the ledger ──────────────────────────┴→ the rows that are about one of them, as digests
@@ -20,9 +20,9 @@ from apache_beam.utils.windowed_value import WindowedValue
 from pipeline.ledger.delivered import LedgerPart, read_part
 from pipeline.sources import ReadMessages
 from transforms.connection import Connection
-from transforms.delivery_history import Keys, Settled, table
+from transforms.delivery_history import DeliveryHistory, EventKeys, build_table
 from transforms.digest_table import Digests, DigestTable
-from transforms.mapping.convert import converter
+from transforms.mapping import converter
 from transforms.model import Message, Payload
 
 # Digests travel in parts of a megabyte: single ones would cost a step of the pipeline each.
@@ -34,7 +34,7 @@ Match = tuple[bytes, bytes, bytes]
 
 @dataclass
 class JoinLedger(beam.PTransform):
-    """The pipeline's root → matches, of which `settled` makes what `SkipDelivered` needs.
+    """The pipeline's root → matches, of which `history_from_matches` makes what `SkipDelivered` needs.
 
     Attributes:
       read: the input; it is read again, without counting.
@@ -59,12 +59,14 @@ class JoinLedger(beam.PTransform):
         )
 
 
-def settled(matches: Iterable[Match]) -> Settled:
+def history_from_matches(matches: Iterable[Match]) -> DeliveryHistory:
     """Returns what the ledger knows of the events of this input."""
     found = list(matches)
-    return Settled(
-        table(_unpacked(delivered) for delivered, _, _ in found),
-        table((_unpacked(unknown) for _, unknown, _ in found), (np.frombuffer(times, np.int64) for *_, times in found)),
+    return DeliveryHistory(
+        build_table(_unpacked(delivered) for delivered, _, _ in found),
+        build_table(
+            (_unpacked(unknown) for _, unknown, _ in found), (np.frombuffer(times, np.int64) for *_, times in found)
+        ),
     )
 
 
@@ -83,7 +85,7 @@ class _DigestFn(beam.DoFn):
 
     def setup(self) -> None:
         self._convert = converter(self._connection)
-        self._keys = Keys(self._connection.event_source_id)
+        self._keys = EventKeys(self._connection.event_source_id)
 
     def start_bundle(self) -> None:
         self._packed = bytearray()
@@ -113,7 +115,7 @@ class _MatchFn(beam.DoFn):
 
     def process(self, part: LedgerPart, packed: Iterable[bytes]) -> Iterator[Match]:
         if self._wanted is None:
-            self._wanted = table(map(_unpacked, packed))
+            self._wanted = build_table(map(_unpacked, packed))
         for found in read_part(LedgerPart(*part), self._event_source_id):
             delivered = self._wanted.contains(found.delivered)
             unknown = self._wanted.contains(found.unknown)

@@ -1,49 +1,42 @@
-"""Locks next to a ledger, `LEDGER/_locks/`: one run at a time for a window of events.
+"""Locks beside a ledger, `LEDGER/_locks/`: one run at a time for a window of events.
 
-A lock is a small JSON file with an expiry, which its holder moves on while it runs. It can be taken over when it has
-expired, or at once when its holder is a process of this machine that has ended. `pipeline.ledger.lock_stores` says how two
-that want it at the same moment are kept apart.
+Runs of one event source whose windows overlap exclude each other, and so do its replays. `pipeline.ledger.lock_stores`
+keeps the locks: of the operating system on a file system, objects with an expiry in a bucket.
 """
 
-import re
+import os
+import socket
 import time
-from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
 from pipeline.errors import UsageError
-from pipeline.ledger.holder import Holder, this_process
-
-# Long enough for a few refreshes that fail; a run that died on another machine blocks its window so long.
-EXPIRY_SECS = 90.0
 
 
 class Lock(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file of a lock says.
+    """What is locked, and by whom: the content of the lock's file.
 
     Attributes:
-      run_id: who has it.
-      holder: the process.
+      run_id: the run that has it.
+      host: the machine of its process.
+      pid: the number of its process there.
       event_source_id: whose events.
       since_ms, until_ms: the window; None: open.
-      taken_at: epoch seconds.
-      expires_at: epoch seconds.
       task: `replay`; None for runs over input.
+      taken_at: epoch seconds.
+      expires_at: epoch seconds; None for a lock that ends with its process.
     """
 
     run_id: str
-    holder: Holder
+    host: str
+    pid: int
     event_source_id: str
     since_ms: int | None = None
     until_ms: int | None = None
-    taken_at: float = 0.0
-    expires_at: float = 0.0
     task: str | None = None
-
-    def is_over(self, now: float) -> bool:
-        """Returns whether nobody holds it any more."""
-        return now >= self.expires_at or self.holder.is_gone()
+    taken_at: float = 0.0
+    expires_at: float | None = None
 
     def excludes(self, other: "Lock") -> bool:
         """Returns whether both must not be held at a time: the windows of two runs overlap, or the task is the same."""
@@ -57,74 +50,49 @@ def _before(since_ms: int | None, until_ms: int | None) -> bool:
 
 
 class LostError(Exception):
-    """Somebody else has changed the lock since it was seen."""
+    """The lease ran out, and another run may have taken its place."""
 
 
-class Store(Protocol):
-    """Where locks are. A version tells one state of a lock from the next; None: there was none."""
+class HeldLock(Protocol):
+    """A lock that this process holds."""
 
-    def read(self) -> dict[str, tuple[int, Lock]]:
-        """Returns all locks by name, with their versions."""
-        ...
-
-    def take(self, name: str, seen: int | None, lock: Lock) -> int:
-        """Puts a lock in the place of the version that was seen; raises `LostError` if it is no longer there."""
-        ...
-
-    def refresh(self, name: str, version: int, lock: Lock) -> int:
-        """Writes the lock of this process anew; raises `LostError` if it is no longer there."""
-        ...
-
-    def release(self, name: str, version: int) -> None:
-        """Removes the lock of this process, if it is still there."""
-        ...
-
-
-class HeldLock:
-    """A lock that this process holds.
-
-    Args:
-      store: where it is.
-      lock: what is locked, and by whom; the times are set here.
-      clock: epoch seconds.
-
-    Raises:
-      UsageError: another run holds it, or one whose window overlaps.
-    """
-
-    def __init__(self, store: Store, lock: Lock, clock: Callable[[], float] = time.time) -> None:
-        self._store = store
-        self._clock = clock
-        now = clock()
-        self._lock = msgspec.structs.replace(lock, taken_at=now, expires_at=now + EXPIRY_SECS)
-        self._name = _name(lock)
-        present = store.read()
-        version, before = present.get(self._name, (None, None))
-        if before is not None and not before.is_over(now):
-            raise _refused(before)
-        try:
-            self._version = store.take(self._name, version, self._lock)
-        except LostError:
-            _, other = store.read().get(self._name, (None, None))
-            raise _refused(other) from None
-        # Overlapping windows have locks of other names: looked at after taking, so that of two at least one sees both.
-        for name, (_, other) in store.read().items():
-            if name != self._name and other.excludes(self._lock) and not other.is_over(now):
-                self.release()
-                raise _refused(other)
-
-    def refresh(self) -> None:
-        """Moves the expiry on.
+    def renew(self) -> None:
+        """Moves the expiry on, where there is one.
 
         Raises:
-          LostError: the lock was lost, because it was not refreshed in time.
+          LostError: the lock was lost, because it was not renewed in time.
+          WriteError: the file system refuses.
         """
-        self._lock = msgspec.structs.replace(self._lock, expires_at=self._clock() + EXPIRY_SECS)
-        self._version = self._store.refresh(self._name, self._version, self._lock)
+        ...
 
     def release(self) -> None:
-        """Gives it back."""
-        self._store.release(self._name, self._version)
+        """Gives it back.
+
+        Raises:
+          WriteError: it could not be removed; it ends by itself.
+        """
+        ...
+
+
+class LockStore(Protocol):
+    """Where the locks of a ledger are."""
+
+    def held(self) -> list[Lock]:
+        """Returns the locks that are held now.
+
+        Raises:
+          WriteError: they cannot be read.
+        """
+        ...
+
+    def take(self, lock: Lock) -> HeldLock:
+        """Takes a lock; its times are set here.
+
+        Raises:
+          UsageError: another run holds it, or one that excludes it.
+          WriteError: no lock can be kept there.
+        """
+        ...
 
 
 def new_lock(
@@ -133,7 +101,8 @@ def new_lock(
     """Returns the lock of a run of this process, not yet taken."""
     return Lock(
         run_id=run_id,
-        holder=this_process(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
         event_source_id=event_source_id,
         since_ms=since_ms,
         until_ms=until_ms,
@@ -141,19 +110,17 @@ def new_lock(
     )
 
 
-def _name(lock: Lock) -> str:
-    edges = "-".join("open" if edge is None else str(edge) for edge in (lock.since_ms, lock.until_ms))
-    return re.sub(r"[^A-Za-z0-9_-]", "-", f"{lock.event_source_id}_{lock.task or 'run'}_{edges}")
-
-
-def _refused(other: Lock | None) -> UsageError:
-    if other is None:
-        return UsageError("another run has taken this window at the same moment; try again.")
+def refusal(other: Lock) -> UsageError:
+    """Returns the error of a run that another one keeps out."""
     what = "dead letters" if other.task else "this window of events, or a part of it"
-    taken, expires = map(_shown, (other.taken_at, other.expires_at))
+    end = (
+        f"Wait until it has ended, or end that process, for example with `kill {other.pid}`."
+        if other.expires_at is None
+        else f"Wait until it has ended. If it has died, its lock ends by itself at {_shown(other.expires_at)}."
+    )
     return UsageError(
-        f"run {other.run_id} is at work on {what} since {taken}; two at a time would send events twice. Wait until it "
-        f"has ended. If it has died, its lock ends by itself at {expires}."
+        f"run {other.run_id} is at work on {what}, since {_shown(other.taken_at)} (process {other.pid} on "
+        f"{other.host}); two at a time would send events twice. {end}"
     )
 
 

@@ -1,12 +1,14 @@
 """Manifests: what each run was about and how it ended, `LEDGER/_manifests/RUN_ID.json`, for schedules and `reconcile`.
 
-A manifest is there from the start of a run and is written anew while it runs. One that says `running` and whose process
-is gone, or which was not written for a while, is of a run that has died.
+A manifest exists from the start of a run and is written anew while it runs. If its state is `running`, and the run's
+lock is not held, the run has died.
 """
 
 import logging
+import os
 import re
-from collections.abc import Sequence
+import socket
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum, unique
@@ -16,10 +18,9 @@ from typing import Any
 import msgspec
 import xxhash
 
-from pipeline.ledger.delivered import listed, opened, statistics
-from pipeline.ledger.holder import Holder, this_process
-from pipeline.ledger.locks import EXPIRY_SECS
-from pipeline.ledger.replay_filter import LetterFilter
+from pipeline.ledger.files import list_paths, open_parquet, row_group_ranges
+from pipeline.ledger.locks import LockStore
+from pipeline.ledger.replay_filter import DeadLetterFilter
 from pipeline.ledger.run_summary import Summary
 from pipeline.records import file_prefix
 from pipeline.storage import FileInfo, is_local, open_file, write_atomically
@@ -32,26 +33,33 @@ _DISTRIBUTIONS = ("apache-beam", "pyarrow", "tiktok-events-pipeline")
 _READERS = 16
 _DIGEST_BYTES = 1 << 22
 
+# Where no locks can be kept, a run that has not written its manifest for so long has died; it writes it six times as
+# often.
+_SILENCE_SECS = 90.0
+
 # As `pipeline.records.parquet_files` names them; the ids of two runs may begin in the same way.
 _OF_RUN = re.compile(r".*/([^/]+)-[0-9a-f]{32}(?:-ahead)?\.parquet")
 
 
 @unique
 class State(StrEnum):
-    """Where a run stands."""
+    """Where a run stands.
+
+    Attributes:
+      RUNNING: at work, or dead since the last time the manifest was written.
+      FINISHED: every event of its input has its outcome in the ledger, and the counts are in the manifest.
+      STOPPED: ended early on a signal. What it read has its outcomes in the ledger; the rest of its input was not read.
+      FAILED: ended by an error; what it had not recorded is lost to the ledger.
+      DESCRIBED: handed to Dataflow, which runs it from a template and keeps its counts; nothing is added here.
+      DIED: its process ended without writing the manifest; a later run found it so.
+    """
 
     RUNNING = "running"
-    """At work, or dead since the last time the manifest was written."""
     FINISHED = "finished"
-    """Every event of its input has its outcome in the ledger, and the counts are in the manifest."""
     STOPPED = "stopped"
-    """Ended early on a signal: what it read has its outcomes in the ledger, the rest of its input was not read."""
     FAILED = "failed"
-    """Ended by an error; what it had not recorded is lost to the ledger."""
     DESCRIBED = "described"
-    """Handed to Dataflow, which runs it from a template and keeps its counts; nothing is added here."""
     DIED = "died"
-    """Ended without a word; found so by a later run."""
 
 
 class InputFile(msgspec.Struct, kw_only=True):
@@ -87,12 +95,12 @@ class Manifest(msgspec.Struct, kw_only=True):
       event_source_id: whose events.
       connection_digest: XXH3-128 of all settings; no secret is in them.
       since, until: the window of events; None: open.
-      letters: of a replay: what narrowed it; None: older versions did not note it.
+      dead_letters: of a replay: what narrowed it; None: older versions did not record it. `letters` in JSON.
       inputs: the files, in the order of their names.
       versions: of Python packages, the mapping's included.
       ledger_flush_secs: what a killed run has not recorded is not older than this.
       reply_secs: a request that is on its way may be so old, with all its repeats.
-      holder: the process.
+      host, pid: the machine and the number of its process.
       counts: the summary, once it has finished or stopped.
       unrecorded: of a run that did not finish: when it sent what may be missing from the ledger.
     """
@@ -106,20 +114,16 @@ class Manifest(msgspec.Struct, kw_only=True):
     connection_digest: str
     ledger_flush_secs: float
     reply_secs: float
-    holder: Holder
     versions: dict[str, str]
+    host: str = ""
+    pid: int = 0
     ended: datetime | None = None
     since: datetime | None = None
     until: datetime | None = None
-    letters: LetterFilter | None = None
+    dead_letters: DeadLetterFilter | None = msgspec.field(default=None, name="letters")
     inputs: list[InputFile] = []
     counts: Summary | None = None
     unrecorded: Span | None = None
-
-    def has_died(self, now: datetime) -> bool:
-        """Returns whether it says that it runs and does not."""
-        silent = now - self.seen > timedelta(seconds=EXPIRY_SECS)
-        return self.state is State.RUNNING and (silent or self.holder.is_gone())
 
 
 def new_manifest(
@@ -130,7 +134,7 @@ def new_manifest(
     files: Sequence[FileInfo],
     flush_secs: float,
     now: datetime,
-    letters: LetterFilter | None = None,
+    dead_letters: DeadLetterFilter | None = None,
 ) -> Manifest:
     """Returns the manifest of a run that starts now.
 
@@ -142,7 +146,7 @@ def new_manifest(
       files: the input.
       flush_secs: `--ledger_flush_secs`.
       now: UTC.
-      letters: what narrows a replay.
+      dead_letters: what narrows a replay.
     """
     since, until = (None if edge is None else datetime.fromtimestamp(edge / 1000, UTC) for edge in window_ms)
     return Manifest(
@@ -155,12 +159,13 @@ def new_manifest(
         connection_digest=xxhash.xxh3_128_hexdigest(msgspec.json.encode(connection)),
         since=since,
         until=until,
-        letters=letters,
+        dead_letters=dead_letters,
         inputs=[InputFile(path=file.path, size=file.size) for file in files],
         versions={name: metadata.version(name) for name in _DISTRIBUTIONS},
         ledger_flush_secs=flush_secs,
         reply_secs=connection.retry_secs + connection.connect_timeout_secs + connection.read_timeout_secs,
-        holder=this_process(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
     )
 
 
@@ -170,8 +175,7 @@ def write_manifest(ledger: str, manifest: Manifest) -> None:
     Raises:
       WriteError: it cannot be written.
     """
-    path = f"{ledger.rstrip('/')}/_manifests/{file_prefix(manifest.run_id)}.json"
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    write_atomically(_path(ledger, manifest), msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
 def read_manifests(ledger: str) -> list[Manifest]:
@@ -180,24 +184,69 @@ def read_manifests(ledger: str) -> list[Manifest]:
     Raises:
       UsageError: they cannot be listed.
     """
-
-    def read(path: str) -> Manifest | None:
-        try:
-            with open_file(path) as file:
-                return msgspec.json.decode(file.read(), type=Manifest)
-        except (OSError, msgspec.MsgspecError) as error:
-            _log.warning("%s cannot be read (%s): this run is taken for unknown.", path, type(error).__name__)
-            return None
-
     with ThreadPoolExecutor(_READERS, thread_name_prefix="manifests") as pool:
-        found = pool.map(read, listed(ledger, "_manifests/*.json"))
+        found = pool.map(_read, list_paths(ledger, "_manifests/*.json"))
         return sorted((one for one in found if one is not None), key=lambda manifest: manifest.started)
+
+
+def read_judged_manifests(ledger: str, store: LockStore | None, now: datetime) -> list[Manifest]:
+    """Returns all manifests as `read_manifests` does; the state of runs that have died is `died`.
+
+    Args:
+      ledger: its folder.
+      store: of its locks; None: there are none on this file system.
+      now: UTC.
+
+    Raises:
+      UsageError: they cannot be listed.
+      WriteError: the locks cannot be read.
+    """
+    manifests = read_manifests(ledger)
+    if not any(manifest.state is State.RUNNING for manifest in manifests):
+        return manifests
+    at_work = None if store is None else {lock.run_id for lock in store.held()}
+    return [_judged(ledger, manifest, at_work, now) for manifest in manifests]
+
+
+def _judged(ledger: str, manifest: Manifest, at_work: Collection[str] | None, now: datetime) -> Manifest:
+    """Returns a manifest with the state that it has.
+
+    Args:
+      ledger: its folder.
+      manifest: as it was read before the locks.
+      at_work: runs whose locks are held; None: there are no locks.
+      now: UTC.
+    """
+    if manifest.state is not State.RUNNING:
+        return manifest
+    if at_work is None:
+        if now - manifest.seen > timedelta(seconds=_SILENCE_SECS):
+            manifest.state = State.DIED
+    elif manifest.run_id not in at_work:
+        # Read again: a run that has ended since wrote how, and then gave its lock back.
+        manifest = _read(_path(ledger, manifest)) or manifest
+        if manifest.state is State.RUNNING:
+            manifest.state = State.DIED
+    return manifest
+
+
+def _path(ledger: str, manifest: Manifest) -> str:
+    return f"{ledger.rstrip('/')}/_manifests/{file_prefix(manifest.run_id)}.json"
+
+
+def _read(path: str) -> Manifest | None:
+    try:
+        with open_file(path) as file:
+            return msgspec.json.decode(file.read(), type=Manifest)
+    except (OSError, msgspec.MsgspecError) as error:
+        _log.warning("%s cannot be read (%s): this run is taken for unknown.", path, type(error).__name__)
+        return None
 
 
 def files_by_run(ledger: str) -> dict[str, list[str]]:
     """Returns the files of a ledger by the first part of their names: `file_prefix` of the run that wrote them."""
     found: dict[str, list[str]] = {}
-    for path in listed(ledger, "date=*/*.parquet"):
+    for path in list_paths(ledger):
         if name := _OF_RUN.fullmatch(path):
             found.setdefault(name[1], []).append(path)
     return found
@@ -211,29 +260,27 @@ def run_files(ledger: str, run_id: str) -> list[str]:
 def unrecorded(ledger: str, manifest: Manifest, silence_secs: float) -> Span:
     """Returns when a run that did not finish sent what may be missing from the ledger.
 
-    From the last time at which it recorded what it had sent, less what other threads may not have recorded by then, and
-    the time that a request may have been on its way, its repeats included; to the last sign of life and the silence
-    that is usual.
+    It begins with the last time at which the run recorded what it had sent, less the time that other threads may have
+    waited to record, and less the time that a request and its repeats may have been on their way. It ends with the
+    last time the manifest was written, and the usual time until the next.
 
     Args:
       ledger: its folder.
       manifest: of the run.
-      silence_secs: between two signs of life.
+      silence_secs: between two writings of the manifest.
     """
     last = manifest.started
     for path in run_files(ledger, manifest.run_id):
-        with opened(path) as file:
-            for number in range(file.metadata.num_row_groups):
-                moment = _sent_until(file.metadata.row_group(number))
-                last = max(last, moment or last)
+        with open_parquet(path) as file:
+            for ranges in row_group_ranges(file):
+                last = max(last, _sent_until(ranges) or last)
     since = max(manifest.started, last - timedelta(seconds=manifest.ledger_flush_secs + manifest.reply_secs))
     until = manifest.ended or max(manifest.seen, last) + timedelta(seconds=silence_secs)
     return Span(since, max(since, until))
 
 
-def _sent_until(group: Any) -> datetime | None:
+def _sent_until(ranges: dict[str, tuple[Any, Any]]) -> datetime | None:
     """Returns when a row group was recorded if it holds events that were sent, else None."""
-    ranges = statistics(group)
     least, greatest = ranges.get("kind", (Kind.DELIVERED, Kind.UNKNOWN))
     if least != Kind.DELIVERED and greatest < Kind.UNDELIVERED:
         return None

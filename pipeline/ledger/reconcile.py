@@ -1,4 +1,4 @@
-"""Does the ledger agree with what the runs say of themselves? Counts by day and event, and run by run.
+"""Compares the ledger with the counts of the runs: by day and event, and run by run.
 
 Rows are counted by the UTC day on which they were recorded. Each run is then compared as a whole with the counts in its
 manifest, so that a row that is missing or one too many is seen. A repeated bundle may have written rows twice: of each
@@ -14,9 +14,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ledger.delivered import columns_of, epoch_ms, listed, opened, statistics
-from pipeline.ledger.manifest import Manifest, State, files_by_run, read_manifests
+from pipeline.ledger.files import epoch_ms, list_paths, open_parquet, row_group_ranges, select_columns
+from pipeline.ledger.lock_stores import lock_store
+from pipeline.ledger.manifest import Manifest, State, files_by_run, read_judged_manifests
 from pipeline.ledger.replay_filter import holds
+from pipeline.ledger.run_summary import Summary
 from pipeline.records import LEDGER_SCHEMA, file_prefix
 from transforms.digest_table import Digests, DigestSet, digests
 from transforms.vocabulary import Kind
@@ -26,7 +28,7 @@ _UNIT = ["input_ref", "input_index"]
 _KINDS = frozenset(Kind)
 
 
-class Group(msgspec.Struct, frozen=True):
+class OutcomeGroup(msgspec.Struct, frozen=True):
     """Rows that are counted together."""
 
     run_id: str
@@ -64,9 +66,9 @@ class RunCheck(msgspec.Struct):
       summary: units by its own count; None: it did not finish.
       ledger: units by the ledger.
       repeated: further rows of the same units, left out.
-      agrees: that it has finished, and the ledger holds what it says; None: that cannot be told, or another run stands
-        for it.
-      note: what is wrong, or why nothing is; empty if there is nothing to say.
+      agrees: whether it has finished, and the ledger has its counts; None: they cannot be compared, or another run
+        stands for it.
+      note: what is wrong, or why nothing is compared; may be empty.
     """
 
     run_id: str
@@ -93,12 +95,13 @@ def reconcile_ledger(ledger: str, since_ms: int | None, until_ms: int | None, no
       ledger: its folder.
       since_ms: of recording, UTC epoch milliseconds; None: open.
       until_ms: not part of the span.
-      now: to tell whether a run is still at work.
+      now: UTC.
 
     Raises:
       UsageError: the ledger cannot be read.
+      WriteError: its locks cannot be read.
     """
-    manifests = {manifest.run_id: manifest for manifest in read_manifests(ledger)}
+    manifests = {manifest.run_id: manifest for manifest in read_judged_manifests(ledger, lock_store(ledger), now)}
     counts = _count(_files(ledger, since_ms, until_ms), since_ms, until_ms)
     concerned = dict.fromkeys(group.run_id for group in counts)
     concerned |= dict.fromkeys(run for run, manifest in manifests.items() if _touches(manifest, since_ms, until_ms))
@@ -109,7 +112,7 @@ def reconcile_ledger(ledger: str, since_ms: int | None, until_ms: int | None, no
         own = by_run.get(file_prefix(run_id), [])
         whole = _count(own, None, None, run_id)
         manifest = manifests.get(run_id)
-        repeated: Counter[Group] = Counter()
+        repeated: Counter[OutcomeGroup] = Counter()
         if manifest is None or manifest.counts is None or whole.total() > manifest.counts.events:
             repeated = _repeated(own, run_id)
             whole -= repeated
@@ -117,10 +120,10 @@ def reconcile_ledger(ledger: str, since_ms: int | None, until_ms: int | None, no
         if manifest is None:
             checks.append(_unknown_run(own, run_id, whole.total(), repeated.total()))
         else:
-            checks.append(_check(manifest, whole, repeated.total(), list(manifests.values()), now))
+            checks.append(_check(manifest, whole, repeated.total(), list(manifests.values())))
     days = _days(counts)
     adds_up = all(check.agrees is not False for check in checks) and all(map(_adds_up, days))
-    return Reconciliation(days, checks, adds_up)
+    return Reconciliation(days=days, runs=checks, adds_up=adds_up)
 
 
 def _files(ledger: str, since_ms: int | None, until_ms: int | None) -> list[str]:
@@ -131,7 +134,7 @@ def _files(ledger: str, since_ms: int | None, until_ms: int | None) -> list[str]
     )
     return [
         path
-        for path in listed(ledger, "date=*/*.parquet")
+        for path in list_paths(ledger)
         for day in [path.rsplit("/date=", 1)[1][:10]]
         if (least is None or day >= least) and (most is None or day <= most)
     ]
@@ -144,9 +147,9 @@ def _touches(manifest: Manifest, since_ms: int | None, until_ms: int | None) -> 
 
 def _count(
     files: Iterable[str], since_ms: int | None, until_ms: int | None, run_id: str | None = None
-) -> Counter[Group]:
+) -> Counter[OutcomeGroup]:
     """Returns how many rows there are, by group."""
-    counts: Counter[Group] = Counter()
+    counts: Counter[OutcomeGroup] = Counter()
     for path in files:
         for rows in _tables(path, _COLUMNS):
             at = rows["recorded_time"].cast(pa.int64())
@@ -161,28 +164,30 @@ def _count(
     return counts
 
 
-def _repeated(files: Iterable[str], run_id: str) -> Counter[Group]:
+def _repeated(files: Iterable[str], run_id: str) -> Counter[OutcomeGroup]:
     """Returns the rows of a run's units that have a newer row, by group."""
-    repeated: Counter[Group] = Counter()
+    repeated: Counter[OutcomeGroup] = Counter()
     seen = DigestSet()
     for path in sorted(files, key=_recorded_ms, reverse=True):
         for rows in _tables(path, [*_COLUMNS, *_UNIT]):
             ours = _with_day(rows.filter(pc.equal(rows["run_id"], run_id)))
-            if ours.num_rows and (again := seen.add(_units(ours))).any():
-                for row in ours.filter(pa.array(again)).to_pylist():
+            if ours.num_rows and (is_repeated := seen.add(_units(ours))).any():
+                for row in ours.filter(pa.array(is_repeated)).to_pylist():
                     repeated[_group(row)] += 1
     return repeated
 
 
-def _group(row: dict[str, Any]) -> Group:
+def _group(row: dict[str, Any]) -> OutcomeGroup:
     # A row without run or kind is none that this program wrote: it belongs to no run, and to no column of its day.
-    return Group(row["run_id"] or "", row["day"], row["event"], row["kind"] or "", row["reason"])
+    return OutcomeGroup(
+        run_id=row["run_id"] or "", day=row["day"], event=row["event"], kind=row["kind"] or "", reason=row["reason"]
+    )
 
 
 def _recorded_ms(path: str) -> int:
-    with opened(path) as file:
-        groups = [statistics(file.metadata.row_group(number)) for number in range(file.metadata.num_row_groups)]
-    return max((epoch_ms(group["recorded_time"][1]) for group in groups if "recorded_time" in group), default=0)
+    with open_parquet(path) as file:
+        times = [ranges["recorded_time"][1] for ranges in row_group_ranges(file) if "recorded_time" in ranges]
+    return max(map(epoch_ms, times), default=0)
 
 
 def _units(rows: pa.Table) -> Digests:
@@ -192,7 +197,7 @@ def _units(rows: pa.Table) -> Digests:
 
 
 def _tables(path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    with opened(path, needed=columns_of(LEDGER_SCHEMA, columns)) as file:
+    with open_parquet(path, needed=select_columns(LEDGER_SCHEMA, columns)) as file:
         for number in range(file.metadata.num_row_groups):
             yield file.read_row_group(number, columns=list(columns), use_threads=False)
 
@@ -201,12 +206,12 @@ def _with_day(rows: pa.Table) -> pa.Table:
     return rows.append_column("day", rows["recorded_time"].cast(pa.date32()).cast(pa.string()))
 
 
-def _days(counts: Counter[Group]) -> list[DayCount]:
+def _days(counts: Counter[OutcomeGroup]) -> list[DayCount]:
     days: dict[tuple[str, str], DayCount] = {}
     for group, count in counts.items():
         if not count:
             continue
-        day = days.setdefault((group.day, group.event or ""), DayCount(group.day, group.event, skipped={}))
+        day = days.setdefault((group.day, group.event or ""), DayCount(day=group.day, event=group.event))
         day.entered += count
         if group.kind == Kind.SKIPPED:
             reason = group.reason or ""
@@ -225,14 +230,20 @@ def _adds_up(day: DayCount) -> bool:
 
 def _unknown_run(files: Sequence[str], run_id: str, count: int, repeated: int) -> RunCheck:
     """Judges a run without a manifest. Streams keep none; a run over files had one from its start."""
-    check = RunCheck(run_id, None, None, count, repeated, None, "a stream: it leaves no counts to compare with")
-    if not count or _has_read_files(files):
-        check.agrees, check.note = False, "no manifest: it is gone, or cannot be read"
-    return check
+    lost = not count or _has_read_files(files)
+    return RunCheck(
+        run_id=run_id,
+        state=None,
+        summary=None,
+        ledger=count,
+        repeated=repeated,
+        agrees=False if lost else None,
+        note="no manifest: it is gone, or cannot be read" if lost else "a stream: it leaves no counts to compare with",
+    )
 
 
 def _has_read_files(files: Iterable[str]) -> bool:
-    """Says whether rows of a run refer to rows of files, `FILE#ROW`, and not to messages of Pub/Sub."""
+    """Returns whether rows of a run refer to rows of files, `FILE#ROW`, and not to messages of Pub/Sub."""
     return any(
         pc.any(pc.match_substring(rows["input_ref"], "#")).as_py()
         for path in files
@@ -240,17 +251,18 @@ def _has_read_files(files: Iterable[str]) -> bool:
     )
 
 
-def _check(
-    manifest: Manifest, counts: Counter[Group], repeated: int, manifests: Sequence[Manifest], now: datetime
-) -> RunCheck:
+def _check(manifest: Manifest, counts: Counter[OutcomeGroup], repeated: int, manifests: Sequence[Manifest]) -> RunCheck:
     """Compares one run with its rows."""
-    check = RunCheck(manifest.run_id, None, None, counts.total(), repeated, None)
-    check.state = State.DIED if manifest.has_died(now) else manifest.state
-    if check.state is State.RUNNING:
-        check.note = "still at work"
-        return check
-    if check.state is State.DESCRIBED:
-        check.note = "ran on Dataflow: its counts are the job's metrics, there is nothing to compare with here"
+    check = RunCheck(
+        run_id=manifest.run_id,
+        state=manifest.state,
+        summary=None,
+        ledger=counts.total(),
+        repeated=repeated,
+        agrees=None,
+        note=_NOT_COMPARED.get(manifest.state, ""),
+    )
+    if check.note:
         return check
     later = next((other.run_id for other in manifests if _covers(other, manifest)), None)
     if manifest.counts is None:
@@ -258,31 +270,41 @@ def _check(
         check.note = (
             f"did not finish; run {later} has done its window since" if later else "did not finish: run it again"
         )
-    else:
-        check.summary = manifest.counts.events
-        by_outcome: Counter[tuple[str, str | None]] = Counter()
-        for group, count in counts.items():
-            by_outcome[group.kind, group.reason] += count
-        said: Counter[tuple[str, str | None]] = Counter(
-            {(outcome.kind.value, outcome.reason): outcome.count for outcome in manifest.counts.outcomes}
-        )
-        differing = sorted(
-            {place for place in {*said, *by_outcome} if said[place] != by_outcome[place]}, key=lambda place: str(place)
-        )
-        check.agrees = not differing and manifest.counts.adds_up and check.summary == check.ledger
-        check.note = "; ".join(
-            f"{' '.join(filter(None, place))}: {said[place]:,} by the run, {by_outcome[place]:,} in the ledger"
-            for place in differing
-        )
-        if check.state is State.STOPPED:
-            check.agrees = check.agrees and later is not None
-            ended = f"stopped early; run {later} has done its window since" if later else "stopped early: run it again"
-            check.note = "; ".join(filter(None, (check.note, ended)))
+        return check
+    check.summary = manifest.counts.events
+    differences = _differences(manifest.counts, counts)
+    check.agrees = not differences and manifest.counts.adds_up and check.summary == check.ledger
+    if check.state is State.STOPPED:
+        check.agrees = check.agrees and later is not None
+        ended = f"stopped early; run {later} has done its window since" if later else "stopped early: run it again"
+        differences.append(ended)
+    check.note = "; ".join(differences)
     return check
 
 
+_NOT_COMPARED = {
+    State.RUNNING: "still at work",
+    State.DESCRIBED: "ran on Dataflow: its counts are the job's metrics, there is nothing to compare with here",
+}
+
+
+def _differences(summary: Summary, counts: Counter[OutcomeGroup]) -> list[str]:
+    """Returns a line for each kind and reason of which the run and the ledger have different counts."""
+    in_ledger: Counter[tuple[str, str | None]] = Counter()
+    for group, count in counts.items():
+        in_ledger[group.kind, group.reason] += count
+    by_run: Counter[tuple[str, str | None]] = Counter(
+        {(outcome.kind.value, outcome.reason): outcome.count for outcome in summary.outcomes}
+    )
+    places = {place for place in {*by_run, *in_ledger} if by_run[place] != in_ledger[place]}
+    return [
+        f"{' '.join(filter(None, place))}: {by_run[place]:,} by the run, {in_ledger[place]:,} in the ledger"
+        for place in sorted(places, key=str)
+    ]
+
+
 def _covers(other: Manifest, manifest: Manifest) -> bool:
-    """Says whether a later run has finished the same window of the same events, out of all of the same files."""
+    """Returns whether a later run has finished the same window of the same events, out of all of the same files."""
     return (
         other.state is State.FINISHED
         and other.command == manifest.command
@@ -290,5 +312,9 @@ def _covers(other: Manifest, manifest: Manifest) -> bool:
         and other.event_source_id == manifest.event_source_id
         and {file.path for file in other.inputs}.issuperset(file.path for file in manifest.inputs)
         and holds((other.since, other.until), (manifest.since, manifest.until))
-        and (other.command != "replay" or (other.letters is not None and other.letters.covers(manifest.letters)))
+        and (other.command != "replay" or _covers_dead_letters(other, manifest))
     )
+
+
+def _covers_dead_letters(other: Manifest, manifest: Manifest) -> bool:
+    return other.dead_letters is not None and other.dead_letters.covers(manifest.dead_letters)

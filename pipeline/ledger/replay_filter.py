@@ -1,4 +1,4 @@
-"""LetterFilter: what narrowed a replay, kept in its manifest, so that a narrower one does not pass for a wider one."""
+"""What narrowed a replay. It is kept in the manifest, so that a narrower replay does not pass for a wider one."""
 
 from datetime import UTC, datetime
 
@@ -8,13 +8,13 @@ from pipeline.options import ReplayOptions
 from transforms.vocabulary import Reason
 
 
-class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which letters a replay takes, and which of those it sends.
+class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which dead letters a replay takes, and which of those it sends.
 
     Attributes:
       reasons: why they ended; empty: all but `parked`.
       since, until: when they were recorded, half-open, UTC; None: open.
-      quarantine: folder with the originals of letters without a payload; None: there were none.
+      quarantine: folder with the originals of dead letters without a payload; None: there were none.
       max_attempts: what so many requests have carried is parked.
       resend_unknown: whether what TikTok may have since more than 48 h is sent.
     """
@@ -26,11 +26,11 @@ class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int = 100
     resend_unknown: bool = False
 
-    def covers(self, other: "LetterFilter | None") -> bool:
+    def covers(self, other: "DeadLetterFilter | None") -> bool:
         """Returns whether a replay with this filter sends whatever one with the other would.
 
         Args:
-          other: None: of an older version, which did not note it; taken for a replay of all letters.
+          other: None: of an older version, which did not record it; taken for a replay of all dead letters.
         """
         if other is None:
             return not self.reasons and holds((self.since, self.until), (None, None))
@@ -42,13 +42,13 @@ class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
             and self.resend_unknown >= other.resend_unknown
         )
 
-    def _takes_reasons_of(self, other: "LetterFilter") -> bool:
+    def _takes_reasons_of(self, other: "DeadLetterFilter") -> bool:
         if not self.reasons:
             return Reason.PARKED not in other.reasons
         return bool(other.reasons) and set(self.reasons).issuperset(other.reasons)
 
 
-def letter_filter(options: ReplayOptions, has_originals: bool) -> LetterFilter:
+def dead_letter_filter(options: ReplayOptions, has_originals: bool) -> DeadLetterFilter:
     """Returns what narrows a replay.
 
     Args:
@@ -59,7 +59,7 @@ def letter_filter(options: ReplayOptions, has_originals: bool) -> LetterFilter:
         None if edge is None else datetime.fromtimestamp(edge / 1000, UTC)
         for edge in (options.recorded_since_ms, options.recorded_until_ms)
     )
-    return LetterFilter(
+    return DeadLetterFilter(
         reasons=tuple(sorted(options.reasons)),
         since=since,
         until=until,

@@ -1,4 +1,4 @@
-"""What a run with a ledger does before, beside and after its work: lock, manifest, signs of life, and the runs before.
+"""What a run with a ledger does before, beside and after its work: lock, manifest, and a look at earlier runs.
 
 with Journal(…) as journal:
 …                       # the run
@@ -17,18 +17,19 @@ from typing import Any, Self
 
 from pipeline.errors import UsageError
 from pipeline.ledger.lock_stores import lock_store
-from pipeline.ledger.locks import HeldLock, Lock, LostError, Store, new_lock
+from pipeline.ledger.locks import HeldLock, Lock, LockStore, LostError, new_lock
 from pipeline.ledger.manifest import (
     InputFile,
     Manifest,
     State,
     input_digest,
     new_manifest,
+    read_judged_manifests,
     read_manifests,
     unrecorded,
     write_manifest,
 )
-from pipeline.ledger.replay_filter import LetterFilter
+from pipeline.ledger.replay_filter import DeadLetterFilter
 from pipeline.ledger.run_summary import Summary
 from pipeline.options import RunOptions
 from pipeline.records import file_prefix
@@ -36,12 +37,12 @@ from pipeline.storage import FileInfo, WriteError
 
 _log = logging.getLogger(__name__)
 
-# Between two signs of life; a lock lives through five that fail.
-REFRESH_SECS = 15.0
+# Between two writings of the manifest; where the lock is a lease, it outlasts five renewals that fail.
+_INTERVAL_SECS = 15.0
 
 _WINDOW = timedelta(hours=48)
 
-# Files whose digest is taken at a time: in a bucket each is a question over the network.
+# Files whose digest is taken at a time: in a bucket each is a request.
 _DIGESTERS = 4
 
 
@@ -49,18 +50,23 @@ class Journal:
     """Keeps the lock and the manifest of one run.
 
     Entering raises `UsageError` if another run is at work on the same window or has its id, or if the ledger's folder
-    cannot be written to; nothing has been sent then. Leaving it without `finish` leaves a manifest that says `failed`.
+    cannot be written to; nothing has been sent then. Without `finish`, the state in the manifest ends as `failed`.
 
     Args:
       ledger: its folder.
       manifest: of this run.
       lock: of this run, not yet taken.
-      store: where locks are; None: there are none on this file system.
+      store: keeps locks; None: there are none on this file system.
       clock: epoch seconds.
     """
 
     def __init__(
-        self, ledger: str, manifest: Manifest, lock: Lock, store: Store | None, clock: Callable[[], float] = time.time
+        self,
+        ledger: str,
+        manifest: Manifest,
+        lock: Lock,
+        store: LockStore | None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._ledger = ledger
         self._manifest = manifest
@@ -71,7 +77,7 @@ class Journal:
         self._ended = threading.Event()
         self._changes = threading.Lock()
         self._threads = [
-            threading.Thread(target=self._show_life, name="journal", daemon=True),
+            threading.Thread(target=self._keep_current, name="journal", daemon=True),
             threading.Thread(target=self._digest_inputs, name="digests", daemon=True),
         ]
 
@@ -90,7 +96,7 @@ class Journal:
         if self._store is None:
             _log.warning("%s: no locks on this file system; see to it that only one run is at work.", self._ledger)
         else:
-            self._held = HeldLock(self._store, self._lock, self._clock)
+            self._held = self._store.take(self._lock)
         try:
             self._look_at_earlier_runs()
             # Asking a bucket for credentials, lock and manifests may have taken a while.
@@ -101,7 +107,7 @@ class Journal:
             raise
 
     def finish(self, summary: Summary, stopped: bool = False) -> None:
-        """Notes that the run has come to its end, or was stopped before: what it read is settled in both cases."""
+        """Records that the run has come to its end, or was stopped before: what it read is settled in both cases."""
         self._threads[1].join()
         with self._changes:
             self._manifest.counts = summary
@@ -121,7 +127,7 @@ class Journal:
             except WriteError as failure:
                 if error is None:
                     raise
-                # A full disk fails both: what stopped the run is told as its error. To the next run it has died.
+                # A full disk fails both: the error that stopped the run is raised. For the next run it has died.
                 _log.warning("%s", failure)
             finally:
                 self._release()
@@ -136,19 +142,22 @@ class Journal:
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
-    def _show_life(self) -> None:
-        while not self._ended.wait(REFRESH_SECS):
+    def _keep_current(self) -> None:
+        """Writes the manifest now and then, so that the time in which a killed run sent is bounded."""
+        while not self._ended.wait(_INTERVAL_SECS):
             with self._changes:
                 self._manifest.seen = self._now()
                 try:
                     if self._held is not None:
-                        self._held.refresh()
+                        self._held.renew()
                     write_manifest(self._ledger, self._manifest)
                 except LostError:
                     _log.error("The lock of this run was lost: was the machine asleep? Another run may send the same.")
                     self._held = None
-                except Exception as failure:  # noqa: BLE001  # of any file system; the next sign of life may succeed
-                    _log.warning("%s: no sign of life could be written (%s)", self._ledger, type(failure).__name__)
+                except Exception as failure:  # noqa: BLE001  # of any file system; the next attempt may succeed
+                    _log.warning(
+                        "%s: the manifest could not be written anew (%s)", self._ledger, type(failure).__name__
+                    )
 
     def _digest_inputs(self) -> None:
         """Fills in the digests beside the run: they take a disk's time, and hashing frees the interpreter."""
@@ -161,19 +170,17 @@ class Journal:
             list(pool.map(fill, self._manifest.inputs))
 
     def _look_at_earlier_runs(self) -> None:
-        """Says what earlier runs may have sent without recording it; of each run once.
+        """Logs what earlier runs may have sent without recording it, for each run once.
 
         Raises:
           UsageError: one has the id of this run.
         """
         now = self._now()
-        for manifest in read_manifests(self._ledger):
+        for manifest in read_judged_manifests(self._ledger, self._store, now):
             _refuse_same_name(manifest.run_id, self._manifest.run_id)
-            died = manifest.has_died(now)
-            if not died and (manifest.state is not State.FAILED or manifest.unrecorded is not None):
+            if manifest.state not in (State.FAILED, State.DIED) or manifest.unrecorded is not None:
                 continue
-            manifest.state = State.DIED if died else manifest.state
-            manifest.unrecorded = span = unrecorded(self._ledger, manifest, REFRESH_SECS)
+            manifest.unrecorded = span = unrecorded(self._ledger, manifest, _INTERVAL_SECS)
             deadline = span.since + _WINDOW
             remedy = (
                 f"run its window again before {_shown(deadline)}: event ids stay the same, and TikTok drops repeats."
@@ -195,29 +202,29 @@ class Journal:
 
 
 def _refuse_same_name(earlier: str, run_id: str) -> None:
-    # Names of files are what tells runs apart, and they keep fewer letters than an id may have.
+    # A run is known by the names of its files, and these keep fewer characters than an id may have.
     if file_prefix(earlier) == file_prefix(run_id):
         raise UsageError(
             f"--run_id {run_id}: this ledger has a run of that name already"
             + (f" ({earlier})" if earlier != run_id else "")
-            + ", and rows are told apart by it. Choose another, or leave it out."
+            + ", and its rows could not be distinguished. Choose another, or leave it out."
         )
 
 
 @contextmanager
 def described_journal(
-    options: RunOptions, command: str, files: Sequence[FileInfo], letters: LetterFilter | None = None
+    options: RunOptions, command: str, files: Sequence[FileInfo], dead_letters: DeadLetterFilter | None = None
 ) -> Iterator[None]:
     """Writes the manifest of a job that is described inside the `with` block, for Dataflow to run.
 
-    `reconcile` knows the job's rows then, though not its counts. It holds no lock: Dataflow itself refuses a second
-    active job of the same name.
+    By it `reconcile` knows the job's rows, though not its counts. The job holds no lock: Dataflow itself refuses a
+    second active job of the same name.
 
     Args:
       options: of the job.
       command: `run` or `replay`.
       files: the input.
-      letters: what narrows a replay.
+      dead_letters: what narrows a replay.
 
     Raises:
       UsageError: the ledger cannot be used, or has a run of this name; nothing was described then.
@@ -231,7 +238,7 @@ def described_journal(
     window_ms = (options.since_ms, options.until_ms)
     now = datetime.now(UTC)
     manifest = new_manifest(
-        options.run_id, command, options.connection, window_ms, files, options.ledger_flush_secs, now, letters
+        options.run_id, command, options.connection, window_ms, files, options.ledger_flush_secs, now, dead_letters
     )
     manifest.state = State.DESCRIBED
     try:
@@ -247,11 +254,11 @@ def keep_journal(
     files: Sequence[FileInfo],
     beam_options: Any,
     task: str | None = None,
-    letters: LetterFilter | None = None,
+    dead_letters: DeadLetterFilter | None = None,
 ) -> Iterator[Callable[[Summary, bool], None]]:
     """Keeps the journal of a run that writes a ledger, and nothing else.
 
-    Yields what takes, at its end, the summary and whether it was stopped.
+    Yields a function that takes, at the end of the run, its summary and whether it was stopped.
 
     Args:
       options: of the run.
@@ -259,7 +266,7 @@ def keep_journal(
       files: the input.
       beam_options: Beam's, which may hold credentials.
       task: what is locked, if it is no window of events.
-      letters: what narrows a replay.
+      dead_letters: what narrows a replay.
 
     Raises:
       UsageError: another run is at work on the same, or the ledger cannot be used.
@@ -270,7 +277,7 @@ def keep_journal(
     window_ms = (options.since_ms, options.until_ms)
     now = datetime.now(UTC)
     manifest = new_manifest(
-        options.run_id, command, options.connection, window_ms, files, options.ledger_flush_secs, now, letters
+        options.run_id, command, options.connection, window_ms, files, options.ledger_flush_secs, now, dead_letters
     )
     edges = (None, None) if task else window_ms
     lock = new_lock(options.run_id, options.connection.event_source_id, *edges, task)

@@ -32,7 +32,7 @@ class DryRun(msgspec.Struct, frozen=True):
       requests_per_second: the budget.
       seconds_at_budget: how long the requests take at the budget.
       cost: on Dataflow.
-      samples: one event of each name and form, with `…` for what may tell about a person.
+      samples: one event of each name and form, with `…` in the place of personal values.
     """
 
     events: dict[str, int]
@@ -55,7 +55,7 @@ class OutcomeCount(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a run did; the JSON file has these names. Those with a default are there only if they say something.
+    """What a run did; the JSON file has these names. Those with a default are there only if they are not empty.
 
     Attributes:
       messages: messages read.

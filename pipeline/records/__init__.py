@@ -3,7 +3,7 @@
 In: outcomes. Out: rows of the ledger, dead letters, quarantine and topic; then the acknowledgement of their messages.
 """
 
-from pipeline.records.acknowledge import AcknowledgeMessages, Settlement, TellUnits
+from pipeline.records.acknowledge import AcknowledgeMessages, RegisterUnits, Settlement
 from pipeline.records.dead_letter_rows import DEAD_LETTER_SCHEMA, QUARANTINE_SCHEMA
 from pipeline.records.ledger_rows import LEDGER_SCHEMA
 from pipeline.records.parquet_files import AHEAD_SUFFIX, file_prefix
@@ -18,6 +18,6 @@ __all__ = [
     "RecordOutcomes",
     "Records",
     "Settlement",
-    "TellUnits",
+    "RegisterUnits",
     "file_prefix",
 ]

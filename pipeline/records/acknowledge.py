@@ -1,9 +1,9 @@
 """Records the outcomes of a stream in common files of the process, and settles messages once these are closed.
 
-`pipeline.records.record_outcomes` closes files with each bundle; in a stream, where bundles are short and each step has its own, that
-would be a dozen small files every few seconds. Here all steps of a process write into the same files, closed every
-`flush_secs`. A message is settled, and so acknowledged, after the file with the last of its outcomes is closed (and its
-dead letters are published): whatever is killed in between comes again.
+`pipeline.records.record_outcomes` closes files with each bundle. In a stream, where bundles are short and each step has
+its own files, that would be a dozen small files every few seconds. Here all steps of a process write into the same
+files, closed every `flush_secs`. A message is settled, and so acknowledged, after the file with the last of its
+outcomes is closed and its dead letters are published. If the process is killed before, Pub/Sub delivers it again.
 """
 
 import threading
@@ -17,7 +17,7 @@ import apache_beam as beam
 
 from pipeline.records.dead_letter_rows import DEAD_KINDS
 from pipeline.records.parquet_files import RowFiles
-from pipeline.records.record_outcomes import Records, TakeTogetherFn
+from pipeline.records.record_outcomes import GatherOutcomesFn, Records
 from pipeline.sources import Subscription
 from transforms.latency import LatencyTally
 from transforms.model import Outcome, Units
@@ -167,7 +167,7 @@ class AcknowledgeMessages(beam.PTransform):
         return outcomes | "Acknowledge" >> beam.ParDo(_AcknowledgeFn(self.records, self.subscription))
 
 
-class _AcknowledgeFn(TakeTogetherFn):
+class _AcknowledgeFn(GatherOutcomesFn):
     def __init__(self, records: Records, subscription: str) -> None:
         super().__init__(records)
         self._subscription = subscription
@@ -187,7 +187,7 @@ class _AcknowledgeFn(TakeTogetherFn):
 
 
 @dataclass
-class TellUnits(beam.PTransform):
+class RegisterUnits(beam.PTransform):
     """How many units each message has → the subscription. The output is empty.
 
     Attributes:
@@ -198,10 +198,10 @@ class TellUnits(beam.PTransform):
 
     def expand(self, units: beam.PCollection[Units]) -> beam.PCollection[None]:
         """Returns an empty collection."""
-        return units | "Tell" >> beam.ParDo(_TellFn(self.subscription))
+        return units | "Register" >> beam.ParDo(_RegisterFn(self.subscription))
 
 
-class _TellFn(OutcomeFn):
+class _RegisterFn(OutcomeFn):
     """Takes `Units` in the way of those that take outcomes, singly and in lists."""
 
     def __init__(self, subscription: str) -> None:

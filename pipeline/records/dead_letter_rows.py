@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.records.parquet_files import Layout
+from pipeline.records.parquet_files import FileLayout
 from transforms.model import Outcome
 from transforms.vocabulary import Kind
 
@@ -57,7 +57,7 @@ DEAD_LETTER_SCHEMA = pa.schema(
 )
 
 _UNIQUE = {"event_id", "event_time", "payload", "value", "input_ref"}
-DEAD_LETTER_LAYOUT = Layout(
+DEAD_LETTER_LAYOUT = FileLayout(
     dictionary=tuple(name for name in DEAD_LETTER_SCHEMA.names if name not in _UNIQUE),
     statistics=("kind", "reason", "event_time", "first_sent_time", "recorded_time"),
 )
@@ -79,7 +79,7 @@ QUARANTINE_SCHEMA = pa.schema(
     ]
 )
 
-QUARANTINE_LAYOUT = Layout(
+QUARANTINE_LAYOUT = FileLayout(
     dictionary=("connection", "stage", "reason", "detail", "run_id", "original"),
     statistics=("reason", "recorded_time"),
     private=True,
@@ -116,7 +116,7 @@ class _OutcomeRows:
         outcomes, self._outcomes, self._bytes = self._outcomes, [], 0
         constants = {**self._constants, "recorded_time": recorded_at_ms}
         columns = {
-            name: [constants[name]] * len(outcomes) if name in constants else list(map(_VALUES[name], outcomes))
+            name: [constants[name]] * len(outcomes) if name in constants else list(map(OUTCOME_VALUES[name], outcomes))
             for name in self.schema.names
         }
         return pa.table(columns, schema=self.schema)
@@ -143,8 +143,8 @@ class QuarantineRows(_OutcomeRows):
         return outcome.kind is Kind.REJECTED and outcome.original is not None
 
 
-# How each column that is no constant of the run is read from an outcome.
-_VALUES: dict[str, Callable[[Outcome], Any]] = {
+# How each column that is no constant of the run is read from an outcome; attributes on the topic too.
+OUTCOME_VALUES: dict[str, Callable[[Outcome], Any]] = {
     "kind": lambda outcome: outcome.kind,
     "stage": lambda outcome: outcome.stage,
     "reason": lambda outcome: outcome.reason,

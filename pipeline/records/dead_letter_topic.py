@@ -14,7 +14,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1  # type: ignore[attr-defined]  # a name space without types
 from google.pubsub_v1 import PublisherClient, types
 
-from pipeline.records.dead_letter_rows import DEAD_KINDS
+from pipeline.records.dead_letter_rows import DEAD_KINDS, OUTCOME_VALUES
 from transforms.google_errors import Resource, pubsub_remedy
 from transforms.model import Outcome
 
@@ -23,20 +23,13 @@ _MESSAGES_OF_A_CALL: Final = 500
 _BYTES_OF_A_CALL: Final = 5_000_000
 _CALL_SECS: Final = 60.0
 
+_COLUMNS: Final = (
+    *("kind", "stage", "reason", "detail", "code", "request_id", "attempts", "form", "event", "event_id"),
+    *("input_ref", "input_index"),
+)
 _ATTRIBUTES: Final[dict[str, Callable[[Outcome], object]]] = {
-    "kind": lambda outcome: outcome.kind,
-    "stage": lambda outcome: outcome.stage,
-    "reason": lambda outcome: outcome.reason,
-    "detail": lambda outcome: outcome.detail,
-    "code": lambda outcome: outcome.code,
-    "request_id": lambda outcome: outcome.request_id,
-    "attempts": lambda outcome: outcome.attempts,
-    "form": lambda outcome: outcome.form,
-    "event": lambda outcome: outcome.event,
-    "event_id": lambda outcome: outcome.event_id,
-    "input_ref": lambda outcome: outcome.ref,
-    "input_index": lambda outcome: outcome.index,
-    "first_sent_ms": lambda outcome: outcome.first_sent_at_ms,
+    **{name: OUTCOME_VALUES[name] for name in _COLUMNS},
+    "first_sent_ms": OUTCOME_VALUES["first_sent_time"],
 }
 
 
@@ -66,7 +59,7 @@ class DeadLetterTopic:
         self._client = PublisherClient(transport=gathering.transport)
 
     def check(self) -> None:
-        """Asks for the topic; an account that may publish only is not told whether there is one.
+        """Makes sure that the topic exists, as far as the account may ask for it.
 
         Raises:
           DeadLetterTopicError: there is none.

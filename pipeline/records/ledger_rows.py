@@ -1,11 +1,10 @@
 """The ledger: one row an outcome, no personal data. What was delivered, what was not, and why.
 
-`LEDGER/date=YYYY-MM-DD/*.parquet`, by the UTC day of recording; `pipeline.ledger.delivered` says who reads which days. A
-repeated bundle may write a row twice: count keys (`event_source_id`, `event`, `event_id`), not rows.
+`LEDGER/date=YYYY-MM-DD/*.parquet`, by the UTC day of recording; `pipeline.ledger.delivered` describes which days a
+reader needs. A repeated bundle may write a row twice: count keys (`event_source_id`, `event`, `event_id`), not rows.
 
 A row has to cost about a microsecond beside the ten that the rest of a run costs an event. Hence columns instead of
-rows, one pass a column; columns whose value is the same in a whole list take one comparison a row, and none where the
-list says that it is of one request.
+rows, one pass a column; columns whose value is the same in a whole list take one comparison a row.
 """
 
 from array import array
@@ -16,10 +15,9 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from pipeline.records.parquet_files import Layout
+from pipeline.records.parquet_files import FileLayout
 from transforms.model import Outcome
 from transforms.outcomes import MATCH_KEY_NAMES
-from transforms.tiktok.settle import SettledTogether
 
 _TIME = pa.timestamp("ms", tz="UTC")
 
@@ -65,7 +63,7 @@ LEDGER_SCHEMA = pa.schema(
 
 # Statistics are for readers of a part: a time, a kind, an event. Those of random ids would exclude nothing.
 _MANY = {"event_id", "event_time", "payload_digest", "value", "input_ref"}
-LEDGER_LAYOUT = Layout(
+LEDGER_LAYOUT = FileLayout(
     dictionary=tuple(name for name in LEDGER_SCHEMA.names if name not in _MANY),
     statistics=("event", "event_source_id", "event_time", "kind", "reason", "sent_time", "recorded_time"),
     compressed=("event_id", "event_time", "input_ref", "message", "request_id", "value"),
@@ -92,19 +90,6 @@ _FEW: dict[str, Callable[[list[Any]], list[Any]]] = {
     "input_index": list,
     "detail": list,
     "notes": lambda values: [",".join(notes) or None for notes in values],
-}
-
-# Those of them that have one value in outcomes that are settled together, and the outcome's field.
-_COMMON = {
-    "kind": "kind",
-    "stage": "stage",
-    "reason": "reason",
-    "code": "code",
-    "message": "message",
-    "request_id": "request_id",
-    "sent_time": "sent_at_ms",
-    "first_sent_time": "first_sent_at_ms",
-    "detail": "detail",
 }
 
 
@@ -173,19 +158,15 @@ class LedgerRows:
             return
         self._count += len(outcomes)
         few = self._few
-        if isinstance(outcomes, SettledTogether):
-            for name, field in _COMMON.items():
-                few[name].repeat(getattr(outcomes[0], field), len(outcomes))
-        else:
-            few["kind"].extend([outcome.kind for outcome in outcomes])
-            few["stage"].extend([outcome.stage for outcome in outcomes])
-            few["reason"].extend([outcome.reason for outcome in outcomes])
-            few["code"].extend([outcome.code for outcome in outcomes])
-            few["message"].extend([outcome.message for outcome in outcomes])
-            few["request_id"].extend([outcome.request_id for outcome in outcomes])
-            few["sent_time"].extend([outcome.sent_at_ms for outcome in outcomes])
-            few["first_sent_time"].extend([outcome.first_sent_at_ms for outcome in outcomes])
-            few["detail"].extend([outcome.detail for outcome in outcomes])
+        few["kind"].extend([outcome.kind for outcome in outcomes])
+        few["stage"].extend([outcome.stage for outcome in outcomes])
+        few["reason"].extend([outcome.reason for outcome in outcomes])
+        few["code"].extend([outcome.code for outcome in outcomes])
+        few["message"].extend([outcome.message for outcome in outcomes])
+        few["request_id"].extend([outcome.request_id for outcome in outcomes])
+        few["sent_time"].extend([outcome.sent_at_ms for outcome in outcomes])
+        few["first_sent_time"].extend([outcome.first_sent_at_ms for outcome in outcomes])
+        few["detail"].extend([outcome.detail for outcome in outcomes])
         few["event"].extend([outcome.event for outcome in outcomes])
         few["attempts"].extend([outcome.attempts for outcome in outcomes])
         few["currency"].extend([outcome.currency for outcome in outcomes])

@@ -56,7 +56,7 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """How rows of one kind are laid out in a file.
 
     Attributes:
@@ -89,7 +89,7 @@ class RowFiles:
     """
 
     def __init__(
-        self, pool: Executor, folder: str, rows: Rows, layout: Layout, run_id: str, max_rows: int = MAX_FILE_ROWS
+        self, pool: Executor, folder: str, rows: Rows, layout: FileLayout, run_id: str, max_rows: int = MAX_FILE_ROWS
     ) -> None:
         self._pool = pool
         self._folder = folder
@@ -149,7 +149,7 @@ def file_prefix(run_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", run_id).strip("-") or "run"
 
 
-def encode(table: pa.Table, layout: Layout) -> pa.Buffer:
+def encode(table: pa.Table, layout: FileLayout) -> pa.Buffer:
     """Returns a Parquet file of one row group.
 
     Arrow's own description of the schema is left out: columns that are dictionaries in memory are plain for readers.

@@ -16,7 +16,7 @@ from pipeline.records.dead_letter_rows import (
     QuarantineRows,
 )
 from pipeline.records.ledger_rows import LEDGER_LAYOUT, LedgerRows
-from pipeline.records.parquet_files import MAX_FILE_ROWS, Layout, RowFiles, Rows
+from pipeline.records.parquet_files import MAX_FILE_ROWS, FileLayout, RowFiles, Rows
 from pipeline.runtime import PROGRESS
 from pipeline.storage import check_folder
 from transforms.model import Outcome
@@ -69,7 +69,7 @@ class Records:
         if self.flush_secs <= 0:
             raise ValueError(f"--ledger_flush_secs must be above 0, not {self.flush_secs:g}")
 
-    def kinds(self) -> Iterator[tuple[str, Rows, Layout]]:
+    def kinds(self) -> Iterator[tuple[str, Rows, FileLayout]]:
         """Yields folder, rows and layout of what is recorded."""
         constants = {
             "connection": self.connection_name,
@@ -131,7 +131,7 @@ class RecordOutcomes(beam.PTransform):
         return outcomes | "Record" >> beam.ParDo(_RecordFn(self.records, self.clock))
 
 
-class TakeTogetherFn(OutcomeFn):
+class GatherOutcomesFn(OutcomeFn):
     """Base of the last steps: takes outcomes in company, and counts them.
 
     Args:
@@ -195,7 +195,7 @@ class TakeTogetherFn(OutcomeFn):
         self.take(outcomes)
 
 
-class _RecordFn(TakeTogetherFn):
+class _RecordFn(GatherOutcomesFn):
     def __init__(self, records: Records, clock: Callable[[], float]) -> None:
         super().__init__(records)
         self._clock = clock

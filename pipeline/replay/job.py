@@ -8,7 +8,6 @@ import apache_beam as beam
 from pipeline.errors import UsageError
 from pipeline.jobs import (
     beam_settings,
-    carry_out,
     check_buckets,
     check_outputs,
     check_token,
@@ -17,21 +16,23 @@ from pipeline.jobs import (
     duplicates_step,
     is_described,
     is_graph_check,
-    report_files,
+    report_run,
+    run_pipeline,
 )
 from pipeline.ledger import (
-    LoadSettled,
-    build_bytes,
+    ROW_FILES,
+    LoadDeliveryHistory,
+    dead_letter_filter,
     described_journal,
     epoch_ms,
+    find_parts,
     keep_journal,
     ledger_files,
-    letter_filter,
-    listed,
-    listed_files,
-    opened,
-    relevant,
-    statistics,
+    list_files,
+    list_paths,
+    open_parquet,
+    row_group_ranges,
+    table_bytes,
 )
 from pipeline.options import ReplayOptions
 from pipeline.records import RecordOutcomes, Records
@@ -42,18 +43,14 @@ from pipeline.runtime import files_until_stopped, is_stopping
 from pipeline.storage import WriteError
 from transforms.connection import Connection
 from transforms.deduplicate import DropDuplicates, SkipDelivered
-from transforms.tiktok.client import EventsApi
-from transforms.tiktok.runtime import Transport
-from transforms.tiktok.token import TokenReferenceError
+from transforms.tiktok import EventsApi, TokenReferenceError, Transport
 from transforms.write_to_tiktok import WriteToTikTok
 
 _log = logging.getLogger(__name__)
 
-_ROW_FILES = "date=*/*.parquet"
-
 
 def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] = EventsApi) -> int:
-    """Replays to the end and returns the exit code, as `pipeline.jobs.run.run` does.
+    """Replays to the end and returns the exit code, as `pipeline.jobs.run_job` does.
 
     Args:
       options: what to do; `inputs` is the folder of dead letters, and a ledger is named.
@@ -65,26 +62,16 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
     """
     runner, beam_options = beam_settings(options)
     (folder,) = options.inputs
-    files = listed_files(folder, _ROW_FILES)
-    letters = [file.path for file in files]
-    if not letters:
-        raise UsageError(f"--dead_letters {folder}: holds no dead letters ({_ROW_FILES}). Check the path.")
-    originals = listed(options.quarantine, _ROW_FILES) if options.quarantine else []
-    if options.quarantine and not originals:
-        # No mistake where nothing was rejected so far.
-        _log.warning(
-            "--quarantine %s: holds no originals (%s), so letters without a payload are left out (no_payload). "
-            "Check the path.",
-            options.quarantine,
-            _ROW_FILES,
-        )
+    files = list_files(folder)
+    if not files:
+        raise UsageError(f"--dead_letters {folder}: holds no dead letters ({ROW_FILES}). Check the path.")
     selection = Selection(
-        tuple(letters),
-        tuple(originals),
-        options.connection.event_source_id,
-        options.reasons,
-        options.recorded_since_ms,
-        options.recorded_until_ms,
+        dead_letters=tuple(file.path for file in files),
+        quarantine=_originals(options.quarantine),
+        event_source_id=options.connection.event_source_id,
+        reasons=options.reasons,
+        since_ms=options.recorded_since_ms,
+        until_ms=options.recorded_until_ms,
     )
     try:
         check_outputs(options)
@@ -100,17 +87,33 @@ def replay(options: ReplayOptions, transport: Callable[[Connection], Transport] 
         plan = SharedPlan(selection)
         build(pipeline, options, plan, records, _skip_step(options, plan), duplicates, transport)
 
-    narrowed = letter_filter(options, bool(originals))
+    narrowed = dead_letter_filter(options, bool(selection.quarantine))
     if is_graph_check(beam_options):
         return describe_job(beam_options, add_steps)
     if is_described(beam_options):
         with described_journal(options, "replay", files, narrowed):
             return describe_job(beam_options, add_steps)
     with keep_journal(options, "replay", files, beam_options, "replay", narrowed) as finish:
-        summary = carry_out(options, beam_options, add_steps, beside=files_until_stopped())
+        summary = run_pipeline(options, beam_options, add_steps, beside=files_until_stopped())
         finish(summary, is_stopping())
-    again = "replay again for the rest, with the same flags: what is delivered is left out"
-    return report_files(summary, options.summary, "the dead letters", again)
+    remedy = "replay again for the rest, with the same flags: what is delivered is left out"
+    return report_run(summary, options.summary, "the dead letters", remedy)
+
+
+def _originals(quarantine: str | None) -> tuple[str, ...]:
+    """Returns the files of the quarantine, if one is named."""
+    if quarantine is None:
+        return ()
+    found = tuple(list_paths(quarantine))
+    if not found:
+        # No mistake where nothing was rejected so far.
+        _log.warning(
+            "--quarantine %s: holds no originals (%s), so letters without a payload are left out (no_payload). "
+            "Check the path.",
+            quarantine,
+            ROW_FILES,
+        )
+    return found
 
 
 def build(
@@ -139,7 +142,7 @@ def build(
 def _skip_step(options: ReplayOptions, plan: SharedPlan) -> SkipDelivered:
     """Returns the step that leaves out what has been delivered, by the ledger as it is now.
 
-    What TikTok may have since more than 48 h is left out too, by ledger and letters.
+    What TikTok may have since more than 48 h is left out too, by ledger and dead letters.
 
     Raises:
       UsageError: the ledger needs more memory than it may have.
@@ -147,24 +150,25 @@ def _skip_step(options: ReplayOptions, plan: SharedPlan) -> SkipDelivered:
     if options.ledger is None:
         raise ValueError("a replay needs a ledger")
     source = options.connection.event_source_id
-    since_ms = _earliest_event_ms(plan.selection.letters)
-    parts = tuple(relevant(ledger_files(options.ledger, since_ms), source, since_ms))
-    megabytes = build_bytes(parts) / 1_000_000
+    since_ms = _earliest_event_ms(plan.selection.dead_letters)
+    parts = tuple(find_parts(ledger_files(options.ledger, since_ms), source, since_ms))
+    megabytes = table_bytes(parts) / 1_000_000
     if megabytes > options.ledger_memory_mb:
         raise UsageError(
             f"--ledger_memory_mb {options.ledger_memory_mb}: the ledger since the earliest of these letters needs "
             f"{megabytes:,.0f} MB. Allow so much."
         )
-    return SkipDelivered(source, LoadSettled(parts, source, plan.unknown), resend_unknown=options.resend_unknown)
+    return SkipDelivered(
+        source, LoadDeliveryHistory(parts, source, plan.unknown), resend_unknown=options.resend_unknown
+    )
 
 
-def _earliest_event_ms(letters: Sequence[str]) -> int | None:
-    """Returns the time of the earliest event of the letters, by the statistics of their files; None if unknown."""
+def _earliest_event_ms(paths: Sequence[str]) -> int | None:
+    """Returns the time of the earliest event of files, by their statistics; None if they have none."""
     earliest: list[int] = []
-    for path in letters:
-        with opened(path) as file:
-            for number in range(file.metadata.num_row_groups):
-                ranges = statistics(file.metadata.row_group(number))
-                if "event_time" in ranges:
-                    earliest.append(epoch_ms(ranges["event_time"][0]))
+    for path in paths:
+        with open_parquet(path) as file:
+            earliest += [
+                epoch_ms(ranges["event_time"][0]) for ranges in row_group_ranges(file) if "event_time" in ranges
+            ]
     return min(earliest, default=None)

@@ -15,10 +15,10 @@ from transforms.vocabulary import Reason
 
 @dataclass
 class ParkRefused(beam.PTransform):
-    """Outcomes → the same, but that what TikTok refused as it did before is parked.
+    """Outcomes → the same; what TikTok refused in the way it did before becomes `parked`.
 
     Attributes:
-      plan: the letters that tell how it was refused before.
+      plan: the dead letters, with the refusals before.
     """
 
     plan: SharedPlan
@@ -52,8 +52,8 @@ class _ParkFn(beam.DoFn):
         refused = [outcome for outcome in outcomes if outcome.reason is Reason.REFUSED_BY_TIKTOK]
         if not refused:
             return list(outcomes)
-        again = self._refusals.again(self._plans.selection.event_source_id, refused)
-        parked = {id(outcome) for outcome, is_again in zip(refused, again, strict=True) if is_again}
+        repeated = self._refusals.repeated(self._plans.selection.event_source_id, refused)
+        parked = {id(outcome) for outcome, is_repeated in zip(refused, repeated, strict=True) if is_repeated}
         return [
             msgspec.structs.replace(outcome, reason=Reason.PARKED, detail=str(Reason.REFUSED_BY_TIKTOK))
             if id(outcome) in parked

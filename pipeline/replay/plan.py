@@ -1,10 +1,10 @@
-"""Which dead letters a replay takes, and what earlier attempts tell about them: columns of files → compact arrays.
+"""Which dead letters a replay takes, and what is known of their earlier attempts: columns of files → compact arrays.
 
-The letters of one event are those with the same key (event_source_id, event, event_id); of one that ended before it had
-a key, those of the same original message and position in it (without a quarantine, of the same run and reference). The
-newest of them stands for the event; what the others know (attempts, the first time it was sent) goes with it.
+The dead letters of one event are those with the same key (event_source_id, event, event_id). Of an event that ended
+before it had a key, they are those of the same original message and position in it (without a quarantine, of the same
+run and reference). The newest of them stands for the event; attempts and the first time it was sent are those of all.
 
-Memory: about a hundred bytes a letter, in each worker process. What was parked is left out, unless it is asked for.
+Memory: about a hundred bytes a dead letter, in each worker process. What was parked is left out unless it is asked for.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ import pyarrow as pa
 import xxhash
 from apache_beam.utils.shared import Shared
 
-from pipeline.ledger import columns_of, opened
+from pipeline.ledger import open_parquet, select_columns
 from pipeline.records import DEAD_LETTER_SCHEMA, QUARANTINE_SCHEMA
 from transforms.digest_table import Digests, DigestTable, digests, seed
 from transforms.model import Outcome
@@ -45,7 +45,7 @@ _COLUMNS = [
 ]
 _ORIGINAL_COLUMNS = ["input_ref", "input_index", "run_id", "original"]
 
-# Takes the place of a time that there is not.
+# Stands for a time that is missing.
 NEVER = np.iinfo(np.int64).max
 
 Longs = npt.NDArray[np.int64]
@@ -53,17 +53,17 @@ Longs = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Selection:
-    """Which letters are replayed.
+    """Which dead letters are replayed.
 
     Attributes:
-      letters: files of dead letters, in the order of their names.
+      dead_letters: files of them, in the order of their names.
       quarantine: files of originals.
-      event_source_id: whose letters.
+      event_source_id: whose dead letters.
       reasons: why they ended; empty: all but `parked`.
       since_ms, until_ms: when they were recorded, UTC epoch milliseconds, half-open; None: open.
     """
 
-    letters: tuple[str, ...]
+    dead_letters: tuple[str, ...]
     quarantine: tuple[str, ...]
     event_source_id: str
     reasons: frozenset[str] = frozenset()
@@ -71,7 +71,7 @@ class Selection:
     until_ms: int | None = None
 
     def takes(self, row: dict[str, Any]) -> bool:
-        """Returns whether a letter is one of those."""
+        """Returns whether a dead letter is one of those."""
         if row["event_source_id"] != self.event_source_id:
             return False
         if row["reason"] not in self.reasons if self.reasons else row["reason"] == Reason.PARKED:
@@ -80,11 +80,11 @@ class Selection:
         return (self.since_ms is None or at_ms >= self.since_ms) and (self.until_ms is None or at_ms < self.until_ms)
 
 
-class Plan:
-    """What is known about every letter, by the number of its file and its row.
+class ReplayPlan:
+    """What is known about every dead letter, by the number of its file and its row.
 
     Args:
-      selection: which letters are replayed; all are read, because newer ones stand for older ones.
+      selection: which dead letters are replayed; all are read, because newer ones stand for older ones.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -96,9 +96,9 @@ class Plan:
         signatures: list[int] = []
         self._first: dict[str, int] = {}
         count = 0
-        for path in selection.letters:
+        for path in selection.dead_letters:
             self._first[path] = count
-            with opened(path, needed=columns_of(DEAD_LETTER_SCHEMA, _COLUMNS)) as file:
+            with open_parquet(path, needed=select_columns(DEAD_LETTER_SCHEMA, _COLUMNS)) as file:
                 for number in range(file.metadata.num_row_groups):
                     rows = _rows(file.read_row_group(number, columns=_COLUMNS, use_threads=False))
                     found = [originals.find(row) for row in rows]
@@ -119,7 +119,7 @@ class Plan:
         self.refusals = Refusals(_joined(refused), np.array(signatures, np.int64))
 
     def _arrange(self, keys: Digests, columns: dict[str, Longs]) -> None:
-        """Finds the newest letter of each event, and gives it what the others know."""
+        """Finds the newest dead letter of each event, and gives it what the others know."""
         at = columns["at"]
         order = np.lexsort((np.arange(len(keys)), at, keys[:, 1], keys[:, 0]))
         ordered = keys[order]
@@ -134,24 +134,24 @@ class Plan:
         self._unknown = keys[may_have], columns["unknown"][may_have]
         self._selected = columns["selected"].astype(bool)
         self._original = columns["original"]
-        # From a row of the quarantine back to the letter that it serves.
+        # From a row of the quarantine back to the dead letter that it serves.
         serving = np.flatnonzero(self._newest & self._selected & (self._original >= 0))
         self._served = dict(zip(self._original[serving].tolist(), serving.tolist(), strict=True))
 
     def number(self, path: str) -> int:
-        """Returns the number of a file's first letter."""
+        """Returns the number of a file's first dead letter."""
         return self._first[path]
 
     def selected(self, first: int, count: int) -> list[int]:
-        """Returns the rows that are replayed, out of `count` letters from number `first` on."""
+        """Returns the rows that are replayed, out of `count` dead letters from number `first` on."""
         return np.flatnonzero(self._selected[first : first + count]).tolist()
 
     def is_newest(self, number: int) -> bool:
-        """Returns whether a letter stands for its event."""
+        """Returns whether a dead letter stands for its event."""
         return bool(self._newest[number])
 
     def has_original(self, number: int) -> bool:
-        """Returns whether a letter is mapped again from its original, and not sent as it is."""
+        """Returns whether a dead letter is mapped again from its original, and not sent as it is."""
         return bool(self._original[number] >= 0)
 
     def attempts(self, number: int) -> int:
@@ -163,7 +163,7 @@ class Plan:
         return self._unknown
 
     def served(self, original: int) -> int | None:
-        """Returns the letter that is mapped again from a row of the quarantine, by the row's number over all files."""
+        """Returns the dead letter whose original is a row of the quarantine, by the row's number over all files."""
         return self._served.get(original)
 
 
@@ -171,20 +171,20 @@ class SharedPlan:
     """The plan of a selection, made once in each worker process, for all steps and threads.
 
     Args:
-      selection: which letters are replayed.
+      selection: which dead letters are replayed.
     """
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
         self._shared = Shared()
 
-    def get(self) -> Plan:
+    def get(self) -> ReplayPlan:
         """Returns the plan."""
-        plan: Plan = self._shared.acquire(partial(Plan, self.selection))
+        plan: ReplayPlan = self._shared.acquire(partial(ReplayPlan, self.selection))
         return plan
 
     def unknown(self) -> tuple[Digests, Longs]:
-        """Returns `Plan.unknown`."""
+        """Returns `ReplayPlan.unknown`."""
         return self.get().unknown()
 
 
@@ -193,21 +193,21 @@ class Refusals:
 
     Args:
       keys: digests of the events.
-      signatures: what it said.
+      signatures: of its refusals, as `signature` returns them.
     """
 
     def __init__(self, keys: Digests, signatures: Longs) -> None:
         # An event refused in two ways is parked when either comes again: both are in the table under keys of their own.
         self._table = DigestTable(keys ^ signatures.view(np.uint64)[:, None] if len(keys) else keys.copy())
 
-    def again(self, event_source_id: str, outcomes: Sequence[Outcome]) -> list[bool]:
-        """Returns for each outcome of refused events whether the same was said before."""
+    def repeated(self, event_source_id: str, outcomes: Sequence[Outcome]) -> list[bool]:
+        """Returns for each outcome of refused events whether the event was refused in this way before."""
         keys = digests(
             [(outcome.event_id or "").encode() for outcome in outcomes],
             [seed(event_source_id, outcome.event or "") for outcome in outcomes],
         )
-        said = np.array([signature(outcome.code, outcome.message) for outcome in outcomes], np.int64)
-        return self._table.contains(keys ^ said.view(np.uint64)[:, None]).tolist()  # type: ignore[no-any-return]
+        signatures = np.array([signature(outcome.code, outcome.message) for outcome in outcomes], np.int64)
+        return self._table.contains(keys ^ signatures.view(np.uint64)[:, None]).tolist()  # type: ignore[no-any-return]
 
 
 def signature(code: int | None, message: str | None) -> int:
@@ -223,7 +223,7 @@ class _Originals:
         keys: list[Digests] = []
         contents: list[Digests] = []
         for path in files:
-            with opened(path, needed=columns_of(QUARANTINE_SCHEMA, _ORIGINAL_COLUMNS)) as file:
+            with open_parquet(path, needed=select_columns(QUARANTINE_SCHEMA, _ORIGINAL_COLUMNS)) as file:
                 for number in range(file.metadata.num_row_groups):
                     rows = file.read_row_group(number, columns=_ORIGINAL_COLUMNS, use_threads=False).to_pylist()
                     keys.append(_joined([_place(row) for row in rows]))
@@ -234,7 +234,7 @@ class _Originals:
         self._rows = DigestTable(found.copy(), np.arange(len(found)))
 
     def find(self, letter: dict[str, Any]) -> int:
-        """Returns the number of the row with a letter's original, or -1."""
+        """Returns the number of the row with a dead letter's original, or -1."""
         position = self._rows.positions(_place(letter))
         return -1 if position[0] < 0 else int(self._rows.values(position)[0])
 
@@ -258,7 +258,7 @@ def _key(letter: dict[str, Any], original: bytes | None) -> Digests:
 def _unknown_since(letter: dict[str, Any]) -> int:
     if letter["kind"] != Kind.UNKNOWN:
         return NEVER
-    # Nothing unknown was never sent; if a row says so all the same, it is taken for old.
+    # What is unknown was sent; a row without the time is taken for old.
     return int(letter["first_sent_time"] or 0)
 
 

@@ -3,8 +3,8 @@
     files ─→ ReadDeadLetters ─→ payloads → SkipDelivered → DropDuplicates → WriteToTikTok → ParkRefused
                     └─→ outcomes of what is superseded, parked, or has no payload
 
-Each letter that the replay takes has exactly one outcome; a message that could not be read and now can has one for each
-of its events.
+Each dead letter that the replay takes has exactly one outcome. A message that could not be read and now can has one for
+each of its events.
 """
 
 from collections.abc import Iterator
@@ -16,25 +16,25 @@ import msgspec
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PBegin, TaggedOutput
 
-from pipeline.ledger import opened
+from pipeline.ledger import epoch_ms, open_parquet
 from pipeline.replay.plan import WITH_PAYLOAD, SharedPlan
 from pipeline.runtime import is_stopping
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
-from transforms.deduplicate import ended
-from transforms.mapping.convert import converter
+from transforms.deduplicate import outcome_of_unsent
+from transforms.mapping import converter
 from transforms.model import Message, Outcome, Payload
 from transforms.step_fn import OUTCOMES, Split, SplitHint, defect
 from transforms.vocabulary import Form, Kind, Note, Reason, Stage
 
-# Letters that are decoded at a time.
+# Dead letters that are decoded at a time.
 _ROWS = 1_000
 
 Mapped = Payload | Outcome
 
 
 class _Source(NamedTuple):
-    """A file to read: of letters, or of originals with the number of its first row over all files."""
+    """A file to read: of dead letters, or of originals with the number of its first row over all files."""
 
     path: str
     first_original: int | None = None
@@ -42,10 +42,10 @@ class _Source(NamedTuple):
 
 @dataclass
 class ReadDeadLetters(beam.PTransform):
-    """The pipeline's root → payloads and outcomes of the letters that a replay takes. Bounded, global window.
+    """The pipeline's root → payloads and outcomes of the dead letters that a replay takes. Bounded, global window.
 
     Attributes:
-      plan: which letters; files that appear later are not seen.
+      plan: which dead letters; files that appear later are not seen.
       connection: what originals are mapped with now.
       max_attempts: what was carried by so many requests is parked.
     """
@@ -55,7 +55,7 @@ class ReadDeadLetters(beam.PTransform):
     max_attempts: int
 
     def expand(self, begin: PBegin) -> SplitHint:
-        """Returns the payloads, and the outcomes of the other letters."""
+        """Returns the payloads, and the outcomes of the other dead letters."""
         results = (
             begin
             | "Files" >> beam.Create(self._sources(), reshuffle=False)
@@ -67,11 +67,11 @@ class ReadDeadLetters(beam.PTransform):
         return Split(results.passed, results[OUTCOMES])
 
     def _sources(self) -> list[_Source]:
-        sources = [_Source(path) for path in self.plan.selection.letters]
+        sources = [_Source(path) for path in self.plan.selection.dead_letters]
         first = 0
         for path in self.plan.selection.quarantine:
             sources.append(_Source(path, first))
-            with opened(path) as file:
+            with open_parquet(path) as file:
                 first += file.metadata.num_rows
         return sources
 
@@ -90,7 +90,7 @@ class _ReadFn(beam.DoFn):
     def setup(self) -> None:
         self._plan = self._plans.get()
         self._convert = converter(self._connection, keep_original=True)
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
 
     @beam.DoFn.yields_batches
     def process(self, source: _Source) -> Iterator[list[Payload]]:
@@ -107,9 +107,9 @@ class _ReadFn(beam.DoFn):
                 yield payloads
 
     def _from_letters(self, path: str) -> Iterator[list[Mapped]]:
-        """Yields the results of the letters of a file, but for those that are mapped again."""
+        """Yields the results of the dead letters of a file, but for those that are mapped again."""
         plan, row = self._plan, 0
-        with opened(path) as file:
+        with open_parquet(path) as file:
             for batch in file.iter_batches(_ROWS, use_threads=False):
                 first = plan.number(path) + row
                 wanted = plan.selected(first, batch.num_rows)
@@ -123,9 +123,9 @@ class _ReadFn(beam.DoFn):
                 yield results
 
     def _from_originals(self, source: _Source) -> Iterator[list[Mapped]]:
-        """Yields the results of the letters whose originals are in a file of the quarantine."""
+        """Yields the results of the dead letters whose originals are in a file of the quarantine."""
         row = source.first_original or 0
-        with opened(source.path) as file:
+        with open_parquet(source.path) as file:
             for batch in file.iter_batches(_ROWS, use_threads=False):
                 served = {number: self._plan.served(row + number) for number in range(batch.num_rows)}
                 wanted = [number for number, letter in served.items() if letter is not None]
@@ -135,7 +135,7 @@ class _ReadFn(beam.DoFn):
                 row += batch.num_rows
 
     def _result(self, letter: dict[str, Any], number: int, place: str) -> Mapped:
-        """Returns what becomes of a letter as it is."""
+        """Returns what becomes of a dead letter as it is."""
         if not self._plan.is_newest(number):
             return _settled(letter, Reason.SUPERSEDED, place)
         if letter["stage"] not in WITH_PAYLOAD or letter["payload"] is None:
@@ -148,15 +148,19 @@ class _ReadFn(beam.DoFn):
         results: list[Mapped]
         try:
             results = self._convert(message)
-        except Exception as error:  # noqa: BLE001  # as in `StepFn`: a defect of ours must not harm the other letters
-            again = defect(Stage.REPLAY, message, error, self._told)
-            results = [msgspec.structs.replace(again, index=index, original=message.data)]
+        except Exception as error:  # noqa: BLE001  # as in `StepFn`: a defect of ours must not harm the other dead letters
+            rejected = defect(Stage.REPLAY, message, error, self._logged)
+            results = [msgspec.structs.replace(rejected, index=index, original=message.data)]
         if index is not None:
             # The rules may have changed: now it is a message without this event, or none that can be read.
             ours = [result for result in results if result.index == index]
             results = ours or [result for result in results if result.index is None]
             if not results:
-                results = [Outcome(Kind.SKIPPED, Stage.REPLAY, Reason.NO_PAYLOAD, message.ref, index)]
+                results = [
+                    Outcome(
+                        kind=Kind.SKIPPED, stage=Stage.REPLAY, reason=Reason.NO_PAYLOAD, ref=message.ref, index=index
+                    )
+                ]
         attempts = self._plan.attempts(number)
         return [
             self._checked(msgspec.structs.replace(result, attempts=attempts))
@@ -167,21 +171,21 @@ class _ReadFn(beam.DoFn):
 
     def _checked(self, payload: Payload) -> Mapped:
         if payload.attempts >= self._max_attempts:
-            return ended(payload, Stage.REPLAY, Reason.PARKED, Kind.REJECTED)
+            return outcome_of_unsent(payload, Stage.REPLAY, Reason.PARKED, Kind.REJECTED)
         return payload
 
 
 def _settled(letter: dict[str, Any], reason: Reason, ref: str, index: int | None = None) -> Outcome:
     return Outcome(
-        Kind.SKIPPED,
-        Stage.REPLAY,
-        reason,
-        ref,
-        index,
-        letter["reason"],
+        kind=Kind.SKIPPED,
+        stage=Stage.REPLAY,
+        reason=reason,
+        ref=ref,
+        index=index,
+        detail=letter["reason"],
         event=letter["event"],
         event_id=letter["event_id"],
-        occurred_at_ms=_epoch_ms(letter["event_time"]),
+        occurred_at_ms=None if letter["event_time"] is None else epoch_ms(letter["event_time"]),
         attempts=letter["attempts"] or 0,
     )
 
@@ -191,7 +195,7 @@ def _payload(letter: dict[str, Any], attempts: int) -> Payload:
         form=Form(letter["form"]),
         event=letter["event"],
         event_id=letter["event_id"],
-        occurred_at_ms=_epoch_ms(letter["event_time"]) or 0,
+        occurred_at_ms=0 if letter["event_time"] is None else epoch_ms(letter["event_time"]),
         body=letter["payload"].encode(),
         ref=letter["input_ref"],
         index=letter["input_index"] or 0,
@@ -201,7 +205,3 @@ def _payload(letter: dict[str, Any], attempts: int) -> Payload:
         notes=tuple(map(Note, letter["notes"].split(","))) if letter["notes"] else (),
         attempts=attempts,
     )
-
-
-def _epoch_ms(moment: Any) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1000)

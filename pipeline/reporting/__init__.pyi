@@ -2,6 +2,7 @@ from .dry_run import estimate as estimate
 from .dry_run import read_samples as read_samples
 from .prices import Prices as Prices
 from .prices import read_prices as read_prices
+from .progress_display import ProgressDisplay as ProgressDisplay
 from .summary import exit_code as exit_code
 from .summary import read_counters as read_counters
 from .summary import render_summary as render_summary

@@ -1,4 +1,4 @@
-"""What a dry run says beside the usual counts: requests, bytes, time at the budget, cost, and samples of payloads."""
+"""What a dry run reports beside the usual counts: requests, bytes, time at the budget, cost, samples of payloads."""
 
 import datetime
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from pipeline.reporting.prices import Prices
 from transforms.connection import Connection
 from transforms.counters import NAMESPACE, UNITS
 from transforms.dry_run import SAMPLE
-from transforms.tiktok.budget import Budget
+from transforms.tiktok import Budget
 from transforms.vocabulary import Reason
 
 # On Dataflow what is between gathering, coalescing and sending is shuffled: all payloads, twice.
@@ -57,7 +57,14 @@ def estimate(counters: Mapping[str, int], samples: list[str], connection: Connec
     hours = (prices.startup_secs + busy_secs) / _HOUR_SECS
     shuffled = _SHUFFLES * size / _GB
     amount = hours * prices.worker_hour() + shuffled * prices.shuffle_gb
-    cost = Cost(round(amount, 4), prices.currency, prices.date, prices.region, round(hours, 3), round(shuffled, 3))
+    cost = Cost(
+        amount=round(amount, 4),
+        currency=prices.currency,
+        date=prices.date,
+        region=prices.region,
+        worker_hours=round(hours, 3),
+        shuffle_gb=round(shuffled, 3),
+    )
     return DryRun(
         events=dict(_family(counters, "events:")),
         reasons=reasons,

@@ -9,7 +9,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.docstrings import member_docs
 from pipeline.errors import EXIT_SETTLED, EXIT_UNSETTLED
 from pipeline.ledger import OutcomeCount, Summary
 from pipeline.reporting.dry_run import render_dry_run
@@ -53,7 +52,7 @@ def summarize(counters: Mapping[str, int], seconds: float, run_id: str) -> Summa
         family, _, rest = name.partition(":")
         first, _, second = rest.partition(":")
         if family == "outcome" and count:
-            outcomes.append(OutcomeCount(Kind(first), Reason(second) if second else None, count))
+            outcomes.append(OutcomeCount(kind=Kind(first), reason=Reason(second) if second else None, count=count))
         elif family == "note" and count:
             notes[rest] = count
         elif family == "detail" and count:
@@ -161,8 +160,7 @@ _STYLES = {
 
 
 def _advice(outcome: OutcomeCount) -> str:
-    words = member_docs(Reason).get(outcome.reason, "") if outcome.reason else "Nothing to do."
-    return words.replace("`", "")
+    return outcome.reason.remedy.replace("`", "") if outcome.reason else "Nothing to do."
 
 
 def _requests_line(summary: Summary) -> Text:

@@ -1,6 +1,8 @@
+from .progress import EXPECTED_BYTES as EXPECTED_BYTES
+from .progress import EXPECTED_FILES as EXPECTED_FILES
 from .progress import PROGRESS as PROGRESS
 from .progress import CountedTransport as CountedTransport
-from .progress import ProgressDisplay as ProgressDisplay
+from .progress import Progress as Progress
 from .read_counters import BYTES as BYTES
 from .read_counters import CUT_OFF as CUT_OFF
 from .read_counters import FILES as FILES

@@ -1,4 +1,4 @@
-"""What reading tells beside messages and outcomes: how much was read, what was left unread, what was found damaged."""
+"""Counts of reading, beside messages and outcomes: what was read, what was left unread, what is damaged."""
 
 from collections import Counter
 
@@ -26,7 +26,7 @@ class ReadReport:
     """Counts of one reader. Not thread-safe.
 
     Attributes:
-      counts: by the name of a counter; whoever looks at them takes them away.
+      counts: by the name of a counter.
     """
 
     def __init__(self) -> None:

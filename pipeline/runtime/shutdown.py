@@ -20,7 +20,7 @@ def is_stopping() -> bool:
 
 @contextmanager
 def files_until_stopped() -> Iterator[None]:
-    """Lets signals end the reading of files inside the `with` block; `is_stopping` tells of it until the next one."""
+    """Lets signals end the reading of files inside the `with` block; `is_stopping` returns it until the next one."""
     _REQUESTED.clear()
     with stopped_by_signals(_REQUESTED.set):
         yield

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.ledger.delivered import ledger_files, relevant
+from pipeline.ledger.delivered import find_parts, ledger_files
 from pipeline.records.parquet_files import RowFiles
 from pipeline.records.record_outcomes import Records
 from sandbox.tiktok.faults import Answer, Reset
@@ -175,12 +175,12 @@ def test_row_groups_without_delivered_events_of_the_window_are_left_out(shop: An
 
     def rows(since: str, until: str) -> int:
         edges = [int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1000) for day in (since, until)]
-        return sum(part.rows for part in relevant(ledger_files(str(shop.ledger)), "PIXEL", *edges))
+        return sum(part.rows for part in find_parts(ledger_files(str(shop.ledger)), "PIXEL", *edges))
 
     assert rows("2024-06-01", "2024-06-02") == 2  # one row group holds both
     assert rows("2024-07-01", "2024-07-02") == 1  # not the skipped one
     assert rows("2024-06-10", "2024-06-20") == 0
-    assert relevant(ledger_files(str(shop.ledger)), "ANOTHER") == []
+    assert find_parts(ledger_files(str(shop.ledger)), "ANOTHER") == []
 
 
 def test_an_event_whose_clock_is_weeks_ahead_is_found_from_its_own_window(shop: Any, orders: list[bytes]) -> None:

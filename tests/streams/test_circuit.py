@@ -9,9 +9,9 @@ import secret_manager
 
 from pipeline.errors import CommandError
 from pipeline.sources.pubsub.subscriber import Subscription
-from sandbox.tiktok.control import Sandbox
-from sandbox.shop.generator import purchases
 from sandbox.pubsub.publisher import PubSub
+from sandbox.shop.generator import purchases
+from sandbox.tiktok.control import Sandbox
 from transforms.tiktok import TokenSource
 
 PARENT = "projects/test-project"

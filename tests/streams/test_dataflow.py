@@ -61,7 +61,7 @@ def test_the_step_names_are_those_of_the_release_before(graph: Any) -> None:
         "WriteToTikTok/Outcomes",
     }
     assert {"WriteToTikTok/BatchPayloads/Gather", "WriteToTikTok/BatchPayloads/Coalesce"} <= names
-    assert not [name for name in names if "Acknowledge" in name or "TellUnits" in name]
+    assert not [name for name in names if "Acknowledge" in name or "RegisterUnits" in name]
 
 
 def test_messages_have_the_coder_of_all_values() -> None:

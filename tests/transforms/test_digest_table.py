@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transforms.delivery_history import Keys, Settled, empty, is_late, table
+from transforms.delivery_history import DeliveryHistory, EventKeys, build_table, empty_history, is_late
 from transforms.digest_table import DigestSet, DigestTable, digests, seed
 from transforms.model import Payload
 from transforms.vocabulary import Form, Reason
@@ -67,17 +67,17 @@ def payload(event: str, event_id: str) -> Payload:
 
 def test_source_name_and_id_are_all_part_of_a_key() -> None:
     batch = [payload("Purchase", "1"), payload("Purchase", "2"), payload("AddToCart", "1")]
-    ours, others = Keys("PIXEL").digests(batch), Keys("OTHER").digests(batch)
+    ours, others = EventKeys("PIXEL").digests(batch), EventKeys("OTHER").digests(batch)
     assert len({row.tobytes() for row in np.concatenate([ours, others])}) == 6
     # However the list is made up.
-    assert [Keys("PIXEL").digests([one]).tobytes() for one in batch] == [row.tobytes() for row in ours]
-    assert Keys("PIXEL").digests(batch[:2]).tolist() == ours[:2].tolist()
+    assert [EventKeys("PIXEL").digests([one]).tobytes() for one in batch] == [row.tobytes() for row in ours]
+    assert EventKeys("PIXEL").digests(batch[:2]).tolist() == ours[:2].tolist()
 
 
 def test_delivered_wins_over_unknown_and_48_hours_decide_about_the_rest() -> None:
     keys = made_up(5)
     first_ms = [int((NOW - hours * HOUR) * 1000) for hours in (60, 1, 47, 47.6, 60)]
-    known = Settled(table([keys[:1]]), table([keys], [np.array(first_ms)]))
+    known = DeliveryHistory(build_table([keys[:1]]), build_table([keys], [np.array(first_ms)]))
     wanted = np.concatenate([keys, made_up(1, start=50)])
     assert known.reasons(wanted, NOW, resend_unknown=False) == {
         0: Reason.ALREADY_DELIVERED,
@@ -85,7 +85,7 @@ def test_delivered_wins_over_unknown_and_48_hours_decide_about_the_rest() -> Non
         4: Reason.AWAITING_DECISION,
     }
     assert known.reasons(wanted, NOW, resend_unknown=True) == {0: Reason.ALREADY_DELIVERED}
-    assert empty().reasons(wanted, NOW, resend_unknown=False) == {}
+    assert empty_history().reasons(wanted, NOW, resend_unknown=False) == {}
 
 
 @pytest.mark.parametrize(("hours", "late"), [(0, False), (47.49, False), (47.5, True), (48, True), (1000, True)])

@@ -4,13 +4,11 @@ import json
 import pickle
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import apache_beam as beam
 import pytest
-from apache_beam import typehints
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
@@ -75,26 +73,6 @@ def payloads(count: int, form: Form = Form.WEB) -> list[Payload]:
 def check_all_delivered(outcomes: list[Outcome], given: list[Payload]) -> None:
     assert Counter(outcome.event_id for outcome in outcomes) == Counter(payload.event_id for payload in given)
     assert {(outcome.kind, outcome.request_id, outcome.attempts) for outcome in outcomes} == {(Kind.DELIVERED, "R1", 1)}
-
-
-class NameListTypes(beam.DoFn):
-    """Lists of outcomes → the names of the lists' types."""
-
-    @beam.DoFn.yields_elements
-    def process_batch(self, outcomes: list[Outcome]) -> Iterator[str]:
-        if outcomes:
-            yield type(outcomes).__name__
-
-    def get_input_batch_type(self, input_element_type: Any) -> Any:
-        return typehints.List[input_element_type]
-
-
-def test_the_next_step_learns_that_outcomes_are_of_one_request(connection: Connection) -> None:
-    """What spares the ledger a look at each of them; if Beam copied the lists, it would do without."""
-    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-        outcomes = pipeline | beam.Create(payloads(2_500)) | WriteToTikTok(connection, Accepting)
-        names = outcomes | beam.ParDo(NameListTypes()) | beam.Distinct()
-        assert_that(names, equal_to(["SettledTogether"]))
 
 
 def test_every_payload_has_exactly_one_outcome(connection: Connection) -> None:

@@ -9,7 +9,6 @@ from .envelope import RequestBody as RequestBody
 from .envelope import endpoint_path as endpoint_path
 from .envelope import make_envelope as make_envelope
 from .redact import redacted_event as redacted_event
-from .request_outcomes import SettledTogether as SettledTogether
 from .request_outcomes import outcomes_of as outcomes_of
 from .request_state import RequestState as RequestState
 from .route import find_route as find_route

@@ -8,15 +8,6 @@ from transforms.tiktok.verdict import Verdict
 from transforms.vocabulary import Kind, Reason, Stage
 
 
-class SettledTogether(list[Outcome]):
-    """Outcomes of one request that ended in the same way: they differ only in what their payloads differ in.
-
-    A list like others, but a recorder need not look through it for what all have in common: `kind`, `stage`, `reason`,
-    `detail`, `code`, `message`, `request_id`, `sent_at_ms`, `first_sent_at_ms`, `answered_at_ms`. Beam hands it from
-    step to step as it is where they are fused; elsewhere its outcomes arrive one by one or in plain lists.
-    """
-
-
 def outcomes_of(
     request: RequestState,
     positions: Sequence[int] | None,
@@ -25,7 +16,7 @@ def outcomes_of(
     verdict: Verdict,
     code: int | None = None,
     message: str | None = None,
-) -> SettledTogether:
+) -> list[Outcome]:
     """Returns the outcomes of payloads of one request, in the order of their positions.
 
     Args:
@@ -55,7 +46,7 @@ def outcomes_of(
         every = list(request.attempts_of(0, len(payloads)))
         ended = [(payloads[position], every[position]) for position in positions]
     # By position: named, the fields cost 1.0 µs more for each event, five times as much; a test holds each to its name.
-    outcomes = [
+    return [
         Outcome(
             kind,
             Stage.WRITE,
@@ -83,4 +74,3 @@ def outcomes_of(
         )
         for payload, attempts in ended
     ]
-    return SettledTogether(outcomes)

@@ -15,8 +15,7 @@ from pipeline.config import possible_forms
 from pipeline.errors import EXIT_FAILURE, EXIT_SETTLED, ConfigurationError, UsageError
 from pipeline.sources import InputReport, local_files
 from transforms.connection import Connection
-from transforms.tiktok.request import path
-from transforms.tiktok.token import TokenReferenceError, TokenSource
+from transforms.tiktok import TokenReferenceError, TokenSource, endpoint_path
 
 _DESCRIPTION = """Checks a connection: its settings, its access token (never shown), and what should be considered.
 
@@ -65,7 +64,7 @@ def execute(argv: list[str]) -> int:
         and all(answer.accepted for answer in online or [])
         and all(entry.problem is None for entry in inputs or []),
         connection=connection,
-        paths=sorted({path(form) for form in possible_forms(connection)}),
+        paths=sorted({endpoint_path(form) for form in possible_forms(connection)}),
         token=state,
         warnings=tuple(notes),
         online=online,

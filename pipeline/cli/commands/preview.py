@@ -22,7 +22,6 @@ from pipeline.arguments import (
 )
 from pipeline.authoring import ExplainedPreview, Explanation, Preview, previews
 from pipeline.cli.console import coloured, has_colours
-from pipeline.docstrings import member_docs
 from pipeline.errors import EXIT_SETTLED
 from pipeline.sources import read_local
 from transforms.model import Outcome, Payload
@@ -90,8 +89,6 @@ class _Paragraphs:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._colours = has_colours(stream)
-        self._reasons = member_docs(Reason)
-        self._notes = member_docs(Note)
         self._counts: Counter[str] = Counter()
         self._message: int | None = None
 
@@ -105,9 +102,9 @@ class _Paragraphs:
         action = coloured(preview.action, _COLOURS.get(preview.action, "0"), enabled=self._colours)
         self._line(f"  {unit}: {action} {self._headline(preview, result)}".rstrip())
         if preview.reason is not None:
-            self._wrapped(self._reasons.get(preview.reason, ""))
+            self._wrapped(Reason(preview.reason).remedy)
         for note in preview.notes:
-            self._wrapped(f"{note}: {self._notes.get(note, '')}")
+            self._wrapped(f"{note}: {Note(note).meaning}")
         if preview.body is not None:
             body = msgspec.json.format(bytes(preview.body), indent=2).decode()
             self._line(textwrap.indent(body, _INDENT))

@@ -20,8 +20,7 @@ import msgspec
 
 from pipeline.sources.layouts import warehouse_columns as words
 from pipeline.sources.layouts.table import WAREHOUSE_LAYOUTS, Layout, encode_json
-from transforms.mapping.salvage import parse
-from transforms.mapping.values import first_scalar
+from transforms.mapping import first_scalar, parse_json
 
 Json = dict[str, Any]
 
@@ -286,7 +285,7 @@ def text_reader(layout: Layout, text: bytes) -> RowReader | None:
 def lacks_of_row(text: bytes) -> tuple[str, ...]:
     """Returns what a row's JSON text cannot hold; of a text that is no row, what none can."""
     try:
-        row = parse(text)
+        row = parse_json(text)
     except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
@@ -304,7 +303,7 @@ def is_row(text: bytes) -> bool:
     if b"messagetypeid" not in text.lower():
         return False
     try:
-        row = parse(text)
+        row = parse_json(text)
     except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and {name.casefold() for name in row}.issuperset(words.NEEDED)
@@ -313,7 +312,7 @@ def is_row(text: bytes) -> bool:
 def row_to_batch(text: bytes, reader: RowReader) -> bytes:
     """Returns the batch of a row's JSON text; what is no row stays as it is, and the mapping finds what is wrong."""
     try:
-        row = parse(text)
+        row = parse_json(text)
     except (ValueError, RecursionError):
         return text
     if not isinstance(row, dict):
@@ -403,10 +402,10 @@ def read_json(text: str) -> tuple[Any, bool]:
     ({'a': '1', 'b': [2]}, False)
     """
     try:
-        return parse(text.encode()), True
+        return parse_json(text.encode()), True
     except ValueError:
         pairs = _complete_pairs(text)
-        return None if pairs is None else parse(json.dumps(pairs).encode()), False
+        return None if pairs is None else parse_json(json.dumps(pairs).encode()), False
     except RecursionError:
         return None, False
 

@@ -13,12 +13,10 @@ from pipeline.arguments.connection_flags import settings
 from pipeline.cli import main as cli
 from pipeline.cli.console import set_up_logging
 from pipeline.cli.main import run_program
-from pipeline.docstrings import member_docs
 from pipeline.errors import CommandError
 from sandbox.shop.generator import purchases, write_ndjson
 from sandbox.tiktok.control import Sandbox
 from sandbox.tiktok.faults import Answer
-from transforms.vocabulary import Note, Reason
 
 ROOT = Path(__file__).resolve().parents[3]
 CANARY = "act.CanaryCanary4f1d9e0b"
@@ -209,14 +207,6 @@ def test_a_terminal_gets_short_lines_with_colours_unless_no_color_is_set(monkeyp
     set_up_logging(verbose=False, stream=plain)
     logging.getLogger("pipeline").warning("look")
     assert plain.getvalue()[8:] == " warning  look\n"
-
-
-def test_every_reason_and_every_note_has_its_sentence() -> None:
-    assert set(member_docs(Reason)) == {reason.value for reason in Reason}
-    assert set(member_docs(Note)) == {note.value for note in Note}
-    assert member_docs(Reason)["outage"] == (
-        "TikTok could not be reached or kept failing for `retry_secs`. Replay later."
-    )
 
 
 def test_a_run_ends_with_0_when_all_is_settled_and_with_3_when_not(

@@ -16,7 +16,7 @@ from google.auth.exceptions import DefaultCredentialsError, RefreshError, Transp
 from pipeline.cli import main as cli
 from pipeline.dataflow.submission import translate_submission_errors, translate_watch_errors
 from pipeline.errors import CommandError
-from pipeline.ledger.delivered import listed_files
+from pipeline.ledger.files import list_files
 from pipeline.storage import expand_patterns
 
 ROOT = Path(__file__).parents[3]
@@ -137,4 +137,4 @@ def test_storage_that_cannot_be_reached_is_not_taken_for_a_mistake_in_a_pattern(
         f"--input gs://acme-export/*: its storage (storage.googleapis.com) cannot be reached (RetryError). {NETWORK}."
     )
     with pytest.raises(CommandError, match=r"^gs://acme-ledger/\*\.parquet: its storage .* cannot be reached"):
-        listed_files("gs://acme-ledger", "*.parquet")
+        list_files("gs://acme-ledger", "*.parquet")

@@ -17,7 +17,7 @@ from apache_beam.io.localfilesystem import LocalFileSystem
 from xxhash import xxh3_128_digest
 
 from pipeline.records.ledger_rows import LEDGER_LAYOUT, LEDGER_SCHEMA, LedgerRows
-from pipeline.records.parquet_files import Layout, RowFiles
+from pipeline.records.parquet_files import FileLayout, RowFiles
 from pipeline.storage import WriteError, write_atomically
 from transforms.model import Outcome, Payload
 from transforms.tiktok import RequestState, Verdict, outcomes_of
@@ -156,7 +156,7 @@ def test_rows_are_the_same_however_the_outcomes_arrive(lists: int) -> None:
     assert table_of(*mixed, lists=lists) == expected
 
 
-def test_rows_are_the_same_where_a_list_says_that_it_is_of_one_request() -> None:
+def test_the_rows_of_one_request_stand_between_those_of_others() -> None:
     request = RequestState.of(Form.WEB, [PAYLOAD, msgspec.structs.replace(PAYLOAD, event_id="b", attempts=4, notes=())])
     request.attempts, request.first_sent_at, request.sent_at = 2, 1_718_927_000.25, 1_718_927_001.5
     verdict = Verdict(reply_class="invalid", code=40002, message="data.0 is invalid", request_id="20240620235950ABC")
@@ -270,7 +270,7 @@ def test_a_write_error_stops_the_next_file(tmp_path: Path, files: RowFiles) -> N
 
 def test_private_files_are_their_owners_alone(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
     folder = tmp_path / "a" / "quarantine"
-    layout = Layout(dictionary=("kind",), statistics=("kind",), private=True)
+    layout = FileLayout(dictionary=("kind",), statistics=("kind",), private=True)
     files = RowFiles(pool, str(folder), LedgerRows(CONSTANTS), layout, "run-1")
     before = os.umask(0o022)
     try:

@@ -15,14 +15,14 @@ import pytest
 from pipeline.cli import main as cli
 from pipeline.errors import UsageError
 from pipeline.ledger.reconcile import Reconciliation, reconcile_ledger
-from pipeline.ledger.replay_filter import LetterFilter
+from pipeline.ledger.replay_filter import DeadLetterFilter
 from pipeline.records.parquet_files import RowFiles
 from pipeline.records.record_outcomes import Records
 from sandbox.tiktok.faults import Answer, Delay
 from transforms.model import Outcome
 from transforms.vocabulary import Kind, Stage
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime.now(UTC)
 
 
@@ -209,7 +209,7 @@ JUNE, JULY = datetime(2024, 6, 1, tzinfo=UTC), datetime(2024, 7, 1, tzinfo=UTC)
     ],
 )
 def test_a_replay_is_done_by_a_wider_one_and_not_by_a_narrower_one(wide: Any, narrow: Any) -> None:
-    one, other = LetterFilter(**wide), LetterFilter(**narrow)
+    one, other = DeadLetterFilter(**wide), DeadLetterFilter(**narrow)
     assert one.covers(one)
     assert one.covers(other)
     assert not other.covers(one)
@@ -226,8 +226,8 @@ def test_a_replay_is_done_by_a_wider_one_and_not_by_a_narrower_one(wide: Any, na
     ],
 )
 def test_of_two_replays_of_different_letters_neither_is_done_by_the_other(one: Any, other: Any) -> None:
-    assert not LetterFilter(**one).covers(LetterFilter(**other))
-    assert not LetterFilter(**other).covers(LetterFilter(**one))
+    assert not DeadLetterFilter(**one).covers(DeadLetterFilter(**other))
+    assert not DeadLetterFilter(**other).covers(DeadLetterFilter(**one))
 
 
 @pytest.mark.parametrize("content", [None, '{"run_id": "run-1"', "{}"], ids=["gone", "cut off", "empty"])
