@@ -83,7 +83,7 @@ class StepFn(beam.DoFn, Generic[In]):
     def setup(self) -> None:
         """Makes the step."""
         self._step = self.make()
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
 
     def make(self) -> Callable[[Any], Any]:
         """Returns the step: a value in; a value, an outcome or a list of both out; None lets the value pass."""
@@ -127,21 +127,21 @@ class StepFn(beam.DoFn, Generic[In]):
             yield passed
 
     def _defect(self, value: In, error: Exception) -> Outcome:
-        return defect(self.stage, value, error, self._told)
+        return defect(self.stage, value, error, self._logged)
 
 
-def defect(stage: Stage, value: Any, error: Exception, told: set[tuple[str, str]]) -> Outcome:
+def defect(stage: Stage, value: Any, error: Exception, logged: set[tuple[str, str]]) -> Outcome:
     """Returns the outcome of a value that met a defect; logs where, never what, and each place once.
 
     Args:
       stage: the step that has the defect.
       value: a message or an event.
       error: what was raised.
-      told: the places that have been logged; grows.
+      logged: the places that have been logged; grows.
     """
     where = "; ".join(f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))
-    if (type(error).__name__, where) not in told:
-        told.add((type(error).__name__, where))
+    if (type(error).__name__, where) not in logged:
+        logged.add((type(error).__name__, where))
         _log.error("A defect in %s, please report it: %s at %s", stage, type(error).__name__, where)
     return Outcome(
         Kind.REJECTED,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.config import item_path, own_spelling, places_in_file, read_case_file
+from pipeline.storage import is_local, local_path
 from transforms.connection import Connection
 from transforms.custom_mappings import Case, Expected
 from transforms.mapping import converter
@@ -79,9 +80,9 @@ def cases_of(path: str | None, own: Iterable[Case], others: Iterable[str] = ()) 
 
 def _beside(path: str) -> list[str]:
     """Returns the files of cases beside a connection's file; none for one that is not local."""
-    if "://" in path:
+    if not is_local(path):
         return []
-    stem = Path(path).with_suffix("")
+    stem = Path(local_path(path)).with_suffix("")
     files = [Path(f"{stem}.cases{suffix}") for suffix in _SUFFIXES]
     folder = Path(f"{stem}.cases")
     files += sorted(file for suffix in _SUFFIXES for file in folder.glob(f"*{suffix}"))

@@ -329,22 +329,25 @@ def fault(data: bytes, entries: list[Payload | Outcome], untouched: bool, mapped
         return f"no events, entries {indexes}"
     if count and (not as_events or len(indexes) != count):
         return f"{count} events, entries {indexes} ({entries[0].reason if isinstance(entries[0], Outcome) else None})"
-    for entry in entries:
-        if isinstance(entry, Outcome):
-            if entry.kind not in (Kind.SKIPPED, Kind.REJECTED) or not entry.reason:
-                return f"outcome without kind or reason: {entry!r}"
-            continue
-        if not isinstance(entry, Payload):
-            return f"neither payload nor outcome: {type(entry).__name__}"
-        body = msgspec.json.decode(entry.body)
-        if type(body) is not dict or type(body.get("event_id")) is not str or not body["event_id"]:
-            return "a body without event_id"
-        if body["event_id"] != entry.event_id or body["event"] != entry.event:
-            return "body and payload differ in name or id"
-        if EMPTY_HASH in entry.body:
-            return "the hash of the empty text"
-        if untouched and RAW.search(entry.body):
-            return "a raw identity in a payload"
+    return next((wrong for entry in entries if (wrong := fault_of_entry(entry, untouched))), None)
+
+
+def fault_of_entry(entry: Payload | Outcome, untouched: bool) -> str | None:
+    """Returns what is wrong with one entry, None if nothing is."""
+    if isinstance(entry, Outcome):
+        is_plain = entry.kind in (Kind.SKIPPED, Kind.REJECTED) and entry.reason
+        return None if is_plain else f"outcome without kind or reason: {entry!r}"
+    if not isinstance(entry, Payload):
+        return f"neither payload nor outcome: {type(entry).__name__}"
+    body = msgspec.json.decode(entry.body)
+    if type(body) is not dict or type(body.get("event_id")) is not str or not body["event_id"]:
+        return "a body without event_id"
+    if body["event_id"] != entry.event_id or body["event"] != entry.event:
+        return "body and payload differ in name or id"
+    if EMPTY_HASH in entry.body:
+        return "the hash of the empty text"
+    if untouched and RAW.search(entry.body):
+        return "a raw identity in a payload"
     return None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from transforms.tiktok.verdict import Verdict
 from transforms.vocabulary import Reason
 
-# A failure so long ago says nothing about the present: between the two nobody tried. Twice the longest back-off.
+# A failure so long ago is no sign of the present: between the two nobody tried. Twice the longest back-off.
 _FORGOTTEN_SECS = 120.0
 
 

@@ -131,7 +131,7 @@ class Delivery:
             return self._slots.last_slot(shard)
 
     def hold(self, shard: int, last_slot: int) -> None:
-        """Notes that this bundle processes a shard's key, and which slot its former holder used last (-1: none).
+        """Notes that this bundle processes a shard's key, and which slot was used last for it (-1: none).
 
         Until the bundle ends nobody else processes that key, so all later slots of the shard are this bundle's, for
         whichever request is due.

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from transforms.google_errors import API_DISABLED, Resource, is_api_disabled, remedy, status
+
 if TYPE_CHECKING:
     from google.cloud.secretmanager import SecretManagerServiceClient
 
@@ -39,21 +41,6 @@ _FORMS: Final = "projects/PROJECT/secrets/SECRET/versions/latest, env:NAME or fi
 _PAUSE_SECS: Final = 30.0
 
 _CALL_TIMEOUT_SECS: Final = 10.0
-
-# Status of Secret Manager → what to do. Source: Secret Manager, "Access control": roles/secretmanager.secretAccessor.
-_REMEDIES: Final = {
-    "PERMISSION_DENIED": "Grant roles/secretmanager.secretAccessor on this secret to the account that runs this "
-    "process (on Dataflow: the worker service account).",
-    "SERVICE_DISABLED": "Run: gcloud services enable secretmanager.googleapis.com --project={project}",
-    "NOT_FOUND": "Correct the reference, or create the secret and a version of it; "
-    "`gcloud secrets list --project={project}` shows what there is.",
-    "FAILED_PRECONDITION": "This version is disabled or destroyed: enable it, add a new one, or name another.",
-    "INVALID_ARGUMENT": "Correct the reference.",
-    "UNAUTHENTICATED": "Run: gcloud auth application-default login. On Google Cloud: give the machine an account.",
-    "UNAVAILABLE": "Try again later.",
-}
-# Reason, or text, of a PERMISSION_DENIED whose cause is the API itself. Source: google.rpc.ErrorInfo.
-_API_OFF: Final = re.compile(r"SERVICE_DISABLED|has not been used in project|it is disabled")
 
 
 class TokenReferenceError(ValueError):
@@ -251,14 +238,16 @@ class TokenSource:
 def _unavailable(reference: TokenReference, error: Exception) -> TokenUnavailableError:
     """Returns what Secret Manager's refusal means, by its status; its own text is left out."""
     error = getattr(error, "cause", None) or error  # of a RetryError
-    status = getattr(getattr(error, "grpc_status_code", None), "name", None)
-    if status is None:
-        cause, remedy = f"no Google credentials ({type(error).__name__})", _REMEDIES["UNAUTHENTICATED"]
-    elif status == "PERMISSION_DENIED" and _API_OFF.search(f"{getattr(error, 'reason', '')} {error}"):
-        cause, remedy = "the Secret Manager API is not enabled", _REMEDIES["SERVICE_DISABLED"]
+    name = status(error)
+    if name is None:
+        cause = f"no Google credentials ({type(error).__name__})"
+    elif name == "PERMISSION_DENIED" and is_api_disabled(error):
+        cause, name = "the Secret Manager API is not enabled", API_DISABLED
     else:
-        cause, remedy = f"Secret Manager answered {status}", _REMEDIES.get(status, _REMEDIES["UNAVAILABLE"])
-    return TokenUnavailableError(f"{reference}: {cause}. {remedy.format(project=reference.name.split('/')[1])}")
+        cause = f"Secret Manager answered {name}"
+    project = reference.name.split("/")[1]
+    cure = remedy(Resource.SECRET, name, service="secretmanager.googleapis.com", project=project)
+    return TokenUnavailableError(f"{reference}: {cause}. {cure}")
 
 
 def _read_variable(reference: TokenReference) -> bytes:
