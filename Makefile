@@ -93,7 +93,7 @@ specs: $(INSTALLED) ## write the container specs of an image into a bucket: make
 	gcloud storage cp build/specs/*.json $(call given,SPECS)/
 
 lock: $(INSTALLED) ## write the locks from the ranges in setup.py: all for work on this project, uv, what the image holds
-	$(BIN)/uv pip compile setup.py --extra dev --extra docs --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile setup.py --extra dev --extra docs --extra sandbox --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet $(UPGRADE) \
 	  --output-file requirements.lock
 	echo uv | $(BIN)/uv pip compile - --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \

@@ -51,10 +51,10 @@ setup(
         "xxhash>=3.5,<5",
     ],
     extras_require={
+        # What `demo` and `sandbox` need: the parser of the stand-in for TikTok. Workers do not have it.
+        "sandbox": ["httptools>=0.6.4,<0.10"],
         "dev": [
             "cryptography>=45",
-            # The parser of the sandbox, which stands in for TikTok.
-            "httptools>=0.6.4,<0.10",
             "hypothesis>=6.130,<7",
             "jsonschema>=4.23,<5",
             "mypy>=2,<3",

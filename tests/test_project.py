@@ -92,7 +92,7 @@ def texts() -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_lock_pins_every_direct_dependency_within_its_range(python: str) -> None:
     environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.5"}
-    for requirement in declared("dev", "docs"):
+    for requirement in declared("dev", "docs", "sandbox"):
         pinned = [
             version
             for name, version, marker, _ in lock()
@@ -118,7 +118,7 @@ def test_the_lock_names_no_place_to_install_from(name: str) -> None:
 
 
 def test_every_dependency_is_a_range() -> None:
-    for requirement in declared("dev", "docs"):
+    for requirement in declared("dev", "docs", "sandbox"):
         operators = {part.operator for part in requirement.specifier}
         assert operators in ({">="}, {">=", "<"}), str(requirement)
 
@@ -155,20 +155,19 @@ def distributions(modules: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("packages", "beside"),
-    # The sandbox is for development, and what it needs is declared there.
-    [(("pipeline", "transforms"), set()), (PACKAGES, {"httptools"})],
+    ("packages", "extras"),
+    [(("pipeline", "transforms"), ()), (PACKAGES, ("sandbox",))],
     ids=["base", "with-sandbox"],
 )
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported(
-    packages: tuple[str, ...], beside: set[str]
+    packages: tuple[str, ...], extras: tuple[str, ...]
 ) -> None:
-    names = {canonicalize_name(requirement.name) for requirement in declared()}
-    assert distributions(imports_of(packages)) == names | beside
+    names = {canonicalize_name(requirement.name) for requirement in declared(*extras)}
+    assert distributions(imports_of(packages)) == names
 
 
 def test_what_tests_and_benchmarks_import_is_declared() -> None:
-    names = {canonicalize_name(requirement.name) for requirement in declared("dev", "docs")}
+    names = {canonicalize_name(requirement.name) for requirement in declared("dev", "docs", "sandbox")}
     assert distributions(imports_of(("tests", "benchmarks"))) - names == set()
 
 

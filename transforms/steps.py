@@ -14,7 +14,8 @@ from apache_beam.pvalue import TaggedOutput
 
 from transforms.connection import Connection
 from transforms.counters import MESSAGES, NAMESPACE, UNITS
-from transforms.mapping import builder, custom, decode_message, hasher, selector
+from transforms.mapping import builder, decode_message, hasher, selector
+from transforms.mapping.custom import compile_mapper, compile_mappings
 from transforms.model import IdentifiedEvent, Message, MParticleEvent, Outcome, Payload, Units
 from transforms.step_fn import OUTCOMES, SplitHint, StepFn, split, typed
 from transforms.vocabulary import Stage
@@ -41,7 +42,7 @@ class DecodeMessages(beam.PTransform):
 
     def __post_init__(self) -> None:
         if self.connection is not None:
-            custom.compile_mappings(self.connection)  # raises here, not in a worker
+            compile_mappings(self.connection)  # raises here, not in a worker
 
     def expand(self, messages: beam.PCollection[Message]) -> SplitHint:
         """Returns the events, in the window and with the timestamp of their message."""
@@ -114,7 +115,7 @@ class _DecodeFn(StepFn[Message]):
         self._units = Metrics.counter(NAMESPACE, UNITS)
 
     def make(self) -> Callable[[Message], list[MParticleEvent | Outcome]]:
-        mapper = None if self._connection is None else custom.compile_mapper(self._connection)
+        mapper = None if self._connection is None else compile_mapper(self._connection)
         return functools.partial(decode_message, keep_original=self._keep_original, mapper=mapper)
 
     def process_batch(self, batch: list[Message]) -> Iterator[list[MParticleEvent]]:

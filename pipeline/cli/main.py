@@ -116,7 +116,10 @@ def run_program(module_name: str, argv: list[str]) -> int:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name not in {package, module_name}:
-            raise CommandError(f"{module_name} needs the package {error.name}, which is not installed.") from error
+            raise CommandError(
+                f"{module_name} needs the package {error.name}, which is not installed; the extra `sandbox` of this "
+                "distribution brings it: pip install 'tiktok-events-pipeline[sandbox]'"
+            ) from error
         raise CommandError(
             f"the package `{package}` is not installed here; run this command in a checkout of the project."
         ) from error

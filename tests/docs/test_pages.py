@@ -14,8 +14,8 @@ from typing import NamedTuple, get_args
 import pytest
 
 from docs import generate
-from pipeline import cli
 from pipeline.arguments.parser import StrictParser
+from pipeline.cli import main as cli
 from pipeline.launch.template_parameters import TEMPLATES
 from sandbox.shop import generator
 from sandbox.tiktok.control import Sandbox

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +20,7 @@ from pipeline.options import ReplayOptions, RunOptions
 from pipeline.replay.job import replay
 from sandbox.shop.generator import purchases, write_ndjson
 from sandbox.tiktok.control import Sandbox
+from sandbox.tiktok.faults import Answer, InvalidEvents
 from transforms.connection import Connection, Consent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,3 +159,24 @@ def shop(sandbox_process: Sandbox, tmp_path: Path) -> Shop:
 def orders() -> list[bytes]:
     """1,000 messages, one purchase each."""
     return list(purchases(1000, seed=7))
+
+
+@pytest.fixture(scope="session")
+def worked_once(sandbox_process: Sandbox, orders: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop with a run that had everything, and a replay; to be copied."""
+    shop = Shop(tmp_path_factory.mktemp("worked"), sandbox_process)
+    sandbox_process.reset()
+    sandbox_process.fault(Answer(code=50000, status=500, skip=6), InvalidEvents(share=0.02, seed=1))
+    messages = [b"no JSON", b"{}", *orders[:900]]
+    shop.run(shop.write(messages), shop.connection(max_in_flight=1), drop_duplicates=True)
+    sandbox_process.set_faults()
+    shop.replay()
+    return shop
+
+
+@pytest.fixture
+def worked(worked_once: Shop, shop: Shop) -> Shop:
+    """A shop of the test's own with a run that had everything, and a replay."""
+    shutil.copytree(worked_once.folder, shop.folder, dirs_exist_ok=True)
+    shop.runs = worked_once.runs
+    return shop

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import gcs_server
 import pytest
-from ledger_shop import orders, sandbox_process, shop  # noqa: F401  # fixtures
+from ledger_shop import orders, sandbox_process, shop, worked, worked_once  # noqa: F401  # fixtures
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from pipeline import cli
+from pipeline.cli import main as cli
 
 # Programs in a row, of which each takes seconds to start, on a machine that may be busy.
 pytestmark = pytest.mark.timeout(180)
