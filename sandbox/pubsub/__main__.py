@@ -2,7 +2,7 @@
 
 import sys
 
-from sandbox.pubsub import server
+from sandbox.pubsub.server import main
 
 if __name__ == "__main__":
-    sys.exit(server.main())
+    sys.exit(main())
