@@ -217,7 +217,9 @@ def test_every_command_that_is_shown_is_run_or_taken_by_its_parser(name: str) ->
             case ["tiktok-events", *given] | ["python", "-m", "pipeline", *given]:
                 assert_taken(line, given)
             case ["python", "-m", str(module), *given] if module.startswith("sandbox"):
-                program = import_module(f"{module}.__main__" if module in ("sandbox", "sandbox.pubsub") else module).main
+                program = import_module(
+                    f"{module}.__main__" if module in ("sandbox", "sandbox.pubsub") else module
+                ).main
                 generate.parser_of(program=program).parse_args(given)
             case ["make", target, *_]:
                 assert re.search(rf"(?m)^{target}:.*##", (ROOT / "Makefile").read_text()), line

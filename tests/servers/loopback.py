@@ -138,10 +138,13 @@ class Authority:
         issuer = _name("An authority of tests")
         ca = _certificate(issuer, issuer, ca_key.public_key())
         ca = ca.add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        # Python 3.13 asks for what RFC 5280 does: what a key is for, and which key signed (`VERIFY_X509_STRICT`).
+        ca = ca.add_extension(_KEY_USAGE_OF_AUTHORITY, True)
         alternatives: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         alternatives += map(x509.DNSName, names)
         leaf = _certificate(_name("A server of tests"), issuer, key.public_key())
         leaf = leaf.add_extension(x509.SubjectAlternativeName(alternatives), False)
+        leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
         self.ca_path = folder / "ca.pem"
         self.ca_path.write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         both = folder / "server.pem"
@@ -153,6 +156,19 @@ class Authority:
         )
         self.server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.server_tls.load_cert_chain(both)
+
+
+_KEY_USAGE_OF_AUTHORITY = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def _name(common_name: str) -> x509.Name:
@@ -169,4 +185,5 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePub
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), False)
     )
